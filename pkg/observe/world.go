@@ -1,0 +1,163 @@
+// Package observe reads the World of a reference from whatever holds Kubernetes objects: a live API server, informer
+// caches, or files. It only reads.
+package observe
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// Reference reads everything that a Plan for a reference depends on. Objects that may not be read (Forbidden) are named
+// in the World's Unread; any other failure but NotFound is returned as an error that names the object.
+func Reference(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, names reference.MirrorNames) (*reference.World, error) {
+	o := observer{ctx: ctx, reader: reader, world: newWorld(dataset, names)}
+	w := o.world
+	w.ThinRuntime = get(&o, datav1alpha1.ThinRuntimeKind, w.Key(), &datav1alpha1.ThinRuntime{})
+	w.Claim = get(&o, "PersistentVolumeClaim", w.Key(), &corev1.PersistentVolumeClaim{})
+	w.Volume = get(&o, "PersistentVolume", types.NamespacedName{Name: reference.VolumeName(w.Key())}, &corev1.PersistentVolume{})
+	if source, err := reference.SourceOf(dataset); err == nil {
+		o.readPhysical(source)
+		o.readRuntimeStatus(source)
+		o.readMirrors(source)
+	}
+	return w, o.err
+}
+
+// Sidecar reads what the sidecar of a Dataset is made from: for a reference the physical side, for a physical Dataset
+// itself. It reads neither what the mirrors are made from nor what has their names.
+func Sidecar(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, names reference.MirrorNames) (*reference.World, reference.Source, error) {
+	o := observer{ctx: ctx, reader: reader, world: newWorld(dataset, names)}
+	source := reference.Source{Namespace: dataset.Namespace, Name: dataset.Name}
+	if reference.IsReference(dataset) {
+		var err error
+		if source, err = reference.SourceOf(dataset); err != nil {
+			return nil, source, err
+		}
+	}
+	o.readPhysical(source)
+	return o.world, source, o.err
+}
+
+func newWorld(dataset *datav1alpha1.Dataset, names reference.MirrorNames) *reference.World {
+	return &reference.World{
+		Dataset:     dataset,
+		MirrorNames: names,
+		Sources:     map[reference.Object]*metav1.PartialObjectMetadata{},
+		Taken:       map[reference.Object]*metav1.PartialObjectMetadata{},
+		Unread:      map[reference.Object]string{},
+	}
+}
+
+// observer reads until the first error, which it keeps.
+type observer struct {
+	ctx    context.Context
+	reader client.Reader
+	world  *reference.World
+	err    error
+}
+
+// get reads an object; the zero value means that it isn't there, or that Unread says why it couldn't be read.
+func get[T client.Object](o *observer, kind string, key types.NamespacedName, object T) T {
+	var none T
+	if o.err != nil {
+		return none
+	}
+	err := o.reader.Get(o.ctx, key, object)
+	switch {
+	case err == nil:
+		return object
+	case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
+	case apierrors.IsForbidden(err):
+		o.world.Unread[reference.Object{Kind: kind, Namespace: key.Namespace, Name: key.Name}] = err.Error()
+	default:
+		o.err = fmt.Errorf("reading %s %s: %w", kind, key, err)
+	}
+	return none
+}
+
+// readPhysical reads the physical Dataset, its volume and claim, and the DaemonSet of its FUSE pods.
+func (o *observer) readPhysical(source reference.Source) {
+	w := o.world
+	if source.Key() == w.Key() {
+		w.Physical = w.Dataset
+	} else {
+		w.Physical = get(o, datav1alpha1.DatasetKind, source.Key(), &datav1alpha1.Dataset{})
+	}
+	if w.Physical == nil {
+		return
+	}
+	w.PhysicalVolume = get(o, "PersistentVolume", types.NamespacedName{Name: reference.VolumeName(source.Key())}, &corev1.PersistentVolume{})
+	w.PhysicalClaim = get(o, "PersistentVolumeClaim", source.Key(), &corev1.PersistentVolumeClaim{})
+	if rt, ok := reference.RuntimeOfDataset(w.Physical); ok {
+		key := types.NamespacedName{Namespace: source.Namespace, Name: rt.FuseDaemonSet(source.Name)}
+		w.Fuse = get(o, "DaemonSet", key, &appsv1.DaemonSet{})
+	}
+}
+
+// readRuntimeStatus reads the status of the physical's runtime. Runtimes other than ThinRuntime are read without types.
+func (o *observer) readRuntimeStatus(source reference.Source) {
+	if o.world.Physical == nil {
+		return
+	}
+	rt, ok := reference.RuntimeOfDataset(o.world.Physical)
+	switch {
+	case !ok || rt.NoSidecar != "":
+	case rt.Type == reference.ThinType:
+		if thin := get(o, rt.Kind, source.Key(), &datav1alpha1.ThinRuntime{}); thin != nil {
+			o.world.RuntimeStatus = &thin.Status
+		}
+	default:
+		object := &unstructured.Unstructured{}
+		object.SetGroupVersionKind(rt.GroupVersionKind())
+		if object = get(o, rt.Kind, source.Key(), object); object != nil {
+			o.world.RuntimeStatus = o.statusOf(object)
+		}
+	}
+}
+
+func (o *observer) statusOf(object *unstructured.Unstructured) *datav1alpha1.RuntimeStatus {
+	fields, _, err := unstructured.NestedMap(object.Object, "status")
+	status := &datav1alpha1.RuntimeStatus{}
+	if err == nil {
+		err = runtime.DefaultUnstructuredConverter.FromUnstructured(fields, status)
+	}
+	if err != nil {
+		o.err = fmt.Errorf("reading the status of %s %s/%s: %w", object.GetKind(), object.GetNamespace(), object.GetName(), err)
+	}
+	return status
+}
+
+// readMirrors reads the metadata of the mirrors' sources and of what has the mirrors' names.
+func (o *observer) readMirrors(source reference.Source) {
+	if o.err != nil || o.world.Physical == nil {
+		return
+	}
+	_, mirrors, _ := reference.NewSidecar(o.world, source)
+	for _, mirror := range mirrors {
+		if object := o.metadata(mirror.Source); object != nil {
+			o.world.Sources[mirror.Source] = object
+		}
+		if object := o.metadata(mirror.Target); object != nil {
+			o.world.Taken[mirror.Target] = object
+		}
+	}
+}
+
+func (o *observer) metadata(object reference.Object) *metav1.PartialObjectMetadata {
+	partial := &metav1.PartialObjectMetadata{}
+	partial.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(object.Kind))
+	return get(o, object.Kind, types.NamespacedName{Namespace: object.Namespace, Name: object.Name}, partial)
+}

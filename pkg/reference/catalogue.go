@@ -1,0 +1,165 @@
+package reference
+
+// Code is the stable identifier of a kind of finding: 1xxx the cluster and the installation, 2xxx the physical Dataset
+// and its runtime, 3xxx the reference, 4xxx the sidecar and the pod. A code is never used again for something else.
+type Code string
+
+// Codes of the findings; the catalogue explains them.
+const (
+	CodeUnread Code = "KF1001"
+
+	CodePhysicalMissing  Code = "KF2001"
+	CodePhysicalUnbound  Code = "KF2002"
+	CodeFuseMissing      Code = "KF2003"
+	CodeVolumeMissing    Code = "KF2004"
+	CodeSourceMissing    Code = "KF2005"
+	CodeChain            Code = "KF2006"
+	CodeRuntimeNoSidecar Code = "KF2007"
+	CodePhysicalDeleted  Code = "KF2008"
+	CodeTemplateUnusable Code = "KF2009"
+	CodeTemplateClaim    Code = "KF2010"
+	CodeNotRecorded      Code = "KF2011"
+	CodeSourceForbidden  Code = "KF2012"
+
+	CodeMountPointMalformed Code = "KF3001"
+	CodeMountsMixed         Code = "KF3002"
+	CodeSelfReference       Code = "KF3003"
+	CodeMirrorNameTaken     Code = "KF3004"
+	CodeClaimNameTaken      Code = "KF3005"
+	CodeVolumeNameTaken     Code = "KF3006"
+	CodeRuntimeNameTaken    Code = "KF3007"
+	CodeNameInvalid         Code = "KF3008"
+	CodeFieldsIgnored       Code = "KF3009"
+	CodeMountPointChanged   Code = "KF3010"
+	CodeBeingDeleted        Code = "KF3011"
+
+	CodePodInvalid          Code = "KF4001"
+	CodePodClaimUnresolved  Code = "KF4002"
+	CodePodNameClash        Code = "KF4003"
+	CodeNoNativeSidecars    Code = "KF4004"
+	CodePodNoDataset        Code = "KF4005"
+	CodePodUnsupportedUsage Code = "KF4006"
+)
+
+// Entry explains a kind of finding.
+type Entry struct {
+	Code     Code     `json:"code"`
+	Severity Severity `json:"severity"`
+	// Reason is the name for conditions and events.
+	Reason string `json:"reason"`
+	// Title is one line without a full stop.
+	Title string `json:"title"`
+	// Meaning says what it is and where the rule comes from.
+	Meaning string `json:"meaning"`
+	// Remedy says what to do; empty where there is nothing to do.
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// Catalogue returns all entries in the order of their codes.
+func Catalogue() []Entry {
+	return []Entry{
+		{CodeUnread, Inconclusive, "Unread", "An object couldn't be read",
+			"Reading failed, mostly because you aren't allowed to. Nothing is known of what depends on the object.",
+			"ask for the right to get this object, or let somebody who has it run the check"},
+
+		{CodePhysicalMissing, Waiting, "PhysicalDatasetMissing", "The physical Dataset doesn't exist",
+			"The reference waits for it and becomes Bound once it is there and Bound itself.",
+			"create the physical Dataset, or correct the mount point"},
+		{CodePhysicalUnbound, Waiting, "PhysicalDatasetNotBound", "The physical Dataset isn't Bound",
+			"Its runtime hasn't finished its set-up, or there is no runtime of its name.",
+			"look at the physical Dataset and its runtime: kubectl describe"},
+		{CodeFuseMissing, Waiting, "FuseDaemonSetMissing", "The DaemonSet of the FUSE pods doesn't exist",
+			"The sidecar is made from its pod template.",
+			"look at the physical Dataset's runtime: kubectl describe"},
+		{CodeVolumeMissing, Waiting, "PhysicalVolumeMissing", "The physical Dataset's PersistentVolume doesn't exist",
+			"It says where the FUSE client mounts and what the mount looks like.",
+			"look at the physical Dataset's runtime: kubectl describe"},
+		{CodeSourceMissing, Waiting, "SourceMissing", "A ConfigMap or Secret that the FUSE client needs doesn't exist",
+			"The FUSE container of the physical Dataset names it, and it isn't optional.",
+			"create it in the physical Dataset's namespace"},
+		{CodeChain, Error, "ReferenceToReference", "The reference refers to another reference",
+			"Fluid has no chains of references.",
+			"refer to the physical Dataset itself"},
+		{CodeRuntimeNoSidecar, Error, "RuntimeWithoutSidecar", "The runtime's FUSE client can't be a sidecar",
+			"EFC, Vineyard and CacheRuntime clients depend on things that only their own pods have.",
+			"use the Dataset through its CSI volume, or another runtime"},
+		{CodePhysicalDeleted, Error, "PhysicalDatasetBeingDeleted", "The physical Dataset is being deleted",
+			"It goes as soon as no reference to it is left.",
+			"delete this reference, or create the physical Dataset again once it has gone"},
+		{CodeTemplateUnusable, Error, "FuseTemplateUnusable", "The FUSE pod template can't become a sidecar",
+			"The template has no container, or the container doesn't mount the volume that the FUSE client mounts in.",
+			"repair the runtime of the physical Dataset"},
+		{CodeTemplateClaim, Error, "FuseTemplateNeedsClaim", "The FUSE client needs a PersistentVolumeClaim",
+			"A claim belongs to its namespace and can't be mirrored; one of the same name elsewhere would be somebody else's.",
+			"let the runtime use a volume that needs no claim, or use the physical Dataset in its own namespace"},
+		{CodeNotRecorded, Waiting, "NotRecorded", "The physical Dataset doesn't know the reference yet",
+			"The reference becomes Bound after status.datasetRef of the physical Dataset names it, so that the physical Dataset can't be deleted under it.",
+			"wait; if it lasts, look at the controller's log"},
+		{CodeSourceForbidden, Error, "SourceForbidden", "The controller may not read a Secret that the FUSE client needs",
+			"Secrets are mirrored only where a Role grants it.",
+			"grant the controller get on this Secret in the physical Dataset's namespace, and create, patch and delete on Secrets in the reference's"},
+
+		{CodeMountPointMalformed, Error, "MountPointMalformed", "The mount point isn't dataset://namespace/name[/sub/path]",
+			"Names must be DNS labels in lower case; a sub-path has no empty, . or .. element and no character that a shell would read.",
+			"correct spec.mounts[0].mountPoint"},
+		{CodeMountsMixed, Error, "MountsMixed", "The reference has more than one mount",
+			"A Dataset with a dataset:// mount has no other mount.",
+			"make one Dataset per mount"},
+		{CodeSelfReference, Error, "SelfReference", "The reference refers to itself",
+			"A reference needs a physical Dataset.",
+			"refer to a physical Dataset"},
+		{CodeMirrorNameTaken, Error, "MirrorNameTaken", "A name that a copy needs is taken",
+			"An object that doesn't belong to this reference has the name. Fluid v1.0.8 would silently use the foreign object, and the sidecar would read another configuration or another Dataset's data.",
+			"rename the object that has the name, or let mirrors have names of their own (--mirror-names=unique)"},
+		{CodeClaimNameTaken, Error, "ClaimNameTaken", "A PersistentVolumeClaim of the reference's name exists already",
+			"Pods would mount that claim and not the Dataset. Fluid v1.0.8 says nothing and shows the reference as Bound.",
+			"delete the claim, or give the reference another name"},
+		{CodeVolumeNameTaken, Error, "VolumeNameTaken", "A PersistentVolume of the reference's name exists already",
+			"Volumes are called <namespace>-<name>, so a-b/c and a/b-c want the same.",
+			"delete the volume if nothing uses it, or give the reference another name"},
+		{CodeRuntimeNameTaken, Error, "RuntimeNameTaken", "A ThinRuntime of the reference's name exists already",
+			"It serves something else or has another owner; it isn't adopted.",
+			"delete the ThinRuntime, or give the reference another name"},
+		{CodeNameInvalid, Error, "NameInvalid", "The reference's name isn't a DNS-1035 label",
+			"Fluid's controllers refuse such a name, though the API server accepts it.",
+			"use at most 63 lower-case letters, digits and dashes, beginning with a letter"},
+		{CodeFieldsIgnored, Note, "FieldsIgnored", "Fields have no effect on a reference",
+			"Of a reference's spec only the mount point and the access modes count.",
+			"leave these fields out"},
+		{CodeMountPointChanged, Error, "MountPointChanged", "The mount point was changed",
+			"The reference's volume still leads to the Dataset it was made for, and a volume's source can't be changed.",
+			"change it back, or delete the reference and create it again"},
+		{CodeBeingDeleted, Waiting, "BeingDeleted", "An object of an earlier reference of this name is still being deleted",
+			"It has the name that this reference needs.",
+			"wait; if it lasts, look at the finalizers of the object"},
+
+		{CodePodInvalid, Error, "PodInvalid", "The pod can't be read",
+			"What was sent isn't a pod.",
+			"correct the pod"},
+		{CodePodClaimUnresolved, Error, "DatasetNotReady", "The Dataset of a claim isn't ready for a sidecar",
+			"A pod is never admitted without the sidecar that it asks for.",
+			"wait until the Dataset is Bound, then create the pod again"},
+		{CodePodNameClash, Error, "SidecarNameClash", "The pod has something of the name that a sidecar needs",
+			"Containers named fluid-fuse-<number> are sidecars.",
+			"rename the container"},
+		{CodeNoNativeSidecars, Error, "NoNativeSidecars", "The API server doesn't know native sidecars",
+			"Init containers with restartPolicy Always exist from Kubernetes 1.29 on.",
+			"update the cluster"},
+		{CodePodNoDataset, Note, "NoDataset", "The pod asks for sidecars but uses no Dataset",
+			"None of its volumes is the claim of a Dataset.",
+			"mount the Dataset's claim, or leave the label out"},
+		{CodePodUnsupportedUsage, Error, "UnsupportedUsage", "The pod uses a Dataset in a way that a sidecar can't serve",
+			"A raw block device, for example, is not a directory.",
+			"use volumeMounts"},
+	}
+}
+
+// Explain returns the catalogue's entry for a code, or false.
+func Explain(code Code) (Entry, bool) {
+	for _, entry := range Catalogue() {
+		if entry.Code == code {
+			return entry, true
+		}
+	}
+	return Entry{}, false
+}

@@ -1,0 +1,90 @@
+package reference
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Severity says what a finding means for a reference.
+type Severity string
+
+const (
+	// Error blocks until somebody changes something; admission refuses it.
+	Error Severity = "Error"
+	// Waiting blocks until something comes that may be on its way.
+	Waiting Severity = "Waiting"
+	// Inconclusive means that something couldn't be read, so that nothing is known of it: never a pass.
+	Inconclusive Severity = "Inconclusive"
+	// Warning doesn't block but may surprise.
+	Warning Severity = "Warning"
+	// Note is worth knowing.
+	Note Severity = "Note"
+)
+
+// Blocks reports whether a finding of this severity keeps a reference from working.
+func (s Severity) Blocks() bool { return s == Error || s == Waiting || s == Inconclusive }
+
+// Finding is one thing that a user should know about a reference or a pod.
+type Finding struct {
+	// Code is the finding's entry in the catalogue, KF and four digits.
+	Code Code `json:"code"`
+	// Severity is the entry's severity.
+	Severity Severity `json:"severity"`
+	// Reason is the entry's name in CamelCase, as conditions and events have it.
+	Reason string `json:"reason"`
+	// Object is what the finding is about.
+	Object string `json:"object"`
+	// Message says what is wrong in this case.
+	Message string `json:"message"`
+	// Remedy says what to do about it.
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// String returns the finding as one line.
+func (f Finding) String() string {
+	text := fmt.Sprintf("%s: %s: %s", f.Code, f.Object, f.Message)
+	if f.Remedy != "" {
+		text += " (" + f.Remedy + ")"
+	}
+	return text
+}
+
+// Findings is what a plan found, in the order of the checks.
+type Findings []Finding
+
+// add appends a finding with the catalogue's severity and remedy.
+func (f *Findings) add(code Code, object fmt.Stringer, format string, args ...any) {
+	*f = append(*f, NewFinding(code, object, format, args...))
+}
+
+// NewFinding makes a finding with the severity, reason and remedy that the catalogue has for a code. It panics for a
+// code that the catalogue doesn't have: a mistake in the program.
+func NewFinding(code Code, object fmt.Stringer, format string, args ...any) Finding {
+	entry, ok := Explain(code)
+	if !ok {
+		panic("no entry in the catalogue of findings for " + string(code))
+	}
+	return Finding{Code: code, Severity: entry.Severity, Reason: entry.Reason, Object: object.String(),
+		Message: fmt.Sprintf(format, args...), Remedy: entry.Remedy}
+}
+
+// First returns the first finding of the gravest blocking severity, or false if nothing blocks.
+func (f Findings) First() (Finding, bool) {
+	for _, severity := range []Severity{Error, Inconclusive, Waiting} {
+		if i := slices.IndexFunc(f, func(finding Finding) bool { return finding.Severity == severity }); i >= 0 {
+			return f[i], true
+		}
+	}
+	return Finding{}, false
+}
+
+// Of returns the findings of one severity.
+func (f Findings) Of(severity Severity) Findings {
+	var found Findings
+	for _, finding := range f {
+		if finding.Severity == severity {
+			found = append(found, finding)
+		}
+	}
+	return found
+}

@@ -1,0 +1,69 @@
+package reference
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+)
+
+// Owns reports whether an object was made by this project for a reference: the mark carries the reference's UID and,
+// on objects of a namespace, so does an owner reference. Anything else is foreign and is never written or deleted.
+func Owns(reference *datav1alpha1.Dataset, object metav1.Object) bool {
+	if reference.UID == "" || object.GetLabels()[LabelReferenceUID] != string(reference.UID) {
+		return false
+	}
+	return object.GetNamespace() == "" || ownedBy(reference, object)
+}
+
+func ownedBy(reference *datav1alpha1.Dataset, object metav1.Object) bool {
+	return slices.ContainsFunc(object.GetOwnerReferences(), func(owner metav1.OwnerReference) bool {
+		return owner.UID == reference.UID
+	})
+}
+
+// madeByFluid reports whether Fluid's own controllers made an object for the reference: then it is as it should be,
+// and theirs.
+func madeByFluid(reference *datav1alpha1.Dataset, object metav1.Object) bool {
+	_, labelled := object.GetLabels()[StorageLabel(reference)]
+	return labelled && object.GetAnnotations()[datav1alpha1.AnnotationCreatedBy] == datav1alpha1.CreatedByFluid &&
+		object.GetLabels()[LabelReferenceUID] == ""
+}
+
+// Holder says for a person whose an object is: its owner, its Helm release, and who wrote it last.
+func Holder(object metav1.Object) string {
+	var parts []string
+	for _, owner := range object.GetOwnerReferences() {
+		parts = append(parts, fmt.Sprintf("owned by %s %s", owner.Kind, owner.Name))
+	}
+	if release := object.GetAnnotations()["meta.helm.sh/release-name"]; release != "" {
+		if namespace := object.GetAnnotations()["meta.helm.sh/release-namespace"]; namespace != "" {
+			release = namespace + "/" + release
+		}
+		parts = append(parts, "of the Helm release "+release)
+	}
+	if manager := lastManager(object); manager != "" {
+		parts = append(parts, "written by "+manager)
+	}
+	if len(parts) == 0 {
+		return "of unknown origin"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// lastManager returns the field manager that wrote an object last, leaving out writers of the status.
+func lastManager(object metav1.Object) string {
+	var last metav1.ManagedFieldsEntry
+	for _, entry := range object.GetManagedFields() {
+		if entry.Subresource != "" {
+			continue
+		}
+		if last.Manager == "" || (entry.Time != nil && (last.Time == nil || last.Time.Before(entry.Time))) {
+			last = entry
+		}
+	}
+	return last.Manager
+}

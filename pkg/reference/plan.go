@@ -1,0 +1,273 @@
+package reference
+
+import (
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	corev1 "k8s.io/api/core/v1"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+)
+
+// Plan is what should be for one reference.
+type Plan struct {
+	// Reference is the reference's name, Source what it refers to (empty if that can't be read).
+	Reference types.NamespacedName
+	Source    Source
+
+	// Objects that should exist; nil while something is missing that they depend on.
+	ThinRuntime *datav1alpha1.ThinRuntime
+	Volume      *corev1.PersistentVolume
+	Claim       *corev1.PersistentVolumeClaim
+	// Mirrors are the copies that should exist; what is in them is in their sources.
+	Mirrors []Mirror
+	// Sidecar serves the reference in pods; nil while it can't be made.
+	Sidecar *Sidecar
+
+	// Status is the reference's status; the times of its condition ReferenceReady are zero if it changes.
+	Status datav1alpha1.DatasetStatus
+	// RuntimeStatus is the ThinRuntime's status; nil leaves it alone.
+	RuntimeStatus *datav1alpha1.RuntimeStatus
+
+	Findings Findings
+}
+
+// NewPlan says what should be for the reference in a World. The World must have a Dataset that is a reference.
+func NewPlan(w *World) *Plan {
+	p := &Plan{Reference: w.Key()}
+	p.plan(w)
+	p.Status = p.datasetStatus(w)
+	return p
+}
+
+func (p *Plan) plan(w *World) {
+	p.checkUnread(w)
+	p.checkNames(w)
+	p.checkFields(w)
+	source, ok := p.parseSource(w)
+	if !ok {
+		return
+	}
+	p.Source = source
+	if !p.checkPhysical(w) {
+		return
+	}
+	sidecar, mirrors, findings := NewSidecar(w, source)
+	p.Findings = append(p.Findings, findings...)
+	if sidecar == nil {
+		return
+	}
+	p.Sidecar, p.Mirrors = sidecar, mirrors
+	p.checkMirrors(w)
+	p.ThinRuntime = newThinRuntime(w.Dataset)
+	p.Volume = newVolume(w, source)
+	p.Claim = newClaim(w, source, p.Volume)
+	p.checkVolumeSource(w)
+	p.RuntimeStatus = runtimeStatus(w)
+	p.checkRecorded(w)
+}
+
+// Ready reports whether nothing blocks the reference.
+func (p *Plan) Ready() bool {
+	_, blocked := p.Findings.First()
+	return !blocked
+}
+
+// Creatable reports whether the reference's objects may be made: nothing blocks but that the physical Dataset doesn't
+// know the reference yet.
+func (p *Plan) Creatable() bool {
+	return p.Claim != nil && !slices.ContainsFunc(p.Findings, func(f Finding) bool {
+		return f.Severity.Blocks() && f.Code != CodeNotRecorded
+	})
+}
+
+// checkUnread adds a finding for each object of the reference's own that couldn't be read. Those of the physical side
+// are reported where they are needed.
+func (p *Plan) checkUnread(w *World) {
+	for _, object := range sortedObjects(w.Unread) {
+		switch {
+		case object.Kind == "DaemonSet", object.Kind == "PersistentVolume" && object.Name != VolumeName(w.Key()):
+		default:
+			p.Findings.add(CodeUnread, object, "it couldn't be read: %s", w.Unread[object])
+		}
+	}
+}
+
+func sortedObjects[V any](objects map[Object]V) []Object {
+	sorted := make([]Object, 0, len(objects))
+	for object := range objects {
+		sorted = append(sorted, object)
+	}
+	slices.SortFunc(sorted, func(a, b Object) int { return strings.Compare(a.String(), b.String()) })
+	return sorted
+}
+
+// checkNames looks at what has the names of the reference's own objects.
+func (p *Plan) checkNames(w *World) {
+	if err := ValidateName(w.Dataset.Name); err != nil {
+		p.Findings.add(CodeNameInvalid, w.datasetObject(), "%v", err)
+	}
+	if w.Claim != nil {
+		p.checkHolder(w, Object{kindClaim, w.Dataset.Namespace, w.Dataset.Name}, w.Claim, CodeClaimNameTaken)
+	}
+	if w.Volume != nil {
+		object := Object{"PersistentVolume", "", w.Volume.Name}
+		claim := w.Volume.Spec.ClaimRef
+		if claim == nil || claim.Namespace != w.Dataset.Namespace || claim.Name != w.Dataset.Name {
+			p.Findings.add(CodeVolumeNameTaken, object, "it belongs to %s", claimOf(claim))
+		} else {
+			p.checkHolder(w, object, w.Volume, CodeVolumeNameTaken)
+		}
+	}
+	if w.ThinRuntime != nil {
+		p.checkThinRuntime(w)
+	}
+}
+
+func claimOf(claim *corev1.ObjectReference) string {
+	if claim == nil {
+		return "no claim"
+	}
+	return "the PersistentVolumeClaim " + claim.Namespace + "/" + claim.Name
+}
+
+// checkHolder accepts an object of the reference's own, or one that Fluid made for it.
+func (p *Plan) checkHolder(w *World, object Object, existing metav1.Object, taken Code) {
+	ours := Owns(w.Dataset, existing) || madeByFluid(w.Dataset, existing)
+	switch {
+	case existing.GetDeletionTimestamp() != nil && (ours || existing.GetLabels()[LabelReferenceUID] != ""):
+		p.Findings.add(CodeBeingDeleted, object, "it is still being deleted; finalizers: %s", strings.Join(existing.GetFinalizers(), ", "))
+	case !ours:
+		p.Findings.add(taken, object, "it exists already, %s", Holder(existing))
+	}
+}
+
+// checkThinRuntime accepts a ThinRuntime of this reference: owned by it, without a profile, made by us or by Fluid.
+func (p *Plan) checkThinRuntime(w *World) {
+	object := Object{datav1alpha1.ThinRuntimeKind, w.Dataset.Namespace, w.Dataset.Name}
+	switch {
+	case w.ThinRuntime.Spec.ProfileName != "":
+		p.Findings.add(CodeRuntimeNameTaken, object, "it serves data of its own with the profile %s", w.ThinRuntime.Spec.ProfileName)
+	case w.ThinRuntime.DeletionTimestamp != nil:
+		p.Findings.add(CodeBeingDeleted, object, "it is still being deleted; finalizers: %s", strings.Join(w.ThinRuntime.Finalizers, ", "))
+	case w.Dataset.UID == "" || !ownedBy(w.Dataset, w.ThinRuntime):
+		p.Findings.add(CodeRuntimeNameTaken, object, "it exists already, %s", Holder(w.ThinRuntime))
+	}
+}
+
+// checkFields notes what the user wrote in vain: Fluid ignores it silently.
+func (p *Plan) checkFields(w *World) {
+	var ignored []string
+	note := func(name string, set bool) {
+		if set {
+			ignored = append(ignored, name)
+		}
+	}
+	spec := &w.Dataset.Spec
+	if len(spec.Mounts) == 1 {
+		mount := &spec.Mounts[0]
+		note("mounts[0].options", len(mount.Options) > 0)
+		note("mounts[0].encryptOptions", len(mount.EncryptOptions) > 0)
+		note("mounts[0].readOnly", mount.ReadOnly)
+		note("mounts[0].shared", mount.Shared)
+	}
+	note("nodeAffinity", spec.NodeAffinity != nil)
+	note("tolerations", len(spec.Tolerations) > 0)
+	note("placement", spec.Placement != "")
+	note("sharedOptions", len(spec.SharedOptions) > 0)
+	note("sharedEncryptOptions", len(spec.SharedEncryptOptions) > 0)
+	if len(ignored) > 0 {
+		p.Findings.add(CodeFieldsIgnored, w.datasetObject(), "these fields of its spec have no effect: %s", strings.Join(ignored, ", "))
+	}
+}
+
+// parseSource reads what the reference refers to.
+func (p *Plan) parseSource(w *World) (Source, bool) {
+	object := w.datasetObject()
+	if len(w.Dataset.Spec.Mounts) != 1 {
+		p.Findings.add(CodeMountsMixed, object, "it has %d mounts", len(w.Dataset.Spec.Mounts))
+		return Source{}, false
+	}
+	source, err := SourceOf(w.Dataset)
+	switch {
+	case err != nil:
+		p.Findings.add(CodeMountPointMalformed, object, "%v", err)
+	case source.Key() == w.Key():
+		p.Findings.add(CodeSelfReference, object, "its mount point %s is itself", source.MountPoint())
+	default:
+		return source, true
+	}
+	return Source{}, false
+}
+
+// checkPhysical reports whether there is a physical Dataset from which a sidecar may be made.
+func (p *Plan) checkPhysical(w *World) bool {
+	object := Object{datav1alpha1.DatasetKind, p.Source.Namespace, p.Source.Name}
+	switch {
+	case w.Physical == nil:
+		if w.Unread[object] == "" {
+			p.Findings.add(CodePhysicalMissing, object, "it doesn't exist")
+		}
+	case IsReference(w.Physical):
+		p.Findings.add(CodeChain, object, "it is itself a reference, to %s", w.Physical.Spec.Mounts[0].MountPoint)
+	case w.Physical.DeletionTimestamp != nil && !recorded(w):
+		p.Findings.add(CodePhysicalDeleted, object, "it is being deleted")
+	case !bound(w.Physical):
+		p.Findings.add(CodePhysicalUnbound, object, "its phase is %q and it has no runtime that is ready", w.Physical.Status.Phase)
+	default:
+		return true
+	}
+	return false
+}
+
+// bound reports whether a Dataset has been bound to a runtime. Fluid's references need no more: while the physical is
+// Updating or DataMigrating they mirror that.
+func bound(dataset *datav1alpha1.Dataset) bool {
+	switch dataset.Status.Phase {
+	case datav1alpha1.NonePhase, datav1alpha1.NotBoundPhase, datav1alpha1.PendingPhase:
+		return false
+	}
+	return len(dataset.Status.Runtimes) > 0
+}
+
+// checkMirrors looks at the sources of the mirrors and at what has their names.
+func (p *Plan) checkMirrors(w *World) {
+	for _, mirror := range p.Mirrors {
+		if w.Sources[mirror.Source] == nil && !mirror.Optional && w.Unread[mirror.Source] == "" {
+			p.Findings.add(CodeSourceMissing, mirror.Source, "it doesn't exist, and the FUSE container of %s needs it", p.Source)
+		}
+		if existing := w.Taken[mirror.Target]; existing != nil && !Owns(w.Dataset, existing) {
+			p.Findings.add(CodeMirrorNameTaken, mirror.Target, "the copy of %s needs this name, and it is taken: %s", mirror.Source, Holder(existing))
+		}
+	}
+}
+
+// checkVolumeSource compares an existing volume with the one that the mount point asks for.
+func (p *Plan) checkVolumeSource(w *World) {
+	if w.Volume == nil || w.Volume.Spec.CSI == nil || !(Owns(w.Dataset, w.Volume) || madeByFluid(w.Dataset, w.Volume)) {
+		return
+	}
+	have, want := w.Volume.Spec.CSI, p.Volume.Spec.CSI
+	for _, key := range []string{datav1alpha1.VolumeAttributePath, datav1alpha1.VolumeAttributeSubPath} {
+		if have.VolumeAttributes[key] != want.VolumeAttributes[key] {
+			p.Findings.add(CodeMountPointChanged, w.datasetObject(), "its volume %s leads to %s=%q, and the mount point %s asks for %q",
+				w.Volume.Name, key, have.VolumeAttributes[key], p.Source.MountPoint(), want.VolumeAttributes[key])
+			return
+		}
+	}
+}
+
+// checkRecorded makes sure that the physical Dataset can't be deleted under the reference.
+func (p *Plan) checkRecorded(w *World) {
+	if w.Dataset.UID != "" && !recorded(w) {
+		p.Findings.add(CodeNotRecorded, Object{datav1alpha1.DatasetKind, p.Source.Namespace, p.Source.Name},
+			"its status.datasetRef doesn't name %s yet", p.Reference)
+	}
+}
+
+func recorded(w *World) bool {
+	return slices.Contains(w.Physical.Status.DatasetRef, w.Key().String())
+}

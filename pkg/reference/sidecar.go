@@ -1,0 +1,177 @@
+package reference
+
+import (
+	"path"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+)
+
+// Mirror is a ConfigMap or Secret of the physical's namespace that the reference's namespace needs a copy of.
+type Mirror struct {
+	Source Object
+	Target Object
+	// Optional mirrors needn't have a source.
+	Optional bool
+}
+
+// Sidecar is the FUSE container that serves a Dataset in pods of its namespace, with everything that it needs.
+type Sidecar struct {
+	// Dataset is the Dataset whose claim pods mount.
+	Dataset types.NamespacedName
+	// Container is the FUSE container as it is in the physical's DaemonSet, with references to mirrors.
+	Container corev1.Container
+	// Volumes are the volumes that the container mounts.
+	Volumes []corev1.Volume
+	// ImagePullSecrets are those of the FUSE pods, as mirrors.
+	ImagePullSecrets []corev1.LocalObjectReference
+
+	// MountVolume is the name of the hostPath volume in which the FUSE client mounts.
+	MountVolume string
+	// MountPath is where the FUSE client mounts within its container.
+	MountPath string
+	// MountDirectory is MountPath's directory relative to the directory of MountVolume on the node.
+	MountDirectory string
+	// MountType is a part of what /proc/self/mountinfo shows of the mount after its separator.
+	MountType string
+	// SubPath is the part of the mount that pods see; empty for all of it.
+	SubPath string
+}
+
+// NewSidecar makes the sidecar of a Dataset from the physical's FUSE pod template. For a physical Dataset used in its
+// own namespace, dataset and physical are the same, and nothing needs a mirror. The mirrors are those that the
+// sidecar names. Findings say why it can't be made; then the sidecar is nil.
+func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, Findings) {
+	var findings Findings
+	physical := Object{datav1alpha1.DatasetKind, source.Namespace, source.Name}
+	runtime, known := RuntimeOfDataset(w.Physical)
+	switch {
+	case !known:
+		findings.add(CodePhysicalUnbound, physical, "it isn't bound to a runtime; its phase is %q", w.Physical.Status.Phase)
+	case runtime.NoSidecar != "":
+		findings.add(CodeRuntimeNoSidecar, physical, "it is served by a %s: %s", runtime.Kind, runtime.NoSidecar)
+	default:
+		requireFuseAndVolume(&findings, w, runtime, source)
+	}
+	if len(findings) > 0 {
+		return nil, nil, findings
+	}
+
+	template := w.Fuse.Spec.Template.Spec.DeepCopy()
+	fuse := Object{"DaemonSet", source.Namespace, w.Fuse.Name}
+	if len(template.Containers) == 0 {
+		findings.add(CodeTemplateUnusable, fuse, "its pod template has no container")
+		return nil, nil, findings
+	}
+	sidecar := &Sidecar{
+		Dataset:          w.Key(),
+		Container:        template.Containers[0],
+		Volumes:          mountedVolumes(&template.Containers[0], template.Volumes),
+		ImagePullSecrets: template.ImagePullSecrets,
+		MountVolume:      runtime.MountVolume,
+		SubPath:          source.SubPath,
+	}
+	sidecar.locateMount(&findings, fuse, runtime, w.PhysicalVolume.Spec.CSI.VolumeAttributes)
+	mirrors := sidecar.rename(&findings, fuse, w.MirrorNames, source)
+	if len(findings) > 0 {
+		return nil, nil, findings
+	}
+	return sidecar, mirrors, nil
+}
+
+// requireFuseAndVolume adds findings for what the sidecar is made from and isn't there.
+func requireFuseAndVolume(findings *Findings, w *World, runtime Runtime, source Source) {
+	fuse := Object{"DaemonSet", source.Namespace, runtime.FuseDaemonSet(source.Name)}
+	volume := Object{"PersistentVolume", "", VolumeName(source.Key())}
+	if w.Fuse == nil && w.Unread[fuse] == "" {
+		findings.add(CodeFuseMissing, fuse, "it doesn't exist, and the sidecar is made from it")
+	}
+	if w.PhysicalVolume == nil && w.Unread[volume] == "" {
+		findings.add(CodeVolumeMissing, volume, "it doesn't exist, and it says where the FUSE client mounts")
+	}
+	if w.PhysicalVolume != nil && w.PhysicalVolume.Spec.CSI == nil {
+		findings.add(CodeTemplateUnusable, volume, "it isn't a volume of Fluid's: it has no CSI source")
+	}
+	for _, object := range []Object{fuse, volume} {
+		if reason := w.Unread[object]; reason != "" {
+			findings.add(CodeUnread, object, "it couldn't be read: %s", reason)
+		}
+	}
+}
+
+// mountedVolumes returns the volumes that a container mounts, in the pod's order. Fluid v1.0.8 takes the same part of
+// the FUSE pod and drops all else.
+func mountedVolumes(container *corev1.Container, volumes []corev1.Volume) []corev1.Volume {
+	mounted := map[string]bool{}
+	for _, mount := range container.VolumeMounts {
+		mounted[mount.Name] = true
+	}
+	var kept []corev1.Volume
+	for _, volume := range volumes {
+		if mounted[volume.Name] {
+			kept = append(kept, volume)
+		}
+	}
+	return kept
+}
+
+// locateMount finds out where the FUSE client mounts within its container: the volume's fluid_path is a path on the
+// node, the mount volume's hostPath is the part of it that the container sees at its mountPath.
+func (s *Sidecar) locateMount(findings *Findings, fuse Object, runtime Runtime, attributes map[string]string) {
+	s.MountType = attributes[datav1alpha1.VolumeAttributeMountType]
+	if shown := runtime.MountTypes[s.MountType]; shown != "" {
+		s.MountType = shown
+	}
+	hostPath := ""
+	for _, volume := range s.Volumes {
+		if volume.Name == s.MountVolume && volume.HostPath != nil {
+			hostPath = path.Clean(volume.HostPath.Path)
+		}
+	}
+	mountPath := ""
+	for _, mount := range s.Container.VolumeMounts {
+		if mount.Name == s.MountVolume && mount.SubPath == "" {
+			mountPath = path.Clean(mount.MountPath)
+		}
+	}
+	if hostPath == "" || mountPath == "" {
+		findings.add(CodeTemplateUnusable, fuse, "its first container doesn't mount a hostPath volume %s", s.MountVolume)
+		return
+	}
+	fluidPath := path.Clean(attributes[datav1alpha1.VolumeAttributePath])
+	if fluidPath != hostPath && !strings.HasPrefix(fluidPath, hostPath+"/") {
+		findings.add(CodeTemplateUnusable, fuse, "the FUSE client mounts at %s, which isn't below its volume %s at %s",
+			fluidPath, s.MountVolume, hostPath)
+		return
+	}
+	s.MountDirectory = strings.TrimPrefix(strings.TrimPrefix(fluidPath, hostPath), "/")
+	s.MountPath = path.Join(mountPath, s.MountDirectory)
+}
+
+// rename points the sidecar's references to mirrors and returns these. In the physical's own namespace every name stays.
+func (s *Sidecar) rename(findings *Findings, fuse Object, names MirrorNames, source Source) []Mirror {
+	if s.Dataset.Namespace == source.Namespace {
+		return nil
+	}
+	var mirrors []Mirror
+	index := map[Object]int{}
+	for _, use := range uses(&s.Container, s.Volumes, s.ImagePullSecrets) {
+		if use.kind == kindClaim {
+			findings.add(CodeTemplateClaim, fuse, "its FUSE container uses the PersistentVolumeClaim %s/%s", source.Namespace, *use.name)
+			continue
+		}
+		from := Object{use.kind, source.Namespace, *use.name}
+		to := Object{use.kind, s.Dataset.Namespace, mirrorName(names, s.Dataset, from)}
+		*use.name = to.Name
+		if i, seen := index[from]; seen {
+			mirrors[i].Optional = mirrors[i].Optional && use.optional
+			continue
+		}
+		index[from] = len(mirrors)
+		mirrors = append(mirrors, Mirror{Source: from, Target: to, Optional: use.optional})
+	}
+	return mirrors
+}
