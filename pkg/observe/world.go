@@ -23,6 +23,21 @@ import (
 // Reference reads everything that a Plan for a reference depends on. Objects that may not be read (Forbidden) are named
 // in the World's Unread; any other failure but NotFound is returned as an error that names the object.
 func Reference(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, names reference.MirrorNames) (*reference.World, error) {
+	w, err := ReferenceWithoutMirrors(ctx, reader, dataset, names)
+	if err != nil {
+		return w, err
+	}
+	o := observer{ctx: ctx, reader: reader, world: w}
+	if source, err := reference.SourceOf(dataset); err == nil {
+		o.readRuntimeStatus(source)
+		o.readMirrors(source)
+	}
+	return w, o.err
+}
+
+// ReferenceWithoutMirrors reads what Reference reads but the status of the physical's runtime, what mirrors are made
+// from, and what has their names: enough to admit a reference, and all of it in the controller's informer caches.
+func ReferenceWithoutMirrors(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, names reference.MirrorNames) (*reference.World, error) {
 	o := observer{ctx: ctx, reader: reader, world: newWorld(dataset, names)}
 	w := o.world
 	w.ThinRuntime = get(&o, datav1alpha1.ThinRuntimeKind, w.Key(), &datav1alpha1.ThinRuntime{})
@@ -30,33 +45,21 @@ func Reference(ctx context.Context, reader client.Reader, dataset *datav1alpha1.
 	w.Volume = get(&o, "PersistentVolume", types.NamespacedName{Name: reference.VolumeName(w.Key())}, &corev1.PersistentVolume{})
 	if source, err := reference.SourceOf(dataset); err == nil {
 		o.readPhysical(source)
-		o.readRuntimeStatus(source)
-		o.readMirrors(source)
 	}
 	return w, o.err
 }
 
-// Sidecar reads what the sidecar of a Dataset is made from: for a reference the physical side, for a physical Dataset
-// itself. It reads neither what the mirrors are made from nor what has their names.
-func Sidecar(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, names reference.MirrorNames) (*reference.World, reference.Source, error) {
-	o := observer{ctx: ctx, reader: reader, world: newWorld(dataset, names)}
-	source := reference.Source{Namespace: dataset.Namespace, Name: dataset.Name}
-	if reference.IsReference(dataset) {
-		var err error
-		if source, err = reference.SourceOf(dataset); err != nil {
-			return nil, source, err
-		}
-	}
-	o.readPhysical(source)
-	return o.world, source, o.err
+// Physical reads what the sidecar of a physical Dataset in its own namespace is made from.
+func Physical(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset) (*reference.World, error) {
+	o := observer{ctx: ctx, reader: reader, world: newWorld(dataset, reference.UniqueNames)}
+	o.readPhysical(reference.Source{Namespace: dataset.Namespace, Name: dataset.Name})
+	return o.world, o.err
 }
 
 func newWorld(dataset *datav1alpha1.Dataset, names reference.MirrorNames) *reference.World {
 	return &reference.World{
 		Dataset:     dataset,
 		MirrorNames: names,
-		Sources:     map[reference.Object]*metav1.PartialObjectMetadata{},
-		Taken:       map[reference.Object]*metav1.PartialObjectMetadata{},
 		Unread:      map[reference.Object]string{},
 	}
 }
@@ -145,6 +148,8 @@ func (o *observer) readMirrors(source reference.Source) {
 	if o.err != nil || o.world.Physical == nil {
 		return
 	}
+	o.world.Sources = map[reference.Object]*metav1.PartialObjectMetadata{}
+	o.world.Taken = map[reference.Object]*metav1.PartialObjectMetadata{}
 	_, mirrors, _ := reference.NewSidecar(o.world, source)
 	for _, mirror := range mirrors {
 		if object := o.metadata(mirror.Source); object != nil {
@@ -160,4 +165,22 @@ func (o *observer) metadata(object reference.Object) *metav1.PartialObjectMetada
 	partial := &metav1.PartialObjectMetadata{}
 	partial.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(object.Kind))
 	return get(o, object.Kind, types.NamespacedName{Namespace: object.Namespace, Name: object.Name}, partial)
+}
+
+// SourceNames reads into a World of Reference what has the names that Fluid's own way of naming needs, whatever way the
+// World names mirrors. Only who reports on collisions wants to know.
+func SourceNames(ctx context.Context, reader client.Reader, world *reference.World, source reference.Source) error {
+	o := observer{ctx: ctx, reader: reader, world: world}
+	if world.Taken == nil {
+		world.Taken = map[reference.Object]*metav1.PartialObjectMetadata{}
+	}
+	for _, target := range reference.NamesUnderSource(world, source) {
+		if world.Taken[target] != nil || world.Unread[target] != "" {
+			continue
+		}
+		if object := o.metadata(target); object != nil {
+			world.Taken[target] = object
+		}
+	}
+	return o.err
 }

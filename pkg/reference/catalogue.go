@@ -19,7 +19,6 @@ const (
 	CodeTemplateUnusable Code = "KF2009"
 	CodeTemplateClaim    Code = "KF2010"
 	CodeNotRecorded      Code = "KF2011"
-	CodeSourceForbidden  Code = "KF2012"
 
 	CodeMountPointMalformed Code = "KF3001"
 	CodeMountsMixed         Code = "KF3002"
@@ -32,13 +31,18 @@ const (
 	CodeFieldsIgnored       Code = "KF3009"
 	CodeMountPointChanged   Code = "KF3010"
 	CodeBeingDeleted        Code = "KF3011"
+	CodeDatasetNameTaken    Code = "KF3012"
+	CodeSourceNameInUse     Code = "KF3013"
 
 	CodePodInvalid          Code = "KF4001"
 	CodePodClaimUnresolved  Code = "KF4002"
-	CodePodNameClash        Code = "KF4003"
 	CodeNoNativeSidecars    Code = "KF4004"
 	CodePodNoDataset        Code = "KF4005"
 	CodePodUnsupportedUsage Code = "KF4006"
+	CodePodNotLabelled      Code = "KF4007"
+	CodePodInjectionOff     Code = "KF4008"
+	CodePodNotInjected      Code = "KF4009"
+	CodeSidecarNotReady     Code = "KF4010"
 )
 
 // Entry explains a kind of finding.
@@ -95,9 +99,6 @@ func Catalogue() []Entry {
 		{CodeNotRecorded, Waiting, "NotRecorded", "The physical Dataset doesn't know the reference yet",
 			"The reference becomes Bound after status.datasetRef of the physical Dataset names it, so that the physical Dataset can't be deleted under it.",
 			"wait; if it lasts, look at the controller's log"},
-		{CodeSourceForbidden, Error, "SourceForbidden", "The controller may not read a Secret that the FUSE client needs",
-			"Secrets are mirrored only where a Role grants it.",
-			"grant the controller get on this Secret in the physical Dataset's namespace, and create, patch and delete on Secrets in the reference's"},
 
 		{CodeMountPointMalformed, Error, "MountPointMalformed", "The mount point isn't dataset://namespace/name[/sub/path]",
 			"Names must be DNS labels in lower case; a sub-path has no empty, . or .. element and no character that a shell would read.",
@@ -132,6 +133,12 @@ func Catalogue() []Entry {
 		{CodeBeingDeleted, Waiting, "BeingDeleted", "An object of an earlier reference of this name is still being deleted",
 			"It has the name that this reference needs.",
 			"wait; if it lasts, look at the finalizers of the object"},
+		{CodeDatasetNameTaken, Error, "DatasetNameTaken", "A Dataset of the reference's name exists already",
+			"It holds data of its own or refers to something else. It is never overwritten.",
+			"give the reference another name, or delete that Dataset if nobody needs it"},
+		{CodeSourceNameInUse, Note, "SourceNameInUse", "Something else has a name that Fluid would give to a copy",
+			"Mirrors have names of their own here, so it is neither read nor written. Where only Fluid's own controllers run, it would be a collision.",
+			""},
 
 		{CodePodInvalid, Error, "PodInvalid", "The pod can't be read",
 			"What was sent isn't a pod.",
@@ -139,9 +146,6 @@ func Catalogue() []Entry {
 		{CodePodClaimUnresolved, Error, "DatasetNotReady", "The Dataset of a claim isn't ready for a sidecar",
 			"A pod is never admitted without the sidecar that it asks for.",
 			"wait until the Dataset is Bound, then create the pod again"},
-		{CodePodNameClash, Error, "SidecarNameClash", "The pod has something of the name that a sidecar needs",
-			"Containers named fluid-fuse-<number> are sidecars.",
-			"rename the container"},
 		{CodeNoNativeSidecars, Error, "NoNativeSidecars", "The API server doesn't know native sidecars",
 			"Init containers with restartPolicy Always exist from Kubernetes 1.29 on.",
 			"update the cluster"},
@@ -151,6 +155,18 @@ func Catalogue() []Entry {
 		{CodePodUnsupportedUsage, Error, "UnsupportedUsage", "The pod uses a Dataset in a way that a sidecar can't serve",
 			"A raw block device, for example, is not a directory.",
 			"use volumeMounts"},
+		{CodePodNotLabelled, Warning, "InjectionNotAsked", "The pod uses a Dataset and doesn't ask for a sidecar",
+			"Without the label serverless.fluid.io/inject=true the claim is an ordinary CSI volume, which needs Fluid's CSI plugin on the node.",
+			"give the pod the label serverless.fluid.io/inject=true (in a workload: its pod template) and create it again"},
+		{CodePodInjectionOff, Warning, "InjectionForbidden", "The pod's labels forbid sidecars",
+			"fluid.io/enable-injection=false and done.sidecar.fluid.io/inject=true keep webhooks from the pod.",
+			"leave the label out and create the pod again"},
+		{CodePodNotInjected, Error, "NotInjected", "The pod asks for a sidecar and has none",
+			"It was created while no webhook that injects sidecars answered, or Fluid's webhook admitted it unchanged after an error: v1.0.7 and later do that.",
+			"see that a webhook is installed and ready, and create the pod again"},
+		{CodeSidecarNotReady, Waiting, "SidecarNotReady", "A sidecar isn't ready",
+			"Containers that mount the Dataset start after it, or see an empty directory.",
+			"look at the sidecar's log: kubectl logs POD -c CONTAINER"},
 	}
 }
 

@@ -88,3 +88,15 @@ func (f Findings) Of(severity Severity) Findings {
 	}
 	return found
 }
+
+// BlockingSidecar returns the findings that keep pods from using the reference. That the physical Dataset doesn't know
+// the reference yet isn't one: it will before anybody can delete it.
+func (f Findings) BlockingSidecar() Findings {
+	var blocking Findings
+	for _, finding := range f {
+		if finding.Severity.Blocks() && finding.Code != CodeNotRecorded {
+			blocking = append(blocking, finding)
+		}
+	}
+	return blocking
+}

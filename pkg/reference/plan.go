@@ -52,9 +52,6 @@ func (p *Plan) plan(w *World) {
 		return
 	}
 	p.Source = source
-	if !p.checkPhysical(w) {
-		return
-	}
 	sidecar, mirrors, findings := NewSidecar(w, source)
 	p.Findings = append(p.Findings, findings...)
 	if sidecar == nil {
@@ -79,9 +76,7 @@ func (p *Plan) Ready() bool {
 // Creatable reports whether the reference's objects may be made: nothing blocks but that the physical Dataset doesn't
 // know the reference yet.
 func (p *Plan) Creatable() bool {
-	return p.Claim != nil && !slices.ContainsFunc(p.Findings, func(f Finding) bool {
-		return f.Severity.Blocks() && f.Code != CodeNotRecorded
-	})
+	return p.Claim != nil && len(p.Findings.BlockingSidecar()) == 0
 }
 
 // checkUnread adds a finding for each object of the reference's own that couldn't be read. Those of the physical side
@@ -89,7 +84,8 @@ func (p *Plan) Creatable() bool {
 func (p *Plan) checkUnread(w *World) {
 	for _, object := range sortedObjects(w.Unread) {
 		switch {
-		case object.Kind == "DaemonSet", object.Kind == "PersistentVolume" && object.Name != VolumeName(w.Key()):
+		case object.Kind == "DaemonSet", object.Kind == datav1alpha1.DatasetKind,
+			object.Kind == "PersistentVolume" && object.Name != VolumeName(w.Key()):
 		default:
 			p.Findings.add(CodeUnread, object, "it couldn't be read: %s", w.Unread[object])
 		}
@@ -203,38 +199,11 @@ func (p *Plan) parseSource(w *World) (Source, bool) {
 	return Source{}, false
 }
 
-// checkPhysical reports whether there is a physical Dataset from which a sidecar may be made.
-func (p *Plan) checkPhysical(w *World) bool {
-	object := Object{datav1alpha1.DatasetKind, p.Source.Namespace, p.Source.Name}
-	switch {
-	case w.Physical == nil:
-		if w.Unread[object] == "" {
-			p.Findings.add(CodePhysicalMissing, object, "it doesn't exist")
-		}
-	case IsReference(w.Physical):
-		p.Findings.add(CodeChain, object, "it is itself a reference, to %s", w.Physical.Spec.Mounts[0].MountPoint)
-	case w.Physical.DeletionTimestamp != nil && !recorded(w):
-		p.Findings.add(CodePhysicalDeleted, object, "it is being deleted")
-	case !bound(w.Physical):
-		p.Findings.add(CodePhysicalUnbound, object, "its phase is %q and it has no runtime that is ready", w.Physical.Status.Phase)
-	default:
-		return true
-	}
-	return false
-}
-
-// bound reports whether a Dataset has been bound to a runtime. Fluid's references need no more: while the physical is
-// Updating or DataMigrating they mirror that.
-func bound(dataset *datav1alpha1.Dataset) bool {
-	switch dataset.Status.Phase {
-	case datav1alpha1.NonePhase, datav1alpha1.NotBoundPhase, datav1alpha1.PendingPhase:
-		return false
-	}
-	return len(dataset.Status.Runtimes) > 0
-}
-
 // checkMirrors looks at the sources of the mirrors and at what has their names.
 func (p *Plan) checkMirrors(w *World) {
+	if w.Sources == nil {
+		return
+	}
 	for _, mirror := range p.Mirrors {
 		if w.Sources[mirror.Source] == nil && !mirror.Optional && w.Unread[mirror.Source] == "" {
 			p.Findings.add(CodeSourceMissing, mirror.Source, "it doesn't exist, and the FUSE container of %s needs it", p.Source)

@@ -1,6 +1,9 @@
 package reference
 
 import (
+	"slices"
+	"strings"
+
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
@@ -70,4 +73,19 @@ func RuntimeOfDataset(dataset *datav1alpha1.Dataset) (Runtime, bool) {
 		}
 	}
 	return Runtime{}, false
+}
+
+// Runtimes returns all of Fluid's runtimes.
+func Runtimes() []Runtime { return slices.Clone(runtimes) }
+
+// DatasetsOfFuse returns the names of the Datasets whose FUSE pods a DaemonSet of this name may run: one for each
+// runtime whose rule for the name fits.
+func DatasetsOfFuse(daemonSet string) []string {
+	var names []string
+	for _, r := range runtimes {
+		if name, ok := strings.CutSuffix(daemonSet, r.FuseSuffix); ok && name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }

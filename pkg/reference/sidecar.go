@@ -47,10 +47,14 @@ type Sidecar struct {
 func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, Findings) {
 	var findings Findings
 	physical := Object{datav1alpha1.DatasetKind, source.Namespace, source.Name}
+	checkPhysical(&findings, w, physical)
+	if len(findings) > 0 {
+		return nil, nil, findings
+	}
 	runtime, known := RuntimeOfDataset(w.Physical)
 	switch {
 	case !known:
-		findings.add(CodePhysicalUnbound, physical, "it isn't bound to a runtime; its phase is %q", w.Physical.Status.Phase)
+		findings.add(CodeRuntimeNoSidecar, physical, "its status.runtimes names no runtime of a known type")
 	case runtime.NoSidecar != "":
 		findings.add(CodeRuntimeNoSidecar, physical, "it is served by a %s: %s", runtime.Kind, runtime.NoSidecar)
 	default:
@@ -80,6 +84,34 @@ func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, Findings) {
 		return nil, nil, findings
 	}
 	return sidecar, mirrors, nil
+}
+
+// checkPhysical adds what keeps the physical Dataset from having a sidecar at all.
+func checkPhysical(findings *Findings, w *World, physical Object) {
+	switch {
+	case w.Physical == nil:
+		if w.Unread[physical] == "" {
+			findings.add(CodePhysicalMissing, physical, "it doesn't exist")
+		} else {
+			findings.add(CodeUnread, physical, "it couldn't be read: %s", w.Unread[physical])
+		}
+	case IsReference(w.Physical):
+		findings.add(CodeChain, physical, "it is itself a reference, to %s", w.Physical.Spec.Mounts[0].MountPoint)
+	case w.Physical.DeletionTimestamp != nil && !recorded(w):
+		findings.add(CodePhysicalDeleted, physical, "it is being deleted")
+	case !bound(w.Physical):
+		findings.add(CodePhysicalUnbound, physical, "its phase is %q and it has no runtime that is ready", w.Physical.Status.Phase)
+	}
+}
+
+// bound reports whether a Dataset has been bound to a runtime. Fluid's references need no more: while the physical is
+// Updating or DataMigrating they mirror that.
+func bound(dataset *datav1alpha1.Dataset) bool {
+	switch dataset.Status.Phase {
+	case datav1alpha1.NonePhase, datav1alpha1.NotBoundPhase, datav1alpha1.PendingPhase:
+		return false
+	}
+	return len(dataset.Status.Runtimes) > 0
 }
 
 // requireFuseAndVolume adds findings for what the sidecar is made from and isn't there.

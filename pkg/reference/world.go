@@ -25,14 +25,14 @@ type World struct {
 	PhysicalVolume *corev1.PersistentVolume
 	PhysicalClaim  *corev1.PersistentVolumeClaim
 	// Sources holds the ConfigMaps and Secrets of the physical's namespace that exist among those that the FUSE
-	// container names.
+	// container names; nil if nobody looked.
 	Sources map[Object]*metav1.PartialObjectMetadata
 
 	// ThinRuntime, Volume and Claim are what has the names of the reference's own objects.
 	ThinRuntime *datav1alpha1.ThinRuntime
 	Volume      *corev1.PersistentVolume
 	Claim       *corev1.PersistentVolumeClaim
-	// Taken holds the ConfigMaps and Secrets that have the names of mirrors.
+	// Taken holds the ConfigMaps and Secrets that have the names of mirrors; nil if nobody looked.
 	Taken map[Object]*metav1.PartialObjectMetadata
 
 	// MirrorNames says how mirrors are named.

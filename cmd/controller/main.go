@@ -1,0 +1,215 @@
+// Command controller serves Fluid's reference Datasets and ThinRuntimes in a cluster, and injects FUSE sidecars.
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/client-go/discovery"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/certificate"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// webhookConfiguration is the name of the webhook configurations in config/webhook.
+const webhookConfiguration = "kubectl-fluid-sidecar-injector"
+
+// options are the command line.
+type options struct {
+	namespace      string
+	service        string
+	mirrorNames    string
+	mountRoot      string
+	thinRuntimes   bool
+	leaderElection bool
+	webhookPort    int
+	metricsAddress string
+	healthAddress  string
+}
+
+func main() {
+	config.RegisterFlags(flag.CommandLine)
+	var o options
+	flag.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace that this controller runs in: of its Secret, Service and Lease")
+	flag.StringVar(&o.service, "webhook-service", "kubectl-fluid-webhook", "Service by which the API server calls the webhooks")
+	flag.StringVar(&o.mirrorNames, "mirror-names", string(reference.UniqueNames), "unique gives each mirrored ConfigMap and Secret a name of its own, source the name of its source, as Fluid does")
+	flag.StringVar(&o.mountRoot, "mount-root", "/runtime-mnt", "directory on the nodes below which ThinRuntimes mount")
+	flag.BoolVar(&o.thinRuntimes, "thin-runtimes", true, "serve ThinRuntimes that have a profile; turn this off where Fluid's thinruntime-controller runs")
+	flag.BoolVar(&o.leaderElection, "leader-elect", false, "elect a leader among several replicas; webhooks run on all of them")
+	flag.IntVar(&o.webhookPort, "webhook-port", 9443, "port of the webhook server")
+	flag.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "address of the metrics, 0 for none")
+	flag.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz, 0 for none")
+	flag.Parse()
+
+	ctrl.SetLogger(logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, nil)))
+	if err := run(ctrl.SetupSignalHandler(), o); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+// validate says what can't be about the options.
+func (o options) validate() error {
+	if o.namespace == "" {
+		return errors.New("--namespace is needed outside a pod that has POD_NAMESPACE in its environment")
+	}
+	switch reference.MirrorNames(o.mirrorNames) {
+	case reference.UniqueNames, reference.SourceNames:
+		return nil
+	}
+	return fmt.Errorf("--mirror-names is %q: it must be unique or source", o.mirrorNames)
+}
+
+func run(ctx context.Context, o options) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	restConfig, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the cluster: %w", err)
+	}
+	// The API server has its own fairness; client-go's 5 requests per second would only make everything late.
+	restConfig.QPS, restConfig.Burst = 200, 400
+	// The API server warns of Fluid's names of finalizers and of 100Pi; they are what other components expect.
+	restConfig.WarningHandlerWithContext = rest.NoWarnings{}
+	features, err := serverFeatures(restConfig)
+	if err != nil {
+		return err
+	}
+	keeper := &certificate.Keeper{
+		Secret:         types.NamespacedName{Namespace: o.namespace, Name: "kubectl-fluid-webhook-ca"},
+		ServerNames:    []string{o.service + "." + o.namespace + ".svc"},
+		Configurations: []string{webhookConfiguration},
+		Now:            time.Now,
+	}
+	mgr, err := newManager(restConfig, o, keeper)
+	if err != nil {
+		return err
+	}
+	if err := setup(ctx, mgr, o, features, keeper); err != nil {
+		return err
+	}
+	return mgr.Start(ctx)
+}
+
+// features are what the API server can do for sidecars.
+type features struct {
+	nativeSidecars bool
+	selfHealing    bool
+}
+
+func serverFeatures(restConfig *rest.Config) (features, error) {
+	client, err := discovery.NewDiscoveryClientForConfig(restConfig)
+	if err != nil {
+		return features{}, fmt.Errorf("making a discovery client: %w", err)
+	}
+	info, err := client.ServerVersion()
+	if err != nil {
+		return features{}, fmt.Errorf("asking %s for its version: %w", restConfig.Host, err)
+	}
+	server, err := version.ParseGeneric(info.GitVersion)
+	if err != nil {
+		return features{}, fmt.Errorf("reading the API server's version %q: %w", info.GitVersion, err)
+	}
+	return features{
+		nativeSidecars: server.AtLeast(version.MajorMinor(1, 29)),
+		selfHealing:    server.AtLeast(version.MajorMinor(1, 36)),
+	}, nil
+}
+
+func newManager(restConfig *rest.Config, o options, keeper *certificate.Keeper) (manager.Manager, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), datav1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("registering types: %w", err)
+	}
+	mgr, err := manager.New(restConfig, manager.Options{
+		Scheme:                  scheme,
+		Logger:                  ctrl.Log,
+		Metrics:                 metricsserver.Options{BindAddress: o.metricsAddress},
+		HealthProbeBindAddress:  o.healthAddress,
+		LeaderElection:          o.leaderElection,
+		LeaderElectionID:        "kubectl-fluid-controller",
+		LeaderElectionNamespace: o.namespace,
+		Cache:                   cache.Options{ByObject: map[client.Object]cache.ByObject{&corev1.Pod{}: reconcile.CachedPods()}},
+		// Secrets are read live: a cache of them takes the right to list all of them.
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}, Unstructured: true}},
+		WebhookServer: webhook.NewServer(webhook.Options{
+			Port:    o.webhookPort,
+			TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.GetCertificate = keeper.GetCertificate }},
+		}),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the manager: %w", err)
+	}
+	return mgr, nil
+}
+
+// setup adds the reconcilers and the webhooks.
+func setup(ctx context.Context, mgr manager.Manager, o options, f features, keeper *certificate.Keeper) error {
+	names := reference.MirrorNames(o.mirrorNames)
+	writer := client.WithFieldOwner(mgr.GetClient(), reference.FieldManager)
+	keeper.Client, keeper.Live = writer, mgr.GetAPIReader()
+	recorder := mgr.GetEventRecorder(reference.FieldManager)
+
+	if err := reconcile.AddIndexes(ctx, mgr); err != nil {
+		return err
+	}
+	references := &reconcile.ReferenceReconciler{Client: writer, Live: mgr.GetAPIReader(), Recorder: recorder, MirrorNames: names, Now: time.Now}
+	datasetRefs := &reconcile.DatasetRefReconciler{Client: writer}
+	if err := errors.Join(keeper.SetupWithManager(mgr), references.SetupWithManager(mgr), datasetRefs.SetupWithManager(mgr)); err != nil {
+		return fmt.Errorf("setting up controllers: %w", err)
+	}
+	if o.thinRuntimes {
+		thinRuntimes := &reconcile.ThinRuntimeReconciler{Client: writer, Recorder: recorder, MountRoot: o.mountRoot, Now: time.Now}
+		if err := thinRuntimes.SetupWithManager(mgr); err != nil {
+			return fmt.Errorf("setting up the controller of ThinRuntimes: %w", err)
+		}
+	}
+	server := mgr.GetWebhookServer()
+	server.Register(inject.PodPath, &webhook.Admission{Handler: &inject.PodHandler{
+		Reader: mgr.GetClient(), MirrorNames: names, NativeSidecars: f.nativeSidecars, SelfHealing: f.selfHealing,
+	}})
+	server.Register(inject.DatasetPath, &webhook.Admission{Handler: &inject.DatasetHandler{Reader: mgr.GetClient(), MirrorNames: names}})
+	return errors.Join(
+		mgr.AddHealthzCheck("webhook", server.StartedChecker()),
+		mgr.AddReadyzCheck("webhook", server.StartedChecker()),
+		mgr.AddReadyzCheck("certificate", keeper.Ready),
+		mgr.AddReadyzCheck("caches", cachesSynced(mgr.GetCache())),
+	)
+}
+
+// cachesSynced is a readiness check: before the caches are filled nothing can be injected.
+func cachesSynced(caches cache.Cache) func(*http.Request) error {
+	return func(request *http.Request) error {
+		ctx, cancel := context.WithTimeout(request.Context(), time.Second)
+		defer cancel()
+		if !caches.WaitForCacheSync(ctx) {
+			return errors.New("the informer caches aren't in sync")
+		}
+		return nil
+	}
+}

@@ -1,0 +1,188 @@
+// Package certificate makes and rotates the certificates of the webhook server.
+//
+// Certificate authorities live in one Secret and overlap: a new one is published in the webhook configurations some
+// time before it signs. The server's own certificate is only ever in the memory of its process.
+package certificate
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+)
+
+// Lifetimes. A certificate authority is renewed when a third of its life is left, a server's certificate likewise.
+const (
+	AuthorityLifetime = 365 * 24 * time.Hour
+	ServerLifetime    = 30 * 24 * time.Hour
+	// PublishBefore is how long a new authority is published before it signs: longer than an API server needs to hear
+	// of a changed webhook configuration.
+	PublishBefore = 5 * time.Minute
+	// backdated allows for clocks that are behind.
+	backdated = time.Minute
+)
+
+// Authority is a certificate authority that can sign.
+type Authority struct {
+	Certificate *x509.Certificate
+	key         crypto.Signer
+}
+
+// Authorities are those that are in force, the newest first.
+type Authorities []Authority
+
+// NewAuthority makes a certificate authority.
+func NewAuthority(now time.Time) (Authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return Authority{}, fmt.Errorf("making the key of a certificate authority: %w", err)
+	}
+	template := &x509.Certificate{
+		Subject:               pkix.Name{CommonName: "kubectl-fluid-webhook-ca"},
+		NotBefore:             now.Add(-backdated),
+		NotAfter:              now.Add(AuthorityLifetime),
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+	certificate, err := sign(template, template, key.Public(), key)
+	return Authority{certificate, key}, err
+}
+
+func sign(template, parent *x509.Certificate, public crypto.PublicKey, key crypto.Signer) (*x509.Certificate, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, fmt.Errorf("drawing a serial number: %w", err)
+	}
+	template.SerialNumber = serial
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
+	if err != nil {
+		return nil, fmt.Errorf("signing the certificate of %s: %w", template.Subject.CommonName, err)
+	}
+	return x509.ParseCertificate(der)
+}
+
+// expiring reports whether less than a third of a certificate's life is left.
+func expiring(certificate *x509.Certificate, now time.Time) bool {
+	life := certificate.NotAfter.Sub(certificate.NotBefore)
+	return now.After(certificate.NotAfter.Add(-life / 3))
+}
+
+// Renewed returns the authorities that should be in force: those that haven't run out, and a new one in front if the
+// newest is about to. It reports whether anything changed.
+func (a Authorities) Renewed(now time.Time) (Authorities, bool, error) {
+	var kept Authorities
+	for _, authority := range a {
+		if now.Before(authority.Certificate.NotAfter) {
+			kept = append(kept, authority)
+		}
+	}
+	if len(kept) > 0 && !expiring(kept[0].Certificate, now) {
+		return kept, len(kept) != len(a), nil
+	}
+	fresh, err := NewAuthority(now)
+	if err != nil {
+		return nil, false, err
+	}
+	return append(Authorities{fresh}, kept...), true, nil
+}
+
+// signer returns the newest authority that has been published long enough; the oldest if none has.
+func (a Authorities) signer(now time.Time) Authority {
+	for _, authority := range a {
+		if now.After(authority.Certificate.NotBefore.Add(backdated + PublishBefore)) {
+			return authority
+		}
+	}
+	return a[len(a)-1]
+}
+
+// Bundle returns the certificates in PEM, as a caBundle has them.
+func (a Authorities) Bundle() []byte {
+	var bundle bytes.Buffer
+	for _, authority := range a {
+		// Writing to a buffer doesn't fail.
+		_ = pem.Encode(&bundle, &pem.Block{Type: "CERTIFICATE", Bytes: authority.Certificate.Raw})
+	}
+	return bundle.Bytes()
+}
+
+// Keys returns the private keys in PEM, in the order of Bundle.
+func (a Authorities) Keys() ([]byte, error) {
+	var keys bytes.Buffer
+	for _, authority := range a {
+		der, err := x509.MarshalPKCS8PrivateKey(authority.key)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the key of a certificate authority: %w", err)
+		}
+		_ = pem.Encode(&keys, &pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	}
+	return keys.Bytes(), nil
+}
+
+// ParseAuthorities reads what Bundle and Keys wrote. The error never contains any of it.
+func ParseAuthorities(bundle, keys []byte) (Authorities, error) {
+	var authorities Authorities
+	for {
+		var certificateBlock, keyBlock *pem.Block
+		certificateBlock, bundle = pem.Decode(bundle)
+		keyBlock, keys = pem.Decode(keys)
+		if certificateBlock == nil && keyBlock == nil {
+			break
+		}
+		if certificateBlock == nil || keyBlock == nil {
+			return nil, errors.New("there are not as many certificates as keys")
+		}
+		certificate, err := x509.ParseCertificate(certificateBlock.Bytes)
+		if err != nil {
+			return nil, errors.New("a certificate can't be parsed")
+		}
+		key, err := x509.ParsePKCS8PrivateKey(keyBlock.Bytes)
+		if err != nil {
+			return nil, errors.New("a key can't be parsed")
+		}
+		signer, ok := key.(*ecdsa.PrivateKey)
+		if !ok || !signer.PublicKey.Equal(certificate.PublicKey) {
+			return nil, errors.New("a key doesn't belong to its certificate")
+		}
+		authorities = append(authorities, Authority{certificate, signer})
+	}
+	if len(authorities) == 0 {
+		return nil, errors.New("there is no certificate")
+	}
+	return authorities, nil
+}
+
+// Issue makes a server's certificate for DNS names.
+func (a Authorities) Issue(now time.Time, names ...string) (*tls.Certificate, error) {
+	authority := a.signer(now)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making the webhook server's key: %w", err)
+	}
+	until := now.Add(ServerLifetime)
+	if until.After(authority.Certificate.NotAfter) {
+		until = authority.Certificate.NotAfter
+	}
+	certificate, err := sign(&x509.Certificate{
+		Subject:     pkix.Name{CommonName: names[0]},
+		DNSNames:    names,
+		NotBefore:   now.Add(-backdated),
+		NotAfter:    until,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}, authority.Certificate, key.Public(), authority.key)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Certificate{Certificate: [][]byte{certificate.Raw}, PrivateKey: key, Leaf: certificate}, nil
+}

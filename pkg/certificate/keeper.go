@@ -1,0 +1,206 @@
+package certificate
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// Keys of the Secret that holds the authorities.
+const (
+	bundleKey = "ca.crt"
+	keysKey   = "ca.key"
+)
+
+// Keeper keeps the webhook server's certificates: the authorities in a Secret, their certificates in the caBundle of
+// the webhook configurations, and this process's own certificate in memory. Every replica runs one; they agree through
+// the Secret.
+type Keeper struct {
+	Client client.Client
+	// Live reads from the API server: the Secret is read so, because a cache of Secrets would need more rights.
+	Live client.Reader
+	// Secret holds the authorities. Nothing else may be called so in its namespace.
+	Secret types.NamespacedName
+	// ServerNames are the DNS names under which the API server calls.
+	ServerNames []string
+	// Configurations are the names of the MutatingWebhookConfiguration and ValidatingWebhookConfiguration.
+	Configurations []string
+	// Now tells the time.
+	Now func() time.Time
+
+	server atomic.Pointer[tls.Certificate]
+}
+
+// GetCertificate returns this process's certificate, as tls.Config wants it.
+func (k *Keeper) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if certificate := k.server.Load(); certificate != nil {
+		return certificate, nil
+	}
+	return nil, errors.New("the webhook server has no certificate yet")
+}
+
+// Ready is a readiness check: it fails until there is a certificate.
+func (k *Keeper) Ready(*http.Request) error {
+	_, err := k.GetCertificate(nil)
+	return err
+}
+
+// SetupWithManager adds the keeper to a manager. It also runs on replicas that aren't the leader.
+func (k *Keeper) SetupWithManager(manager ctrl.Manager) error {
+	everything := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
+		return []reconcile.Request{{}}
+	})
+	return ctrl.NewControllerManagedBy(manager).
+		Named("certificate").
+		WithOptions(controller.Options{NeedLeaderElection: new(false)}).
+		Watches(&admissionregistrationv1.MutatingWebhookConfiguration{}, everything).
+		Watches(&admissionregistrationv1.ValidatingWebhookConfiguration{}, everything).
+		Complete(k)
+}
+
+// Reconcile makes everything true at once: authorities, caBundles, this process's certificate. It comes back in time
+// for the next renewal.
+func (k *Keeper) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+	authorities, err := k.authorities(ctx)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	for _, name := range k.Configurations {
+		if err := k.publish(ctx, name, authorities.Bundle()); err != nil {
+			return reconcile.Result{}, err
+		}
+	}
+	if err := k.issue(ctx, authorities); err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{RequeueAfter: PublishBefore}, nil
+}
+
+// authorities reads the Secret and renews what is in it. When two replicas renew at once, one of them meets a conflict
+// and reads again.
+func (k *Keeper) authorities(ctx context.Context) (Authorities, error) {
+	secret := &corev1.Secret{}
+	err := k.Live.Get(ctx, k.Secret, secret)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("reading Secret %s with the webhook's certificate authorities: %w", k.Secret, err)
+	}
+	exists := err == nil
+	var present Authorities
+	if exists {
+		if present, err = ParseAuthorities(secret.Data[bundleKey], secret.Data[keysKey]); err != nil {
+			log.FromContext(ctx).Info("Replacing unreadable certificate authorities", "secret", k.Secret, "reason", err.Error())
+			present = nil
+		}
+	}
+	renewed, changed, err := present.Renewed(k.Now())
+	if err != nil || !changed {
+		return present, err
+	}
+	keys, err := renewed.Keys()
+	if err != nil {
+		return nil, err
+	}
+	secret.ObjectMeta = metav1.ObjectMeta{Name: k.Secret.Name, Namespace: k.Secret.Namespace, ResourceVersion: secret.ResourceVersion}
+	secret.Data = map[string][]byte{bundleKey: renewed.Bundle(), keysKey: keys}
+	write := func() error { return k.Client.Update(ctx, secret) }
+	if !exists {
+		write = func() error { return k.Client.Create(ctx, secret) }
+	}
+	if err := write(); err != nil {
+		return nil, fmt.Errorf("writing Secret %s with the webhook's certificate authorities: %w", k.Secret, err)
+	}
+	log.FromContext(ctx).Info("Wrote certificate authorities", "secret", k.Secret, "authorities", len(renewed))
+	return renewed, nil
+}
+
+// publish writes the caBundle of a mutating and a validating configuration of one name where it differs.
+func (k *Keeper) publish(ctx context.Context, name string, bundle []byte) error {
+	mutating, validating := &admissionregistrationv1.MutatingWebhookConfiguration{}, &admissionregistrationv1.ValidatingWebhookConfiguration{}
+	if err := k.get(ctx, name, mutating); err != nil {
+		return err
+	}
+	var present [][]byte
+	for i := range mutating.Webhooks {
+		present = append(present, mutating.Webhooks[i].ClientConfig.CABundle)
+	}
+	if err := k.patch(ctx, mutating, present, bundle); err != nil {
+		return err
+	}
+	if err := k.get(ctx, name, validating); err != nil {
+		return err
+	}
+	present = nil
+	for i := range validating.Webhooks {
+		present = append(present, validating.Webhooks[i].ClientConfig.CABundle)
+	}
+	return k.patch(ctx, validating, present, bundle)
+}
+
+// get reads a configuration; one that isn't there stays empty.
+func (k *Keeper) get(ctx context.Context, name string, configuration client.Object) error {
+	if err := k.Client.Get(ctx, types.NamespacedName{Name: name}, configuration); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading webhook configuration %s: %w", name, err)
+	}
+	return nil
+}
+
+// patch replaces the bundles that differ, and nothing else: webhooks are a list, so a JSON patch that holds only for
+// the list that was read is the way not to lose fields that this build doesn't know.
+func (k *Keeper) patch(ctx context.Context, configuration client.Object, present [][]byte, bundle []byte) error {
+	type operation struct {
+		Op    string `json:"op"`
+		Path  string `json:"path"`
+		Value any    `json:"value"`
+	}
+	operations := []operation{{"test", "/metadata/resourceVersion", configuration.GetResourceVersion()}}
+	for i := range present {
+		if !bytes.Equal(present[i], bundle) {
+			operations = append(operations, operation{"add", fmt.Sprintf("/webhooks/%d/clientConfig/caBundle", i), bundle})
+		}
+	}
+	if len(operations) == 1 {
+		return nil
+	}
+	patch, err := json.Marshal(operations)
+	if err != nil {
+		return fmt.Errorf("encoding a patch of webhook configuration %s: %w", configuration.GetName(), err)
+	}
+	if err := k.Client.Patch(ctx, configuration, client.RawPatch(types.JSONPatchType, patch)); err != nil {
+		return fmt.Errorf("writing the caBundle of %T %s: %w", configuration, configuration.GetName(), err)
+	}
+	return nil
+}
+
+// issue makes this process's certificate if it has none, if it is about to expire, or if its authority isn't in force.
+func (k *Keeper) issue(ctx context.Context, authorities Authorities) error {
+	now := k.Now()
+	if present := k.server.Load(); present != nil && !expiring(present.Leaf, now) &&
+		present.Leaf.CheckSignatureFrom(authorities.signer(now).Certificate) == nil {
+		return nil
+	}
+	certificate, err := authorities.Issue(now, k.ServerNames...)
+	if err != nil {
+		return err
+	}
+	k.server.Store(certificate)
+	log.FromContext(ctx).Info("Issued the webhook server's certificate", "until", certificate.Leaf.NotAfter)
+	return nil
+}

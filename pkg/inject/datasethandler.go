@@ -1,0 +1,104 @@
+package inject
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// DatasetPath is where the API server reaches the DatasetHandler.
+const DatasetPath = "/validate-datasets"
+
+// DatasetHandler refuses references that can't work before they exist. What a reference only waits for doesn't make it
+// refused. It reads its Reader only, which should be informer caches.
+type DatasetHandler struct {
+	Reader      client.Reader
+	MirrorNames reference.MirrorNames
+}
+
+var _ admission.Handler = &DatasetHandler{}
+
+// Handle answers an admission request for a Dataset.
+func (h *DatasetHandler) Handle(ctx context.Context, request admission.Request) admission.Response {
+	dataset, err := decodeDataset(request.Object.Raw)
+	if err != nil {
+		return admission.Errored(http.StatusBadRequest, err)
+	}
+	if request.Operation == admissionv1.Update {
+		return h.handleUpdate(ctx, request, dataset)
+	}
+	if !reference.IsReference(dataset) {
+		return admission.Allowed("")
+	}
+	return h.validate(ctx, request, dataset)
+}
+
+func decodeDataset(raw []byte) (*datav1alpha1.Dataset, error) {
+	dataset := &datav1alpha1.Dataset{}
+	if err := json.Unmarshal(raw, dataset); err != nil {
+		return nil, fmt.Errorf("reading the Dataset: %w", err)
+	}
+	return dataset, nil
+}
+
+// handleUpdate lets everything pass that leaves the mounts alone: labels, finalizers and the rest of a broken reference
+// must stay changeable. What a reference refers to is fixed, and so is whether a Dataset is a reference: its volume, in
+// which pods have it, can't be changed.
+func (h *DatasetHandler) handleUpdate(ctx context.Context, request admission.Request, dataset *datav1alpha1.Dataset) admission.Response {
+	old, err := decodeDataset(request.OldObject.Raw)
+	if err != nil {
+		return admission.Errored(http.StatusBadRequest, err)
+	}
+	if dataset.DeletionTimestamp != nil || equality.Semantic.DeepEqual(old.Spec.Mounts, dataset.Spec.Mounts) {
+		return admission.Allowed("")
+	}
+	if !reference.IsReference(old) && !reference.IsReference(dataset) {
+		return admission.Allowed("")
+	}
+	if source, err := reference.SourceOf(old); err == nil {
+		if now, err := reference.SourceOf(dataset); err != nil || now != source {
+			finding := reference.NewFinding(reference.CodeMountPointChanged, datasetObject(request, old),
+				"it refers to %s, and that can't be changed", source.MountPoint())
+			return admission.Denied(finding.String())
+		}
+	} else if !reference.IsReference(old) && len(old.Status.Runtimes) > 0 {
+		finding := reference.NewFinding(reference.CodeMountPointChanged, datasetObject(request, old),
+			"it is bound to a runtime and can't become a reference")
+		return admission.Denied(finding.String())
+	}
+	return h.validate(ctx, request, dataset)
+}
+
+func datasetObject(request admission.Request, dataset *datav1alpha1.Dataset) reference.Object {
+	return reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: request.Namespace, Name: dataset.Name}
+}
+
+// validate denies a reference with the first thing that can't work, and warns of the rest.
+func (h *DatasetHandler) validate(ctx context.Context, request admission.Request, dataset *datav1alpha1.Dataset) admission.Response {
+	dataset.Namespace = request.Namespace
+	world, err := observe.ReferenceWithoutMirrors(ctx, h.Reader, dataset, h.MirrorNames)
+	if err != nil {
+		return admission.Errored(http.StatusInternalServerError, err)
+	}
+	plan := reference.NewPlan(world)
+	if errors := plan.Findings.Of(reference.Error); len(errors) > 0 {
+		return admission.Denied(errors[0].String())
+	}
+	var warnings []string
+	for _, finding := range plan.Findings {
+		if finding.Severity != reference.Inconclusive && finding.Code != reference.CodeNotRecorded {
+			warnings = append(warnings, finding.String())
+		}
+	}
+	return admission.Allowed("").WithWarnings(warnings...)
+}

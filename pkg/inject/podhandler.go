@@ -1,0 +1,157 @@
+package inject
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// PodPath is where the API server reaches the PodHandler.
+const PodPath = "/inject-sidecars"
+
+// PodHandler gives pods their sidecars at admission. It reads its Reader only, which should be informer caches, and
+// writes nothing. A pod that asks for sidecars and can't have them is denied with the reason and the remedy.
+type PodHandler struct {
+	Reader      client.Reader
+	MirrorNames reference.MirrorNames
+	// NativeSidecars says that the API server has them (on by default from Kubernetes 1.29).
+	NativeSidecars bool
+	// SelfHealing says that it has RestartAllContainers (on by default from Kubernetes 1.36).
+	SelfHealing bool
+}
+
+var _ admission.Handler = &PodHandler{}
+
+// Handle answers an admission request for a pod.
+func (h *PodHandler) Handle(ctx context.Context, request admission.Request) admission.Response {
+	pod, err := ReadPod(request.Object.Raw)
+	if err != nil {
+		return admission.Errored(http.StatusBadRequest, err)
+	}
+	if !pod.Wants() {
+		return admission.Allowed("")
+	}
+	logger := log.FromContext(ctx).WithValues("namespace", request.Namespace, "pod", pod.Name())
+	sidecars, warnings, findings := h.resolve(ctx, request.Namespace, pod)
+	var patch []byte
+	if len(findings) == 0 {
+		options := Options{HostDirectory: request.Namespace + "-" + string(request.UID), SelfHealing: h.SelfHealing}
+		patch, findings = Patch(pod, sidecars, options)
+	}
+	if len(findings) > 0 {
+		logger.Info("Denied", "code", findings[0].Code, "finding", findings[0].Message)
+		return admission.Denied(denial(findings)).WithWarnings(warnings...)
+	}
+	if patch == nil {
+		logger.V(1).Info("Nothing to inject")
+		return admission.Allowed("").WithWarnings(warnings...)
+	}
+	logger.Info("Injected", "datasets", len(sidecars))
+	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
+		Allowed: true, Patch: patch, PatchType: new(admissionv1.PatchTypeJSONPatch), Warnings: warnings,
+	}}
+}
+
+// denial says everything that is wrong, the first finding first.
+func denial(findings reference.Findings) string {
+	lines := make([]string, len(findings))
+	for i, finding := range findings {
+		lines[i] = finding.String()
+	}
+	return "the FUSE sidecar can't be injected: " + strings.Join(lines, "; ")
+}
+
+// resolve finds the sidecars of a pod's claims by claim name. A claim that no Dataset has is left to Kubernetes.
+func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod) (sidecars map[string]*reference.Sidecar, warnings []string, findings reference.Findings) {
+	sidecars = map[string]*reference.Sidecar{}
+	for _, name := range pod.Claims() {
+		key := types.NamespacedName{Namespace: namespace, Name: name}
+		dataset, err := h.datasetOf(ctx, key)
+		if err != nil {
+			findings = append(findings, unreadable(key, err))
+			continue
+		}
+		if dataset == nil {
+			continue
+		}
+		sidecar, found := h.sidecarOf(ctx, dataset)
+		findings = append(findings, found...)
+		sidecars[name] = sidecar
+	}
+	if len(sidecars) == 0 && len(findings) == 0 {
+		note := reference.NewFinding(reference.CodePodNoDataset, reference.Object{Kind: "Pod", Namespace: namespace, Name: pod.Name()},
+			"it has the label %s=true, but none of its volumes is a claim of a Dataset in namespace %s", datav1alpha1.LabelInject, namespace)
+		warnings = append(warnings, note.String())
+	}
+	if len(sidecars) > 0 && !h.NativeSidecars {
+		findings = append(findings, reference.NewFinding(reference.CodeNoNativeSidecars,
+			reference.Object{Kind: "Pod", Namespace: namespace, Name: pod.Name()}, "this API server would reject its sidecars"))
+	}
+	return sidecars, warnings, findings
+}
+
+func unreadable(key types.NamespacedName, err error) reference.Finding {
+	return reference.NewFinding(reference.CodeUnread,
+		reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: key.Namespace, Name: key.Name}, "it couldn't be read: %v", err)
+}
+
+// datasetOf returns the Dataset whose claim a name is, or nil. The claim may not be there yet: a pod that is created
+// together with its reference is as welcome as any.
+func (h *PodHandler) datasetOf(ctx context.Context, key types.NamespacedName) (*datav1alpha1.Dataset, error) {
+	dataset := &datav1alpha1.Dataset{}
+	if err := h.Reader.Get(ctx, key, dataset); apierrors.IsNotFound(err) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if reference.IsReference(dataset) {
+		// A foreign claim of the reference's name is an error of the reference, which sidecarOf reports.
+		return dataset, nil
+	}
+	claim := &corev1.PersistentVolumeClaim{}
+	if err := h.Reader.Get(ctx, key, claim); apierrors.IsNotFound(err) {
+		return dataset, nil
+	} else if err != nil {
+		return nil, err
+	}
+	for label := range claim.Labels {
+		if strings.HasPrefix(label, datav1alpha1.LabelStoragePrefix) {
+			return dataset, nil
+		}
+	}
+	return nil, nil
+}
+
+// sidecarOf plans the sidecar of a Dataset from the physical's objects, so that nothing waits for copies.
+func (h *PodHandler) sidecarOf(ctx context.Context, dataset *datav1alpha1.Dataset) (*reference.Sidecar, reference.Findings) {
+	key := client.ObjectKeyFromObject(dataset)
+	if reference.IsReference(dataset) {
+		world, err := observe.ReferenceWithoutMirrors(ctx, h.Reader, dataset, h.MirrorNames)
+		if err != nil {
+			return nil, reference.Findings{unreadable(key, err)}
+		}
+		plan := reference.NewPlan(world)
+		if blocking := plan.Findings.BlockingSidecar(); len(blocking) > 0 {
+			return nil, blocking
+		}
+		return plan.Sidecar, nil
+	}
+	world, err := observe.Physical(ctx, h.Reader, dataset)
+	if err != nil {
+		return nil, reference.Findings{unreadable(key, err)}
+	}
+	sidecar, _, findings := reference.NewSidecar(world, reference.Source{Namespace: dataset.Namespace, Name: dataset.Name})
+	return sidecar, findings
+}

@@ -1,0 +1,96 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// DatasetRefReconciler keeps status.datasetRef of physical Datasets: the list of the references to each, by which
+// Fluid's dataset-controller and this project's ThinRuntime engine know that a Dataset is in use and mustn't go.
+//
+// One reconcile writes the whole list of one physical Dataset, so that many references to it don't contend for it.
+type DatasetRefReconciler struct {
+	Client client.Client
+}
+
+// SetupWithManager adds the reconciler to a manager. AddIndexes must have been called.
+func (r *DatasetRefReconciler) SetupWithManager(manager ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(manager).
+		Named("datasetref").
+		Watches(&datav1alpha1.Dataset{}, handler.EnqueueRequestsFromMapFunc(concernedPhysical)).
+		Complete(r)
+}
+
+// concernedPhysical is the physical Dataset of a reference, before and after a change, and every other Dataset itself.
+func concernedPhysical(_ context.Context, object client.Object) []reconcile.Request {
+	dataset := object.(*datav1alpha1.Dataset)
+	if !reference.IsReference(dataset) {
+		return requests([]types.NamespacedName{client.ObjectKeyFromObject(dataset)})
+	}
+	if source, err := reference.SourceOf(dataset); err == nil {
+		return requests([]types.NamespacedName{source.Key()})
+	}
+	return nil
+}
+
+// Reconcile writes the list of references to one physical Dataset if it isn't right.
+func (r *DatasetRefReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	physical := &datav1alpha1.Dataset{}
+	if err := r.Client.Get(ctx, request.NamespacedName, physical); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if reference.IsReference(physical) {
+		return ctrl.Result{}, nil
+	}
+	references, err := referencesTo(ctx, r.Client, request.NamespacedName)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	names := datasetRefs(physical.Status.DatasetRef, references)
+	if slices.Equal(names, physical.Status.DatasetRef) {
+		return ctrl.Result{}, nil
+	}
+	before := physical.DeepCopy()
+	physical.Status.DatasetRef = names
+	if physical.Status.Conditions == nil {
+		// The CRD requires the field; a Dataset that nobody has looked at yet doesn't have it.
+		physical.Status.Conditions = []datav1alpha1.DatasetCondition{}
+		before.Status.Conditions = nil
+	}
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, physical, patch); err != nil {
+		return ctrl.Result{}, fmt.Errorf("patching status.datasetRef of Dataset %s: %w", request, err)
+	}
+	return ctrl.Result{}, nil
+}
+
+// datasetRefs returns the names of the references: those that are listed already in their order, then the others.
+func datasetRefs(listed []string, references []datav1alpha1.Dataset) []string {
+	existing := make(map[string]bool, len(references))
+	for i := range references {
+		existing[client.ObjectKeyFromObject(&references[i]).String()] = true
+	}
+	var names []string
+	for _, name := range listed {
+		if existing[name] {
+			names = append(names, name)
+			delete(existing, name)
+		}
+	}
+	kept := len(names)
+	for name := range existing {
+		names = append(names, name)
+	}
+	slices.Sort(names[kept:])
+	return names
+}

@@ -1,0 +1,281 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// ReferenceReconciler makes the Plan of each reference true: its ThinRuntime, volume, claim and mirrors, and its status.
+type ReferenceReconciler struct {
+	// Client reads informer caches (Secrets live) and writes with this project's field manager.
+	Client client.Client
+	// Live reads from the API server: the contents of mirrors and of their sources aren't cached.
+	Live        client.Reader
+	Recorder    events.EventRecorder
+	MirrorNames reference.MirrorNames
+	Now         func() time.Time
+
+	inputs   inputs
+	verified verified
+}
+
+// Reconcile brings one reference nearer to its Plan.
+func (r *ReferenceReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	dataset := &datav1alpha1.Dataset{}
+	err := r.Client.Get(ctx, request.NamespacedName, dataset)
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("reading Dataset %s: %w", request, err)
+	}
+	switch {
+	case apierrors.IsNotFound(err):
+		r.inputs.forget(request.NamespacedName)
+		return ctrl.Result{}, r.releaseOrphan(ctx, request.NamespacedName)
+	case !reference.IsReference(dataset):
+		return ctrl.Result{}, nil
+	case dataset.DeletionTimestamp != nil:
+		return ctrl.Result{}, r.finalize(ctx, dataset)
+	}
+	if err := r.adopt(ctx, dataset); err != nil {
+		return ctrl.Result{}, err
+	}
+	world, err := observe.Reference(ctx, r.Client, dataset, r.MirrorNames)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	plan := reference.NewPlan(world)
+	r.inputs.remember(plan)
+	if plan.Creatable() {
+		if err := r.apply(ctx, world, plan); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	return ctrl.Result{}, r.writeStatus(ctx, world, plan)
+}
+
+// adopt puts the finalizer and the label on a reference, in one write.
+func (r *ReferenceReconciler) adopt(ctx context.Context, dataset *datav1alpha1.Dataset) error {
+	before := dataset.DeepCopy()
+	changed := controllerutil.AddFinalizer(dataset, datav1alpha1.FinalizerDataset)
+	if id := reference.DatasetID(dataset); dataset.Labels[datav1alpha1.LabelDatasetID] != id {
+		metav1.SetMetaDataLabel(&dataset.ObjectMeta, datav1alpha1.LabelDatasetID, id)
+		changed = true
+	}
+	if !changed {
+		return nil
+	}
+	return r.patch(ctx, dataset, before)
+}
+
+// patch writes what has changed of an object's metadata, if nobody else wrote it meanwhile: finalizers are a list,
+// which a merge patch replaces.
+func (r *ReferenceReconciler) patch(ctx context.Context, object, before client.Object) error {
+	err := r.Client.Patch(ctx, object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if err != nil {
+		return fmt.Errorf("patching %T %s: %w", object, client.ObjectKeyFromObject(object), err)
+	}
+	return nil
+}
+
+// apply creates what is missing and repairs the mirrors. The mirrors come first: nothing can use them before there is a
+// claim.
+func (r *ReferenceReconciler) apply(ctx context.Context, world *reference.World, plan *reference.Plan) error {
+	for _, mirror := range plan.Mirrors {
+		if err := r.applyMirror(ctx, world, mirror); err != nil {
+			return err
+		}
+	}
+	if err := r.removeMirrors(ctx, world.Dataset, plan); err != nil {
+		return err
+	}
+	if world.ThinRuntime == nil {
+		if err := r.create(ctx, plan.ThinRuntime); err != nil {
+			return err
+		}
+		world.ThinRuntime = plan.ThinRuntime
+	}
+	if world.Volume == nil {
+		if err := r.create(ctx, plan.Volume); err != nil {
+			return err
+		}
+	}
+	if world.Claim == nil {
+		return r.create(ctx, plan.Claim)
+	}
+	return nil
+}
+
+func (r *ReferenceReconciler) create(ctx context.Context, object client.Object) error {
+	if err := r.Client.Create(ctx, object); err != nil {
+		return fmt.Errorf("creating %T %s: %w", object, client.ObjectKeyFromObject(object), err)
+	}
+	return nil
+}
+
+// writeStatus writes the statuses of the reference and of its ThinRuntime where they differ. A new reference of which
+// the physical Dataset doesn't know yet gets its first status when it does, which is at once.
+func (r *ReferenceReconciler) writeStatus(ctx context.Context, world *reference.World, plan *reference.Plan) error {
+	blocking, blocked := plan.Findings.First()
+	if blocked && blocking.Code == reference.CodeNotRecorded && world.Dataset.Status.Phase == datav1alpha1.NonePhase {
+		return nil
+	}
+	if thin := world.ThinRuntime; thin != nil && plan.RuntimeStatus != nil && plan.Creatable() {
+		if err := writeWholeStatus(ctx, r.Client, thin, thin.Status, *plan.RuntimeStatus); err != nil {
+			return err
+		}
+	}
+	before := world.Dataset.Status
+	if equality.Semantic.DeepEqual(before, plan.Status) {
+		return nil
+	}
+	reference.StampCondition(&plan.Status, metav1.NewTime(r.Now()))
+	if err := writeWholeStatus(ctx, r.Client, world.Dataset, before, plan.Status); err != nil {
+		return err
+	}
+	r.report(world.Dataset, before.Conditions, plan)
+	return nil
+}
+
+// writeWholeStatus writes the status of an object if it isn't what is wanted.
+func writeWholeStatus[T any](ctx context.Context, writer client.Client, object client.Object, present, wanted T) error {
+	if equality.Semantic.DeepEqual(present, wanted) {
+		return nil
+	}
+	patch, err := wholeStatus(present, wanted)
+	if err == nil {
+		err = writer.Status().Patch(ctx, object, patch)
+	}
+	if err != nil {
+		return fmt.Errorf("patching the status of %T %s: %w", object, client.ObjectKeyFromObject(object), err)
+	}
+	return nil
+}
+
+// report makes an event when the condition changes, not at every reconcile.
+func (r *ReferenceReconciler) report(dataset *datav1alpha1.Dataset, before []datav1alpha1.DatasetCondition, plan *reference.Plan) {
+	condition := func(conditions []datav1alpha1.DatasetCondition) (c datav1alpha1.DatasetCondition) {
+		for _, c = range conditions {
+			if c.Type == reference.ConditionReferenceReady {
+				return c
+			}
+		}
+		return datav1alpha1.DatasetCondition{}
+	}
+	old, now := condition(before), condition(plan.Status.Conditions)
+	if old.Reason == now.Reason && old.Message == now.Message {
+		return
+	}
+	eventType := corev1.EventTypeNormal
+	if len(plan.Findings.Of(reference.Error)) > 0 {
+		eventType = corev1.EventTypeWarning
+	}
+	r.Recorder.Eventf(dataset, nil, eventType, now.Reason, "Reconcile", "%s", now.Message)
+}
+
+// finalize takes a reference's objects away in an order in which no pod loses its data and nothing is left: pods with
+// its sidecar end first, then the claim goes, then the volume. Mirrors and the ThinRuntime go by their owner reference
+// after the Dataset.
+func (r *ReferenceReconciler) finalize(ctx context.Context, dataset *datav1alpha1.Dataset) error {
+	if !slices.Contains(dataset.Finalizers, datav1alpha1.FinalizerDataset) {
+		return nil
+	}
+	users, err := sidecarPods(ctx, r.Client, client.ObjectKeyFromObject(dataset))
+	if err != nil {
+		return err
+	}
+	if len(users) > 0 {
+		return r.waitForPods(ctx, dataset, users)
+	}
+	key := client.ObjectKeyFromObject(dataset)
+	gone, err := r.deleteOwned(ctx, dataset, key, &corev1.PersistentVolumeClaim{})
+	if err != nil || !gone {
+		return err
+	}
+	gone, err = r.deleteOwned(ctx, dataset, types.NamespacedName{Name: reference.VolumeName(key)}, &corev1.PersistentVolume{})
+	if err != nil || !gone {
+		return err
+	}
+	if err := r.releaseThinRuntime(ctx, dataset); err != nil {
+		return err
+	}
+	before := dataset.DeepCopy()
+	controllerutil.RemoveFinalizer(dataset, datav1alpha1.FinalizerDataset)
+	return client.IgnoreNotFound(r.patch(ctx, dataset, before))
+}
+
+// deleteOwned deletes an object of a reference and reports whether it has gone. A foreign one counts as gone.
+func (r *ReferenceReconciler) deleteOwned(ctx context.Context, dataset *datav1alpha1.Dataset, key types.NamespacedName, object client.Object) (bool, error) {
+	err := r.Client.Get(ctx, key, object)
+	switch {
+	case apierrors.IsNotFound(err):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("reading %T %s: %w", object, key, err)
+	case !reference.Owns(dataset, object):
+		return true, nil
+	case object.GetDeletionTimestamp() != nil:
+		return false, nil
+	}
+	uid := object.GetUID()
+	err = r.Client.Delete(ctx, object, client.Preconditions{UID: &uid})
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("deleting %T %s: %w", object, key, err)
+	}
+	return false, nil
+}
+
+// releaseThinRuntime removes the finalizer of the reference's own ThinRuntime, so that it can go after the Dataset.
+func (r *ReferenceReconciler) releaseThinRuntime(ctx context.Context, dataset *datav1alpha1.Dataset) error {
+	thin := &datav1alpha1.ThinRuntime{}
+	if err := r.Client.Get(ctx, client.ObjectKeyFromObject(dataset), thin); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if !reference.Owns(dataset, thin) {
+		return nil
+	}
+	return r.removeFinalizer(ctx, thin)
+}
+
+// releaseOrphan lets a ThinRuntime of ours go whose reference has vanished without its finalizer, by force.
+func (r *ReferenceReconciler) releaseOrphan(ctx context.Context, key types.NamespacedName) error {
+	thin := &datav1alpha1.ThinRuntime{}
+	if err := r.Client.Get(ctx, key, thin); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if thin.DeletionTimestamp == nil || thin.Labels[reference.LabelReferenceUID] == "" {
+		return nil
+	}
+	return r.removeFinalizer(ctx, thin)
+}
+
+func (r *ReferenceReconciler) removeFinalizer(ctx context.Context, thin *datav1alpha1.ThinRuntime) error {
+	before := thin.DeepCopy()
+	if !controllerutil.RemoveFinalizer(thin, datav1alpha1.FinalizerThinRuntime) {
+		return nil
+	}
+	return client.IgnoreNotFound(r.patch(ctx, thin, before))
+}
+
+// waitForPods says who keeps a reference from going. The end of a pod is an event that brings it back.
+func (r *ReferenceReconciler) waitForPods(ctx context.Context, dataset *datav1alpha1.Dataset, users []string) error {
+	log.FromContext(ctx).Info("Waiting for pods that use the reference", "pods", users)
+	r.Recorder.Eventf(dataset, nil, corev1.EventTypeWarning, "ErrorDeleteDataset", "Delete",
+		"Pods have the sidecar of this Dataset: %v; delete them first", users)
+	return nil
+}

@@ -1,0 +1,187 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// Indexes of the informer caches.
+const (
+	// indexPhysical holds references by the namespace/name of their physical Dataset.
+	indexPhysical = "physical"
+	// indexMirrorOwner holds mirrored ConfigMaps by the UID of their reference.
+	indexMirrorOwner = "mirrorOwner"
+)
+
+// physicalOf is the index function of indexPhysical.
+func physicalOf(object client.Object) []string {
+	dataset := object.(*datav1alpha1.Dataset)
+	if !reference.IsReference(dataset) {
+		return nil
+	}
+	source, err := reference.SourceOf(dataset)
+	if err != nil {
+		return nil
+	}
+	return []string{source.Key().String()}
+}
+
+func mirrorOwnerOf(object client.Object) []string {
+	if uid := object.GetLabels()[reference.LabelReferenceUID]; uid != "" {
+		return []string{uid}
+	}
+	return nil
+}
+
+// AddIndexes adds the indexes that the reconcilers of references need. Call it once per manager, before their set-up.
+func AddIndexes(ctx context.Context, manager ctrl.Manager) error {
+	indexer := manager.GetFieldIndexer()
+	if err := indexer.IndexField(ctx, &datav1alpha1.Dataset{}, indexPhysical, physicalOf); err != nil {
+		return fmt.Errorf("indexing references by their physical Dataset: %w", err)
+	}
+	configMap := &metav1.PartialObjectMetadata{}
+	configMap.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	if err := indexer.IndexField(ctx, configMap, indexMirrorOwner, mirrorOwnerOf); err != nil {
+		return fmt.Errorf("indexing mirrors by their reference: %w", err)
+	}
+	return nil
+}
+
+// SetupWithManager adds the reconciler to a manager and makes it hear of everything that a Plan depends on.
+func (r *ReferenceReconciler) SetupWithManager(manager ctrl.Manager) error {
+	enqueue := func(concerned func(context.Context, client.Object) []types.NamespacedName) handler.EventHandler {
+		return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, object client.Object) []reconcile.Request {
+			return requests(concerned(ctx, object))
+		})
+	}
+	return ctrl.NewControllerManagedBy(manager).
+		Named("reference").
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
+		Watches(&datav1alpha1.Dataset{}, enqueue(r.concernedByDataset)).
+		Watches(&datav1alpha1.ThinRuntime{}, enqueue(r.concernedByRuntime)).
+		Watches(&corev1.PersistentVolumeClaim{}, enqueue(r.concernedByRuntime)).
+		Watches(&corev1.PersistentVolume{}, enqueue(r.concernedByVolume)).
+		Watches(&appsv1.DaemonSet{}, enqueue(r.concernedByDaemonSet)).
+		Watches(&corev1.ConfigMap{}, enqueue(r.concernedByConfigMap), builder.OnlyMetadata).
+		Watches(&corev1.Pod{}, enqueue(r.concernedByPod)).
+		Complete(r)
+}
+
+func requests(keys []types.NamespacedName) []reconcile.Request {
+	requests := make([]reconcile.Request, len(keys))
+	for i, key := range keys {
+		requests[i].NamespacedName = key
+	}
+	return requests
+}
+
+// referencesTo returns the references to a physical Dataset.
+func referencesTo(ctx context.Context, reader client.Reader, physical types.NamespacedName) ([]datav1alpha1.Dataset, error) {
+	list := &datav1alpha1.DatasetList{}
+	if err := reader.List(ctx, list, client.MatchingFields{indexPhysical: physical.String()}); err != nil {
+		return nil, fmt.Errorf("listing the references to Dataset %s: %w", physical, err)
+	}
+	return list.Items, nil
+}
+
+// keysOfReferencesTo is referencesTo for events: reading a cache that is in sync doesn't fail.
+func (r *ReferenceReconciler) keysOfReferencesTo(ctx context.Context, physical types.NamespacedName) []types.NamespacedName {
+	references, _ := referencesTo(ctx, r.Client, physical)
+	keys := make([]types.NamespacedName, len(references))
+	for i := range references {
+		keys[i] = client.ObjectKeyFromObject(&references[i])
+	}
+	return keys
+}
+
+// concernedByDataset: the Dataset itself if it is a reference, and all references to it.
+func (r *ReferenceReconciler) concernedByDataset(ctx context.Context, object client.Object) []types.NamespacedName {
+	key := client.ObjectKeyFromObject(object)
+	keys := r.keysOfReferencesTo(ctx, key)
+	if reference.IsReference(object.(*datav1alpha1.Dataset)) {
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// concernedByRuntime: ThinRuntimes and claims have the names of their Datasets.
+func (r *ReferenceReconciler) concernedByRuntime(ctx context.Context, object client.Object) []types.NamespacedName {
+	key := client.ObjectKeyFromObject(object)
+	keys := r.keysOfReferencesTo(ctx, key)
+	if object.GetLabels()[reference.LabelReferenceUID] != "" || r.isReference(ctx, key) {
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+func (r *ReferenceReconciler) isReference(ctx context.Context, key types.NamespacedName) bool {
+	dataset := &datav1alpha1.Dataset{}
+	return r.Client.Get(ctx, key, dataset) == nil && reference.IsReference(dataset)
+}
+
+// concernedByVolume: the Dataset whose claim the volume is for, as reference or as physical. A foreign volume may have
+// the name that a reference wants; when it goes, whoever it belonged to isn't concerned, but Datasets of that name are.
+func (r *ReferenceReconciler) concernedByVolume(ctx context.Context, object client.Object) []types.NamespacedName {
+	var keys []types.NamespacedName
+	if claim := object.(*corev1.PersistentVolume).Spec.ClaimRef; claim != nil {
+		key := types.NamespacedName{Namespace: claim.Namespace, Name: claim.Name}
+		keys = append(r.keysOfReferencesTo(ctx, key), key)
+	}
+	for i, character := range object.GetName() {
+		key := types.NamespacedName{Namespace: object.GetName()[:i], Name: strings.TrimPrefix(object.GetName()[i:], "-")}
+		if character == '-' && !slices.Contains(keys, key) && r.isReference(ctx, key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// concernedByDaemonSet: the references to the Dataset whose FUSE pods these are, by the DaemonSet's name.
+func (r *ReferenceReconciler) concernedByDaemonSet(ctx context.Context, object client.Object) []types.NamespacedName {
+	var keys []types.NamespacedName
+	for _, name := range reference.DatasetsOfFuse(object.GetName()) {
+		keys = append(keys, r.keysOfReferencesTo(ctx, types.NamespacedName{Namespace: object.GetNamespace(), Name: name})...)
+	}
+	return keys
+}
+
+// concernedByConfigMap: the reference whose mirror it is, and those whose plans name it.
+func (r *ReferenceReconciler) concernedByConfigMap(_ context.Context, object client.Object) []types.NamespacedName {
+	keys := r.inputs.of(reference.Object{Kind: "ConfigMap", Namespace: object.GetNamespace(), Name: object.GetName()})
+	if object.GetLabels()[reference.LabelReferenceUID] != "" {
+		for _, owner := range object.GetOwnerReferences() {
+			if key := (types.NamespacedName{Namespace: object.GetNamespace(), Name: owner.Name}); owner.Kind == datav1alpha1.DatasetKind && !slices.Contains(keys, key) {
+				keys = append(keys, key)
+			}
+		}
+	}
+	return keys
+}
+
+// concernedByPod: Datasets being deleted that the pod has sidecars of.
+func (r *ReferenceReconciler) concernedByPod(ctx context.Context, object client.Object) []types.NamespacedName {
+	var keys []types.NamespacedName
+	for _, key := range sidecarDatasets(object) {
+		dataset := &datav1alpha1.Dataset{}
+		if r.Client.Get(ctx, key, dataset) == nil && dataset.DeletionTimestamp != nil {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}

@@ -1,0 +1,63 @@
+// Command demo starts a real one-node cluster, walks through the documented example, and leaves the cluster running.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
+)
+
+func main() {
+	state := flag.String("state", "_output/demo", "directory of everything that the cluster writes")
+	down := flag.Bool("down", false, "stop the cluster and leave nothing behind")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *state, *down); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, state string, down bool) error {
+	state, err := filepath.Abs(state)
+	if err != nil {
+		return fmt.Errorf("finding the state directory: %w", err)
+	}
+	if down {
+		return cluster.Teardown(ctx, state)
+	}
+	e, err := walkthrough.Start(ctx, state, os.Stdout)
+	if err != nil {
+		return err
+	}
+	for _, step := range e.Prepare() {
+		if _, err := e.Run(ctx, step); err != nil {
+			return explain(e, err)
+		}
+	}
+	fmt.Printf("\nThe cluster goes on running. Use it:\n  export KUBECONFIG=%s\n  export PATH=%s:$PATH\nStop it:\n  make demo-down\n",
+		e.Cluster.Kubeconfig(), e.Cluster.BinDir())
+	if !e.Node {
+		return nil
+	}
+	if _, err := e.Run(ctx, walkthrough.Data()); err != nil {
+		return explain(e, err)
+	}
+	return nil
+}
+
+// explain says where to look after a step has failed.
+func explain(e *walkthrough.Environment, err error) error {
+	return fmt.Errorf("%w\nThe cluster goes on running for a look at it: export KUBECONFIG=%s; its logs:\n  %s\nStop it: make demo-down",
+		err, e.Cluster.Kubeconfig(), strings.Join(e.Cluster.Logs(), "\n  "))
+}

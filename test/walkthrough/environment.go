@@ -1,0 +1,211 @@
+// Package walkthrough sets up a real cluster with this project's controller and walks through the documented example:
+// the Dataset phy in default, the reference refdemo and the pod nginx in ref. The demo shows it, the end-to-end tests
+// check it.
+package walkthrough
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
+)
+
+//go:embed no-registry.yaml
+var noRegistry string
+
+// Environment is a running cluster with CRDs, webhooks and the controller, and with the programs of this project.
+type Environment struct {
+	Cluster *cluster.Cluster
+	// Node says whether pods run.
+	Node bool
+
+	source string // the root of this source tree
+	out    io.Writer
+}
+
+// Start sets everything up: packages (if it may), the cluster in a state directory, the programs, the controller. Without
+// a node (see cluster.ErrNodeUnsupported) there is only the control plane, and out says why.
+func Start(ctx context.Context, stateDir string, out io.Writer) (*Environment, error) {
+	source, err := sourceRoot()
+	if err != nil {
+		return nil, err
+	}
+	e := &Environment{source: source, out: out, Node: true}
+	if e.Cluster, err = startCluster(ctx, stateDir, true, out); errors.Is(err, cluster.ErrNodeUnsupported) {
+		fmt.Fprintf(out, "%v.\nGoing on with the control plane alone: pods are created and injected, but don't run.\n", err)
+		e.Node = false
+		e.Cluster, err = startCluster(ctx, stateDir, false, out)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := e.install(ctx); err != nil {
+		return nil, errors.Join(err, e.Cluster.Stop(context.WithoutCancel(ctx)))
+	}
+	return e, nil
+}
+
+func startCluster(ctx context.Context, stateDir string, node bool, out io.Writer) (*cluster.Cluster, error) {
+	// The webhook's Service is an ExternalName, which the API server resolves without endpoints only.
+	options := cluster.Options{StateDir: stateDir, Node: node, Out: out, APIServerArgs: []string{"--enable-aggregator-routing=false"}}
+	if node {
+		for _, name := range []string{"nginx", "rclone-fuse"} {
+			image, err := cluster.ExampleImage(name)
+			if err != nil {
+				return nil, err
+			}
+			options.Images = append(options.Images, image)
+		}
+	}
+	return cluster.Start(ctx, options)
+}
+
+// sourceRoot finds the directory of this module's go.mod above the working directory.
+func sourceRoot() (string, error) {
+	directory, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("finding the source tree: %w", err)
+	}
+	for ; ; directory = filepath.Dir(directory) {
+		if _, err := os.Stat(filepath.Join(directory, "cmd", "controller")); err == nil {
+			return directory, nil
+		}
+		if directory == filepath.Dir(directory) {
+			return "", errors.New("finding the source tree: run this within it")
+		}
+	}
+}
+
+// install builds the programs, applies the manifests and starts the controller.
+func (e *Environment) install(ctx context.Context) error {
+	for _, program := range []string{"controller", "kubectl-fluid"} {
+		fmt.Fprintf(e.out, "Building %s\n", program)
+		build := exec.CommandContext(ctx, "go", "build", "-o", e.Cluster.BinDir()+"/", "./cmd/"+program)
+		build.Dir, build.Env = e.source, append(os.Environ(), "CGO_ENABLED=0")
+		if output, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w\n%s", program, err, output)
+		}
+	}
+	webhookPort, healthPort, err := freePorts()
+	if err != nil {
+		return err
+	}
+	manifests, err := e.Output(ctx, "", "kubectl", "kustomize", filepath.Join(e.source, "config", "host"))
+	if err != nil {
+		return err
+	}
+	manifests = strings.ReplaceAll(manifests, "port: 443", fmt.Sprintf("port: %d", webhookPort))
+	if e.Node {
+		manifests += "\n---\n" + noRegistry
+	}
+	if _, err := e.Output(ctx, manifests, "kubectl", "apply", "--server-side", "-f", "-"); err != nil {
+		return err
+	}
+	if _, err := e.Output(ctx, "", "kubectl", "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"); err != nil {
+		return err
+	}
+	fmt.Fprintln(e.out, "Starting the controller")
+	err = e.Cluster.Run("controller",
+		"--kubeconfig="+e.Cluster.Kubeconfig(), "--namespace=kubectl-fluid-system",
+		fmt.Sprintf("--webhook-port=%d", webhookPort), "--metrics-bind-address=0",
+		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", healthPort),
+		"--mount-root="+e.Cluster.MountRoot())
+	if err != nil {
+		return err
+	}
+	return waitReady(ctx, fmt.Sprintf("http://127.0.0.1:%d/readyz", healthPort))
+}
+
+// freePorts returns two TCP ports of the loopback interface that nobody uses.
+func freePorts() (int, int, error) {
+	var ports [2]int
+	for i := range ports {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return 0, 0, fmt.Errorf("finding a free port: %w", err)
+		}
+		defer listener.Close()
+		ports[i] = listener.Addr().(*net.TCPAddr).Port
+	}
+	return ports[0], ports[1], nil
+}
+
+func waitReady(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return fmt.Errorf("waiting for the controller: %w", err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+			err = fmt.Errorf("%s answers %s", url, response.Status)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the controller to be ready: %w", err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// Env returns the environment in which kubectl and kubectl fluid work on the cluster.
+func (e *Environment) Env() []string {
+	return append(os.Environ(),
+		"KUBECONFIG="+e.Cluster.Kubeconfig(),
+		"PATH="+e.Cluster.BinDir()+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+// command makes a command that finds kubectl and its plugin in the cluster's directory of programs.
+func (e *Environment) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	if path := filepath.Join(e.Cluster.BinDir(), name); fileExists(path) {
+		name = path
+	}
+	command := exec.CommandContext(ctx, name, args...)
+	command.Env, command.Dir = e.Env(), e.source
+	return command
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// Output runs a command and returns what it prints to stdout. The error has what it printed to stderr.
+func (e *Environment) Output(ctx context.Context, stdin string, name string, args ...string) (string, error) {
+	command := e.command(ctx, name, args...)
+	var stdout, stderr bytes.Buffer
+	command.Stdin, command.Stdout, command.Stderr = strings.NewReader(stdin), &stdout, &stderr
+	if err := command.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, stderr.String())
+	}
+	return stdout.String(), nil
+}
+
+// Show prints a command as a user would type it, runs it, and prints and returns what it prints.
+func (e *Environment) Show(ctx context.Context, words ...string) (string, error) {
+	fmt.Fprintf(e.out, "\n$ %s\n", strings.Join(words, " "))
+	command := e.command(ctx, words[0], words[1:]...)
+	var stdout bytes.Buffer
+	command.Stdout, command.Stderr = io.MultiWriter(e.out, &stdout), e.out
+	if err := command.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("%s: %w", strings.Join(words, " "), err)
+	}
+	return stdout.String(), nil
+}
