@@ -167,14 +167,14 @@ func (o *observer) metadata(object reference.Object) *metav1.PartialObjectMetada
 	return get(o, object.Kind, types.NamespacedName{Namespace: object.Namespace, Name: object.Name}, partial)
 }
 
-// SourceNames reads into a World of Reference what has the names that Fluid's own way of naming needs, whatever way the
-// World names mirrors. Only who reports on collisions wants to know.
-func SourceNames(ctx context.Context, reader client.Reader, world *reference.World, source reference.Source) error {
+// Names reads into a World of Reference what has the names that reference.Collisions looks at, beyond those of mirrors.
+// Only who reports on collisions wants to know.
+func Names(ctx context.Context, reader client.Reader, world *reference.World, source reference.Source) error {
 	o := observer{ctx: ctx, reader: reader, world: world}
 	if world.Taken == nil {
 		world.Taken = map[reference.Object]*metav1.PartialObjectMetadata{}
 	}
-	for _, target := range reference.NamesUnderSource(world, source) {
+	for _, target := range reference.Names(world, source) {
 		if world.Taken[target] != nil || world.Unread[target] != "" {
 			continue
 		}

@@ -53,26 +53,26 @@ type need struct {
 	source Object // zero for a script
 }
 
-// NamesUnderSource returns the names in the reference's namespace that a reference needs where Fluid's own controllers and
-// webhook serve it, or where mirrors have their sources' names: what the FUSE container names, what Fluid copies, and
-// the scripts of its webhook.
-func NamesUnderSource(w *World, source Source) []Object {
+// Names returns the names in the reference's namespace that Collisions looks at: those of mirrors, and those that a
+// reference needs where Fluid's own controllers and webhook serve it.
+func Names(w *World, source Source) []Object {
 	var targets []Object
-	for _, need := range sourceNeeds(w, source) {
-		targets = append(targets, need.target)
+	for _, need := range append(sourceNeeds(w, source), mirrorNeeds(w, source, w.MirrorNames)...) {
+		if !slices.Contains(targets, need.target) {
+			targets = append(targets, need.target)
+		}
 	}
 	return targets
 }
 
-// Collisions says who has the names that a reference needs. The World's Taken must hold what has the names of the
-// mirrors and, with SourceNames, of NamesUnderSource.
-//
-// With names of their own for mirrors the findings also note what would collide under Fluid's naming, as far as Taken
-// has it: those who know that collision want to see that it is none here.
+// Collisions says who has the names that a reference needs: mirrors with names of their own or, with SourceNames, what
+// the FUSE container names, what Fluid copies, and the scripts of its webhook. The World's Taken must hold what has
+// them, and should hold what has the names of the function Names: with names of their own for mirrors the findings note
+// what would collide under Fluid's naming, because those who know that collision want to see that it is none here.
 func Collisions(w *World, source Source) ([]NameNeed, Findings) {
 	var findings Findings
 	needs := sourceNeeds(w, source)
-	if w.MirrorNames == UniqueNames {
+	if w.MirrorNames != SourceNames {
 		unique := mirrorNeeds(w, source, UniqueNames)
 		noteSourceNames(&findings, w, needs, unique)
 		needs = unique
@@ -84,22 +84,26 @@ func Collisions(w *World, source Source) ([]NameNeed, Findings) {
 	return names, findings
 }
 
-// mirrorNeeds returns the mirrors that the FUSE container needs; none if there is no template yet.
+// mirrorNeeds returns the mirrors that the FUSE container needs; none if there is no template that can become a
+// sidecar. Unlike NewSidecar it doesn't need the physical's volume, which not everybody may read.
 func mirrorNeeds(w *World, source Source, names MirrorNames) []need {
-	if w.Physical == nil {
+	if w.Fuse == nil || len(w.Fuse.Spec.Template.Spec.Containers) == 0 || w.Dataset.Namespace == source.Namespace {
 		return nil
 	}
-	named := *w
-	named.MirrorNames = names
-	_, mirrors, _ := NewSidecar(&named, source)
+	template := w.Fuse.Spec.Template.Spec.DeepCopy()
+	container := &template.Containers[0]
 	var needs []need
-	for _, mirror := range mirrors {
-		needs = append(needs, need{target: mirror.Target, source: mirror.Source})
+	for _, use := range uses(container, mountedVolumes(container, template.Volumes), template.ImagePullSecrets) {
+		from := Object{use.kind, source.Namespace, *use.name}
+		to := Object{use.kind, w.Dataset.Namespace, mirrorName(names, w.Key(), from)}
+		if use.kind != kindClaim && !slices.ContainsFunc(needs, func(n need) bool { return n.target == to }) {
+			needs = append(needs, need{target: to, source: from})
+		}
 	}
 	return needs
 }
 
-// sourceNeeds is NamesUnderSource with the sources. Without the physical Dataset only the script for app containers is
+// sourceNeeds returns what is needed under Fluid's naming. Without the physical Dataset only the script for app containers is
 // known; without its volume the mount type, and so the sidecar's script, isn't.
 func sourceNeeds(w *World, source Source) []need {
 	needs := mirrorNeeds(w, source, SourceNames)

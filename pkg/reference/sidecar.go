@@ -78,6 +78,7 @@ func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, Findings) {
 		MountVolume:      runtime.MountVolume,
 		SubPath:          source.SubPath,
 	}
+	inheritUser(&sidecar.Container, template.SecurityContext)
 	sidecar.locateMount(&findings, fuse, runtime, w.PhysicalVolume.Spec.CSI.VolumeAttributes)
 	mirrors := sidecar.rename(&findings, fuse, w.MirrorNames, source)
 	if len(findings) > 0 {
@@ -148,6 +149,23 @@ func mountedVolumes(container *corev1.Container, volumes []corev1.Volume) []core
 		}
 	}
 	return kept
+}
+
+// inheritUser gives the container the user and group that the FUSE pod has as a whole: in another pod it would get that
+// pod's. Fluid v1.0.8 loses them, which Jindo's pods have.
+func inheritUser(container *corev1.Container, pod *corev1.PodSecurityContext) {
+	if pod == nil || (pod.RunAsUser == nil && pod.RunAsGroup == nil) {
+		return
+	}
+	if container.SecurityContext == nil {
+		container.SecurityContext = &corev1.SecurityContext{}
+	}
+	if container.SecurityContext.RunAsUser == nil {
+		container.SecurityContext.RunAsUser = pod.RunAsUser
+	}
+	if container.SecurityContext.RunAsGroup == nil {
+		container.SecurityContext.RunAsGroup = pod.RunAsGroup
+	}
 }
 
 // locateMount finds out where the FUSE client mounts within its container: the volume's fluid_path is a path on the

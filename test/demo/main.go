@@ -16,22 +16,26 @@ import (
 )
 
 func main() {
-	state := flag.String("state", "_output/demo", "directory of everything that the cluster writes")
+	state := flag.String("state", "/var/tmp/kubectl-fluid-demo", "directory of everything that the cluster writes; a short path, since sockets lie below it")
 	down := flag.Bool("down", false, "stop the cluster and leave nothing behind")
+	prepare := flag.Bool("prepare", false, "only build the cluster's programs, which takes minutes the first time")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *state, *down); err != nil {
+	if err := run(ctx, *state, *down, *prepare); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, state string, down bool) error {
+func run(ctx context.Context, state string, down, prepare bool) error {
 	state, err := filepath.Abs(state)
 	if err != nil {
 		return fmt.Errorf("finding the state directory: %w", err)
+	}
+	if prepare {
+		return cluster.EnsureBinaries(ctx, os.Stdout, os.Geteuid() == 0)
 	}
 	if down {
 		return cluster.Teardown(ctx, state)

@@ -1,0 +1,75 @@
+# make help lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+DEVTOOLS := hack/devtools
+# The product is static; the race detector below is the only use of cgo.
+export CGO_ENABLED ?= 0
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build kubectl-fluid and controller into bin/
+	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/kubectl-fluid ./cmd/controller
+
+.PHONY: install
+install: build ## Install kubectl-fluid where kubectl finds it (PREFIX=/usr/local)
+	install -D bin/kubectl-fluid $(or $(PREFIX),/usr/local)/bin/kubectl-fluid
+
+.PHONY: demo
+demo: ## Start a real one-node cluster and walk through the example; it goes on running
+	@go run ./test/demo
+
+.PHONY: demo-down
+demo-down: ## Stop the demo's cluster and leave nothing behind
+	@go run ./test/demo -down
+
+.PHONY: test
+test: ## Run all tests, on real clusters where they need one; sets up what they need
+	@go run ./test/demo -prepare
+	go test -timeout 20m ./api/... ./cmd/... ./pkg/...
+	go test -timeout 20m -p 1 ./test/...
+	@$(MAKE) --no-print-directory race
+
+.PHONY: test-short
+test-short: ## Run the tests that need no cluster
+	go test -short ./...
+
+.PHONY: race
+race: ## Run the tests that need no cluster with the race detector, if there is a C compiler
+	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 go test -race -short ./pkg/...; \
+	else echo "no gcc: the race detector's tests are left out"; fi
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./pkg/...
+
+.PHONY: fuzz
+fuzz: ## Fuzz the parsers and the patch engine (FUZZTIME=30s each)
+	@for package in $$(go list ./pkg/...); do \
+	  for test in $$(go test -list '^Fuzz' $$package | grep ^Fuzz); do \
+	    go test -run '^$$' -fuzz "^$$test$$" -fuzztime $(or $(FUZZTIME),30s) $$package || exit 1; done; done
+
+.PHONY: generate
+generate: ## Generate deep copies and CRDs from the API types
+	cd $(DEVTOOLS) && go tool controller-gen object crd paths=../../api/... output:crd:dir=../../config/crd/bases
+
+.PHONY: verify
+verify: generate ## Fail if generated files or go.mod aren't up to date
+	go mod tidy
+	git diff --exit-code -- api config go.mod go.sum
+
+.PHONY: lint
+lint: ## Check formatting and run go vet and staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	go vet ./...
+	@cd $(DEVTOOLS) && go build -o ../../bin/ honnef.co/go/tools/cmd/staticcheck
+	bin/staticcheck ./...
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin

@@ -1,0 +1,180 @@
+package cluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"sigs.k8s.io/yaml"
+)
+
+// Image describes a container image that is put together from Debian packages
+// and files, without a container engine.
+type Image struct {
+	// Name is the full reference that the image gets, as in docker.io/library/nginx:latest.
+	Name string `json:"name"`
+	// Packages are Debian packages: the image has their files, without
+	// documentation, and the shared libraries that any of its programs needs.
+	// Their maintainer scripts are not run. With busybox-static, the image has
+	// links to busybox for all its applets that no other package provides; with
+	// ca-certificates, it has the usual bundle of them.
+	Packages []string `json:"packages,omitempty"`
+	// Files are added after the packages, by their absolute path in the image.
+	Files map[string]File `json:"files,omitempty"`
+	// Links are symbolic links: absolute path in the image to target.
+	Links map[string]string `json:"links,omitempty"`
+	// Entrypoint, Cmd and Env are as in a Dockerfile; Env in the form NAME=value.
+	Entrypoint []string `json:"entrypoint,omitempty"`
+	Cmd        []string `json:"cmd,omitempty"`
+	Env        []string `json:"env,omitempty"`
+}
+
+// File is a file of an image.
+type File struct {
+	// Source is the path of the file on this machine. In an image.yaml it is
+	// relative to the directory of that file.
+	Source string `json:"source,omitempty"`
+	// Content is the file's content where there is no Source.
+	Content string `json:"content,omitempty"`
+	// Executable makes the mode 0755 instead of 0644.
+	Executable bool `json:"executable,omitempty"`
+}
+
+// ExampleImage returns the image of examples/images/<name> in the source tree.
+func ExampleImage(name string) (Image, error) {
+	root, err := sourceRoot()
+	if err != nil {
+		return Image{}, err
+	}
+	return LoadImage(filepath.Join(root, "examples", "images", name))
+}
+
+// LoadImage reads the image that image.yaml in a directory describes.
+func LoadImage(dir string) (Image, error) {
+	path := filepath.Join(dir, "image.yaml")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Image{}, fmt.Errorf("read the description of an image: %w", err)
+	}
+	var image Image
+	if err := yaml.UnmarshalStrict(data, &image); err != nil {
+		return Image{}, fmt.Errorf("read the description of an image from %s: %w", path, err)
+	}
+	for name, file := range image.Files {
+		if file.Source != "" && !filepath.IsAbs(file.Source) {
+			file.Source = filepath.Join(dir, file.Source)
+			image.Files[name] = file
+		}
+	}
+	return image, nil
+}
+
+// imageArchive returns the path of a docker-archive of the image, which it
+// builds unless the cache has one of the same contents and package versions.
+func imageArchive(ctx context.Context, image Image, out io.Writer) (string, error) {
+	archive, err := buildImage(ctx, image, out)
+	if err != nil {
+		return "", fmt.Errorf("build the image %s: %w", image.Name, err)
+	}
+	return archive, nil
+}
+
+func buildImage(ctx context.Context, image Image, out io.Writer) (string, error) {
+	files, err := image.readFiles()
+	if err != nil {
+		return "", err
+	}
+	debs, err := resolvePackages(ctx, image.Packages)
+	if err != nil {
+		return "", err
+	}
+	key, err := image.key(files, debs)
+	if err != nil {
+		return "", err
+	}
+	cache, err := cacheDir("images")
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", fmt.Errorf("create the cache of images: %w", err)
+	}
+	archive := filepath.Join(cache, key+".tar")
+	if _, err := os.Stat(archive); !errors.Is(err, fs.ErrNotExist) {
+		return archive, err
+	}
+	unlock, err := lockFile(ctx, filepath.Join(cache, "lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(archive); !errors.Is(err, fs.ErrNotExist) {
+		return archive, err
+	}
+	fmt.Fprintf(out, "Building the image %s ...\n", image.Name)
+	started := time.Now()
+	work, err := os.MkdirTemp(cache, "build-")
+	if err != nil {
+		return "", fmt.Errorf("create a working directory: %w", err)
+	}
+	defer os.RemoveAll(work)
+	root, err := image.rootfs(ctx, work, files, len(debs) > 0)
+	if err != nil {
+		return "", err
+	}
+	tmp := filepath.Join(work, "image.tar")
+	if err := writeArchive(tmp, image, root); err != nil {
+		return "", err
+	}
+	if err := os.Rename(tmp, archive); err != nil {
+		return "", fmt.Errorf("put the built image in place: %w", err)
+	}
+	fmt.Fprintf(out, "Built the image %s in %s.\n", image.Name, since(started))
+	return archive, nil
+}
+
+// readFiles returns the contents of the image's Files.
+func (i Image) readFiles() (map[string][]byte, error) {
+	files := make(map[string][]byte, len(i.Files))
+	for name, file := range i.Files {
+		if !filepath.IsAbs(name) {
+			return nil, fmt.Errorf("the file %q has no absolute path in the image", name)
+		}
+		if file.Source == "" {
+			files[name] = []byte(file.Content)
+			continue
+		}
+		data, err := os.ReadFile(file.Source)
+		if err != nil {
+			return nil, fmt.Errorf("read the file %s of the image: %w", name, err)
+		}
+		files[name] = data
+	}
+	return files, nil
+}
+
+// key identifies the image by all that goes into it.
+func (i Image) key(files map[string][]byte, debs []string) (string, error) {
+	// The version of how images are put together; change it with rootfs.go.
+	const builder = "1"
+	description := i
+	description.Files = make(map[string]File, len(i.Files))
+	for name, file := range i.Files {
+		// By content, not by where it is on this machine.
+		description.Files[name] = File{Executable: file.Executable}
+	}
+	// Maps are encoded sorted by their keys, and bytes in base64.
+	data, err := json.Marshal([]any{builder, runtime.GOARCH, description, files, debs})
+	if err != nil {
+		return "", fmt.Errorf("encode the description of the image: %w", err)
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(data))[:24], nil
+}

@@ -1,0 +1,126 @@
+package cluster
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+func TestDebFiles(t *testing.T) {
+	got := debFiles("Reading package lists...\n" +
+		"'http://deb.example/a_1%3a2-3_amd64.deb' a_1%3a2-3_amd64.deb 12 SHA256:00\n" +
+		"'http://deb.example/b_4_all.deb' b_4_all.deb 34 SHA256:11\n")
+	if want := []string{"a_1%3a2-3_amd64.deb", "b_4_all.deb"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestUsrPath(t *testing.T) {
+	for in, want := range map[string]string{
+		"/bin/sh": "/usr/bin/sh", "/lib64/ld.so": "/usr/lib64/ld.so", "/library": "/library", "/usr/bin/env": "/usr/bin/env", "/sbin": "/usr/sbin", "/etc//x/": "/etc/x",
+	} {
+		if got := usrPath(in); got != want {
+			t.Errorf("usrPath(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestWriteArchive(t *testing.T) {
+	image := Image{Name: "docker.io/library/test:latest", Entrypoint: []string{"/bin/run"}, Env: []string{"A=b"}}
+	var archives [2][]byte
+	for i := range archives {
+		root := baseRootfs()
+		root.add("/bin/run", entry{mode: 0o755 | fs.ModeSetuid, content: []byte("#!/bin/sh\n")})
+		root.add("/opt/deep/link", entry{mode: fs.ModeSymlink | 0o777, target: "/bin/run"})
+		file := filepath.Join(t.TempDir(), "image.tar")
+		if err := writeArchive(file, image, root); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		archives[i] = data
+		tag, err := name.NewTag(image.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := tarball.ImageFromPath(file, &tag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := img.ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(config.Config.Entrypoint, image.Entrypoint) || !slices.Contains(config.Config.Env, "A=b") {
+			t.Errorf("configuration: %+v", config.Config)
+		}
+		if err := mutate.Extract(img).Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if !bytes.Equal(archives[0], archives[1]) {
+		t.Error("the same image made two different archives")
+	}
+}
+
+func TestImageKey(t *testing.T) {
+	image := Image{Name: "i", Files: map[string]File{"/f": {Source: "/here/f"}}}
+	key := func(i Image, content string, debs ...string) string {
+		t.Helper()
+		k, err := i.key(map[string][]byte{"/f": []byte(content)}, debs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	base := key(image, "x", "a_1.deb")
+	moved := Image{Name: "i", Files: map[string]File{"/f": {Source: "/there/f"}}}
+	if key(moved, "x", "a_1.deb") != base {
+		t.Error("the key depends on where a file is")
+	}
+	executable := Image{Name: "i", Files: map[string]File{"/f": {Executable: true}}}
+	for what, other := range map[string]string{
+		"a file's content":  key(image, "y", "a_1.deb"),
+		"a package version": key(image, "x", "a_2.deb"),
+		"a file's mode":     key(executable, "x", "a_1.deb"),
+	} {
+		if other == base {
+			t.Errorf("the key does not depend on %s", what)
+		}
+	}
+}
+
+func TestExampleImages(t *testing.T) {
+	for _, name := range []string{"nginx", "rclone-fuse"} {
+		image, err := ExampleImage(name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if _, err := image.readFiles(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := ExampleImage("missing"); err == nil {
+		t.Error("an image that doesn't exist: no error")
+	}
+}
+
+func TestRequiredVersion(t *testing.T) {
+	gomod := "module m\n\ntool k8s.io/kubernetes/cmd/kubectl\n\nrequire k8s.io/kubernetes v1.2.3 // indirect\n\nreplace k8s.io/api => k8s.io/api v0.2.3\n"
+	if got := requiredVersion(gomod, "k8s.io/kubernetes"); got != "v1.2.3" {
+		t.Errorf("got %q", got)
+	}
+	if got := requiredVersion(gomod, "k8s.io/api"); got != "" {
+		t.Errorf("got %q for a module that isn't required", got)
+	}
+}

@@ -1,0 +1,179 @@
+// Package e2e tests everything together on a real cluster, with pods on a real node where the machine allows it.
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
+)
+
+// suite is what all tests share: one cluster.
+type suite struct {
+	*walkthrough.Environment
+	client client.Client
+}
+
+// shared is set by TestMain and only read by tests.
+var shared *suite
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("end-to-end tests are left out with -short")
+		os.Exit(0)
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	state, err := os.MkdirTemp("", "e2e")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	environment, err := walkthrough.Start(ctx, state, os.Stdout)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "starting the cluster: %v\n", err)
+		return 1
+	}
+	down := func() {
+		if err := environment.Cluster.Stop(context.WithoutCancel(ctx)); err != nil {
+			fmt.Fprintf(os.Stderr, "stopping the cluster: %v\n", err)
+		}
+		os.RemoveAll(state)
+	}
+	defer down()
+	// A test binary that is interrupted ends without its deferred functions.
+	defer context.AfterFunc(ctx, func() {
+		down()
+		os.Exit(130)
+	})()
+	shared, err = newSuite(environment)
+	if err == nil {
+		err = shared.createPhysical(ctx)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "preparing the cluster: %v\n", err)
+		return 1
+	}
+	code := m.Run()
+	if code != 0 {
+		shared.showLogs()
+	}
+	return code
+}
+
+func newSuite(environment *walkthrough.Environment) (*suite, error) {
+	config, err := environment.Cluster.RESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	if err := datav1alpha1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	c, err := client.New(config, client.Options{Scheme: scheme})
+	return &suite{environment, c}, err
+}
+
+// createPhysical runs the walk-through's first step: the physical Dataset default/phy, which all tests refer to.
+func (s *suite) createPhysical(ctx context.Context) error {
+	_, err := s.Run(ctx, s.Prepare()[0])
+	return err
+}
+
+// showLogs prints the end of the controller's log, and where all logs were.
+func (s *suite) showLogs() {
+	for _, log := range s.Cluster.Logs() {
+		if filepath.Base(log) != "controller.log" {
+			continue
+		}
+		content, _ := os.ReadFile(log)
+		lines := strings.Split(string(content), "\n")
+		fmt.Printf("the end of %s:\n%s\n", log, strings.Join(lines[max(0, len(lines)-60):], "\n"))
+	}
+}
+
+// needNode skips a test where pods don't run.
+func needNode(t *testing.T) {
+	t.Helper()
+	if !shared.Node {
+		t.Skip("pods don't run on this machine")
+	}
+}
+
+// kubectl runs kubectl and returns what it prints.
+func kubectl(t *testing.T, line string, more ...string) string {
+	t.Helper()
+	output, err := shared.Output(t.Context(), "", "kubectl", append(strings.Fields(line), more...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return output
+}
+
+// kubectlError runs kubectl, which must fail, and returns the error with what it prints.
+func kubectlError(t *testing.T, stdin, line string) string {
+	t.Helper()
+	output, err := shared.Output(t.Context(), stdin, "kubectl", strings.Fields(line)...)
+	if err == nil {
+		t.Fatalf("kubectl %s went well, with %s, and printed %s", line, stdin, output)
+	}
+	return err.Error()
+}
+
+// newNamespace makes a namespace for one test.
+func newNamespace(t *testing.T, prefix string) string {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix + "-"}}
+	if err := shared.client.Create(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	return namespace.Name
+}
+
+// eventually waits until check returns nil, and fails with its last error.
+func eventually(t *testing.T, within time.Duration, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %v", within, err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// get reads an object, or fails.
+func get[T client.Object](t *testing.T, namespace, name string, object T) T {
+	t.Helper()
+	if err := shared.client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, object); err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
