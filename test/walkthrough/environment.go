@@ -18,6 +18,9 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 )
 
@@ -115,9 +118,13 @@ func (e *Environment) install(ctx context.Context) error {
 	if _, err := e.Output(ctx, "", "kubectl", "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"); err != nil {
 		return err
 	}
+	kubeconfig, err := e.serviceAccountKubeconfig(ctx)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintln(e.out, "Starting the controller")
 	err = e.Cluster.Run("controller",
-		"--kubeconfig="+e.Cluster.Kubeconfig(), "--namespace=kubectl-fluid-system",
+		"--kubeconfig="+kubeconfig, "--namespace=kubectl-fluid-system",
 		fmt.Sprintf("--webhook-port=%d", webhookPort), "--metrics-bind-address=0",
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", healthPort),
 		"--mount-root="+e.Cluster.MountRoot())
@@ -125,6 +132,27 @@ func (e *Environment) install(ctx context.Context) error {
 		return err
 	}
 	return waitReady(ctx, fmt.Sprintf("http://127.0.0.1:%d/readyz", healthPort))
+}
+
+// serviceAccountKubeconfig writes a kubeconfig of the controller's ServiceAccount and returns its path: the controller
+// has the rights of config/rbac and no others.
+func (e *Environment) serviceAccountKubeconfig(ctx context.Context) (string, error) {
+	token, err := e.Output(ctx, "", "kubectl", "create", "token", "kubectl-fluid-controller", "-n", "kubectl-fluid-system", "--duration=720h")
+	if err != nil {
+		return "", err
+	}
+	config, err := clientcmd.LoadFromFile(e.Cluster.Kubeconfig())
+	if err != nil {
+		return "", fmt.Errorf("reading the cluster's kubeconfig: %w", err)
+	}
+	for name := range config.AuthInfos {
+		config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: strings.TrimSpace(token)}
+	}
+	path := filepath.Join(filepath.Dir(e.Cluster.Kubeconfig()), "controller.kubeconfig")
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		return "", fmt.Errorf("writing the controller's kubeconfig: %w", err)
+	}
+	return path, nil
 }
 
 // freePorts returns two TCP ports of the loopback interface that nobody uses.

@@ -1,0 +1,419 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
+)
+
+// writeLog records what a client writes.
+type writeLog struct {
+	mutex sync.Mutex
+	list  []string
+}
+
+func (w *writeLog) add(verb string, object client.Object) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.list = append(w.list, fmt.Sprintf("%s %T %s", verb, object, client.ObjectKeyFromObject(object)))
+}
+
+// of returns the writes to objects of a namespace, or of names that begin with it.
+func (w *writeLog) of(namespace string) []string {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return slices.DeleteFunc(slices.Clone(w.list), func(write string) bool { return !strings.Contains(write, namespace) })
+}
+
+// recording returns a client that records its writes.
+func (w *writeLog) recording(inner client.WithWatch) client.Client {
+	return interceptor.NewClient(inner, interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
+			w.add("create", object)
+			return c.Create(ctx, object, options...)
+		},
+		Update: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.UpdateOption) error {
+			w.add("update", object)
+			return c.Update(ctx, object, options...)
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+			w.add("patch", object)
+			return c.Patch(ctx, object, patch, options...)
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+			w.add("delete", object)
+			return c.Delete(ctx, object, options...)
+		},
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+			data, _ := patch.Data(object)
+			w.add("patch "+sub+" "+string(data), object)
+			return c.SubResource(sub).Patch(ctx, object, patch, options...)
+		},
+	})
+}
+
+// withWatch lets a manager's client pass for one that watches, which the recording never asks of it.
+type withWatch struct{ client.Client }
+
+func (withWatch) Watch(context.Context, client.ObjectList, ...client.ListOption) (watch.Interface, error) {
+	panic("the reconcilers don't watch through their client")
+}
+
+// startReferences runs the reconcilers of references and returns what they write.
+func startReferences(t *testing.T) *writeLog {
+	t.Helper()
+	recorded := &writeLog{}
+	startManager(t, func(manager ctrl.Manager) error {
+		if err := AddIndexes(t.Context(), manager); err != nil {
+			return err
+		}
+		c := recorded.recording(withWatch{client.WithFieldOwner(manager.GetClient(), reference.FieldManager)})
+		references := &ReferenceReconciler{Client: c, Live: manager.GetAPIReader(), Recorder: events.NewFakeRecorder(1000),
+			MirrorNames: reference.UniqueNames, Now: time.Now}
+		if err := references.SetupWithManager(manager); err != nil {
+			return err
+		}
+		return (&DatasetRefReconciler{Client: c}).SetupWithManager(manager)
+	})
+	return recorded
+}
+
+// newPhysicalOf creates the physical Dataset phy of a runtime in a namespace of its own, with all that goes with it.
+func newPhysicalOf(t *testing.T, runtime string) (namespace string) {
+	t.Helper()
+	namespace = newNamespace(t)
+	w := referencetest.World(t, runtime, "dataset://default/phy")
+	dataset := w.Physical.DeepCopy()
+	dataset.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: "phy"}
+	status := dataset.Status
+	status.DatasetRef = nil
+	create(t, dataset)
+	patch, err := wholeStatus(datav1alpha1.DatasetStatus{}, status)
+	if err == nil {
+		err = live.client.Status().Patch(t.Context(), dataset, patch)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Fuse.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: w.Fuse.Name}
+	w.PhysicalVolume.ObjectMeta = metav1.ObjectMeta{Name: namespace + "-phy", Annotations: w.PhysicalVolume.Annotations}
+	w.PhysicalVolume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: namespace, Name: "phy"}
+	create(t, w.Fuse, w.PhysicalVolume)
+	t.Cleanup(func() { _ = live.client.Delete(context.Background(), w.PhysicalVolume) })
+	for source := range w.Sources {
+		meta := metav1.ObjectMeta{Namespace: namespace, Name: source.Name, Annotations: map[string]string{"helm.sh/hook": "pre-install"}}
+		if source.Kind == "Secret" {
+			create(t, &corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{"metaurl": []byte("redis://"), "access-key": []byte("canary")}})
+		} else {
+			create(t, &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"key": "value"}, BinaryData: map[string][]byte{"binary": {0xff, 0}}})
+		}
+	}
+	return namespace
+}
+
+// newBoundReference creates the reference refdemo to a physical Dataset and waits until it is Bound.
+func newBoundReference(t *testing.T, physical string) *datav1alpha1.Dataset {
+	t.Helper()
+	ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: newNamespace(t), Name: "refdemo"}}
+	ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + physical + "/phy"}}
+	create(t, ref)
+	awaitBound(t, ref)
+	return ref
+}
+
+func awaitBound(t *testing.T, ref *datav1alpha1.Dataset) {
+	t.Helper()
+	eventually(t, "Bound", func() string {
+		if refresh(t, ref); ref.Status.Phase == datav1alpha1.BoundPhase {
+			return ""
+		}
+		return fmt.Sprintf("the status is %+v", ref.Status)
+	})
+}
+
+// mirrors returns the ConfigMaps that were mirrored into a reference's namespace.
+func mirrors(t *testing.T, ref *datav1alpha1.Dataset) []corev1.ConfigMap {
+	t.Helper()
+	list := &corev1.ConfigMapList{}
+	if err := live.client.List(t.Context(), list, client.InNamespace(ref.Namespace), client.HasLabels{reference.LabelReferenceUID}); err != nil {
+		t.Fatal(err)
+	}
+	return list.Items
+}
+
+func TestReferenceIsMadeWithFewWritesAndThenLeftAlone(t *testing.T) {
+	recorded := startReferences(t)
+	physical := newPhysicalOf(t, "juicefs")
+	ref := newBoundReference(t, physical)
+	// Finalizer and label, ThinRuntime, volume, claim, two statuses, and two mirrors; the physical's datasetRef beside.
+	if made := recorded.of(ref.Namespace); len(made) > 6+2 {
+		t.Errorf("%d writes: %s", len(made), strings.Join(made, "\n"))
+	}
+	if made := recorded.of(physical + "/phy"); len(made) != 1 {
+		t.Errorf("writes to the physical Dataset: %s", made)
+	}
+	time.Sleep(500 * time.Millisecond)
+	before := len(recorded.of(""))
+	// An event of each input that changes nothing.
+	for _, object := range []client.Object{
+		ref,
+		&datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}},
+		&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "refdemo"}},
+		&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}},
+		&mirrors(t, ref)[0],
+	} {
+		annotate := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"touched":"yes"}}}`))
+		if err := live.client.Patch(t.Context(), object, annotate); err != nil {
+			t.Fatal(err)
+		}
+	}
+	never(t, func() string {
+		if after := recorded.of(""); len(after) > before {
+			return fmt.Sprintf("it wrote %s", after[before:])
+		}
+		return ""
+	})
+}
+
+func TestRestartedControllerWritesNothing(t *testing.T) {
+	var ref *datav1alpha1.Dataset
+	physical := newPhysicalOf(t, "alluxio")
+	t.Run("before", func(t *testing.T) {
+		startReferences(t)
+		ref = newBoundReference(t, physical)
+	})
+	recorded := startReferences(t)
+	never(t, func() string {
+		if after := recorded.of(ref.Namespace); len(after) > 0 {
+			return fmt.Sprintf("it wrote %s", after)
+		}
+		return ""
+	})
+}
+
+func TestSecretsAndConfigMapsAreMirroredWhole(t *testing.T) {
+	startReferences(t)
+	physical := newPhysicalOf(t, "juicefs")
+	ref := newBoundReference(t, physical)
+	configMaps := mirrors(t, ref)
+	if len(configMaps) != 1 || configMaps[0].Data["key"] != "value" || !slices.Equal(configMaps[0].BinaryData["binary"], []byte{0xff, 0}) ||
+		configMaps[0].Annotations["helm.sh/hook"] != "" || !reference.Owns(ref, &configMaps[0]) {
+		t.Errorf("the mirrored ConfigMaps are %+v", configMaps)
+	}
+	secrets := &corev1.SecretList{}
+	if err := live.client.List(t.Context(), secrets, client.InNamespace(ref.Namespace)); err != nil {
+		t.Fatal(err)
+	}
+	if len(secrets.Items) != 1 || string(secrets.Items[0].Data["access-key"]) != "canary" || !reference.Owns(ref, &secrets.Items[0]) {
+		t.Errorf("there are %d Secrets", len(secrets.Items))
+	}
+}
+
+func TestMirrorsFollowTheirSourceAndAreRepaired(t *testing.T) {
+	recorded := startReferences(t)
+	physical := newPhysicalOf(t, "alluxio")
+	ref := newBoundReference(t, physical)
+	source := refresh(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-config"}})
+	mirror := mirrors(t, ref)[0]
+
+	same := func(what string) {
+		t.Helper()
+		eventually(t, what, func() string {
+			present := mirrors(t, ref)
+			if len(present) == 1 && equality.Semantic.DeepEqual(present[0].Data, source.Data) && reference.Owns(ref, &present[0]) {
+				return ""
+			}
+			return fmt.Sprintf("the mirrors are %+v", present)
+		})
+	}
+	source.Data = map[string]string{"new": "content"}
+	before := len(recorded.of(ref.Namespace))
+	if err := live.client.Update(t.Context(), source); err != nil {
+		t.Fatal(err)
+	}
+	same("a changed source")
+	if made := recorded.of(ref.Namespace)[before:]; len(made) != 1 {
+		t.Errorf("a changed source takes the writes %s", made)
+	}
+	edit := func(patch string) {
+		t.Helper()
+		if err := live.client.Patch(t.Context(), &mirror, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit(`{"data":{"new":"edited","more":"x"}}`)
+	same("an edited mirror")
+	remove(t, &mirror)
+	same("a deleted mirror")
+}
+
+// TestUnmarkedMirrorIsForeign: whoever takes the mark off has taken the object over.
+func TestUnmarkedMirrorIsForeign(t *testing.T) {
+	startReferences(t)
+	ref := newBoundReference(t, newPhysicalOf(t, "alluxio"))
+	mirror := mirrors(t, ref)[0]
+	patch := `{"metadata":{"labels":{"kubectl-fluid.dev/reference-uid":null},"ownerReferences":null},"data":{"mine":"now"}}`
+	if err := live.client.Patch(t.Context(), &mirror, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a finding", func() string {
+		refresh(t, ref)
+		for _, condition := range ref.Status.Conditions {
+			if condition.Type == reference.ConditionReferenceReady && condition.Reason == "MirrorNameTaken" {
+				return ""
+			}
+		}
+		return fmt.Sprintf("the conditions are %+v", ref.Status.Conditions)
+	})
+	if refresh(t, &mirror); mirror.Data["mine"] != "now" {
+		t.Errorf("the ConfigMap was overwritten with %v", mirror.Data)
+	}
+	remove(t, &mirror)
+	awaitBound(t, ref)
+}
+
+// TestVolumeOfOneNameBelongsToTheFirst: the references a-b/c and a/b-c want volumes of one name; the second says so and
+// takes nothing.
+func TestVolumeOfOneNameBelongsToTheFirst(t *testing.T) {
+	startReferences(t)
+	physical := newPhysicalOf(t, "thin")
+	first := newBoundReference(t, physical) // <ns>/refdemo, with the volume <ns>-refdemo
+	parts := strings.SplitN(first.Namespace, "-", 2)
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: parts[0]}})
+	second := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: parts[0], Name: parts[1] + "-refdemo"}}
+	if reference.ValidateName(second.Name) != nil {
+		t.Skip("the random namespace doesn't make a Dataset's name")
+	}
+	second.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + physical + "/phy"}}
+	create(t, second)
+	eventually(t, "a finding", func() string {
+		refresh(t, second)
+		for _, condition := range second.Status.Conditions {
+			if condition.Reason == "VolumeNameTaken" {
+				return ""
+			}
+		}
+		return fmt.Sprintf("the conditions are %+v", second.Status.Conditions)
+	})
+	remove(t, second)
+	eventuallyGone(t, second)
+	if !exists(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: first.Namespace + "-refdemo"}}) {
+		t.Error("the first reference's volume has gone with the second reference")
+	}
+}
+
+func TestReferenceGoesInEveryOrder(t *testing.T) {
+	startReferences(t)
+	for _, test := range []struct {
+		name   string
+		before func(t *testing.T, physical string, ref *datav1alpha1.Dataset)
+	}{
+		{"alone", func(*testing.T, string, *datav1alpha1.Dataset) {}},
+		{"after its physical Dataset", func(t *testing.T, physical string, _ *datav1alpha1.Dataset) {
+			dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
+			remove(t, dataset)
+			eventuallyGone(t, dataset)
+		}},
+		{"after its ThinRuntime was deleted", func(t *testing.T, _ string, ref *datav1alpha1.Dataset) {
+			remove(t, &datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}})
+		}},
+		{"with its namespace", func(t *testing.T, _ string, ref *datav1alpha1.Dataset) {
+			remove(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace}})
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			physical := newPhysicalOf(t, "juicefs")
+			ref := newBoundReference(t, physical)
+			mirrored := mirrors(t, ref)
+			test.before(t, physical, ref)
+			remove(t, ref)
+			meta := metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}
+			eventuallyGone(t, ref, &datav1alpha1.ThinRuntime{ObjectMeta: meta}, &corev1.PersistentVolumeClaim{ObjectMeta: meta},
+				&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}}, &mirrored[0])
+		})
+	}
+}
+
+// TestPhysicalKnowsItsReferences: status.datasetRef follows, and what else is in the status stays.
+func TestPhysicalKnowsItsReferences(t *testing.T) {
+	startReferences(t)
+	physical := newPhysicalOf(t, "thin")
+	first, second := newBoundReference(t, physical), newBoundReference(t, physical)
+	dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
+	knows := func(want ...string) {
+		t.Helper()
+		eventually(t, "datasetRef", func() string {
+			if refresh(t, dataset); slices.Equal(dataset.Status.DatasetRef, want) {
+				return ""
+			}
+			return fmt.Sprintf("it knows %q", dataset.Status.DatasetRef)
+		})
+	}
+	knows(first.Namespace+"/refdemo", second.Namespace+"/refdemo")
+	remove(t, first)
+	knows(second.Namespace + "/refdemo")
+	if dataset.Status.Phase != datav1alpha1.BoundPhase || dataset.Status.UfsTotal != "6.00B" {
+		t.Errorf("the physical's status is %+v", dataset.Status)
+	}
+	remove(t, second)
+	knows()
+}
+
+// TestUnknownFieldsOfReferencesSurvive: fields of Fluid's that this build's types don't know stay as they are, at every
+// level, through every write.
+func TestUnknownFieldsOfReferencesSurvive(t *testing.T) {
+	startReferences(t)
+	physical := newPhysicalOf(t, "thin")
+	ref := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "data.fluid.io/v1alpha1", "kind": "Dataset",
+		"metadata": map[string]any{"namespace": newNamespace(t), "name": "refdemo"},
+		"spec": map[string]any{
+			"future": map[string]any{"a": "b"},
+			"mounts": []any{map[string]any{"mountPoint": "dataset://" + physical + "/phy", "future": "c"}},
+		},
+	}}
+	create(t, ref)
+	typed := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: ref.GetNamespace(), Name: ref.GetName()}}
+	awaitBound(t, typed)
+	if err := live.client.Status().Patch(t.Context(), ref, client.RawPatch(types.MergePatchType, []byte(`{"status":{"future":{"d":"e"}}}`))); err != nil {
+		t.Fatal(err)
+	}
+	annotate := client.RawPatch(types.MergePatchType, []byte(`{"status":{"ufsTotal":"7.00B"}}`))
+	if err := live.client.Status().Patch(t.Context(), &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}, annotate); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the mirrored status", func() string {
+		if refresh(t, ref); ref.Object["status"].(map[string]any)["ufsTotal"] == "7.00B" {
+			return ""
+		}
+		return fmt.Sprintf("the status is %v", ref.Object["status"])
+	})
+	for path, want := range map[string]string{"spec.future.a": "b", "status.future.d": "e"} {
+		if got, _, _ := unstructured.NestedString(ref.Object, strings.Split(path, ".")...); got != want {
+			t.Errorf("%s is %q", path, got)
+		}
+	}
+	mounts, _, _ := unstructured.NestedSlice(ref.Object, "spec", "mounts")
+	if mounts[0].(map[string]any)["future"] != "c" {
+		t.Errorf("the mounts are %v", mounts)
+	}
+}
