@@ -1,0 +1,34 @@
+// Command kubectl-fluid is the kubectl plugin "kubectl fluid".
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin"
+)
+
+// Set by the linker: -X main.version=v1.2.3 -X main.commit=<hash> -X main.date=<RFC 3339>.
+var (
+	version = "v0.0.0-dev"
+	commit  = "unknown"
+	date    = "unknown"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// From the first signal on, a second one ends the program at once.
+	context.AfterFunc(ctx, stop)
+	code := plugin.Main(ctx, plugin.Environment{
+		IOStreams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
+		Now:       time.Now,
+		Build:     plugin.Build{Version: version, Commit: commit, Date: date},
+	}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,152 @@
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
+	apiversion "k8s.io/apimachinery/pkg/version"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// Connection is the way to a cluster.
+type Connection interface {
+	// Namespace returns the namespace that the flags or the kubeconfig's context name.
+	Namespace() (string, error)
+	// Client returns a client that reads and writes directly, without a cache.
+	Client() (client.WithWatch, error)
+	// ServerVersion returns the version of the API server.
+	ServerVersion(ctx context.Context) (*apiversion.Info, error)
+}
+
+// Client-side rate limits: a check of many references shall not wait for a limit that is meant for controllers.
+const (
+	clientQPS   = 50
+	clientBurst = 100
+)
+
+// newConnection returns the connection that kubectl's flags and files ask for. Warnings of the API server go to
+// warnings, each once.
+func newConnection(getter genericclioptions.RESTClientGetter, version string, warnings io.Writer) Connection {
+	return &kubeConnection{getter: getter, userAgent: "kubectl-fluid/" + version,
+		warnings: rest.NewWarningWriter(warnings, rest.WarningWriterOptions{Deduplicate: true})}
+}
+
+type kubeConnection struct {
+	getter    genericclioptions.RESTClientGetter
+	userAgent string
+	warnings  rest.WarningHandler
+}
+
+func (c *kubeConnection) Namespace() (string, error) {
+	namespace, _, err := c.getter.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return "", fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	return namespace, nil
+}
+
+func (c *kubeConnection) config() (*rest.Config, error) {
+	config, err := c.getter.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = clientQPS, clientBurst
+	config.UserAgent = c.userAgent
+	config.WarningHandler = c.warnings
+	return config, nil
+}
+
+func (c *kubeConnection) Client() (client.WithWatch, error) {
+	config, err := c.config()
+	if err != nil {
+		return nil, err
+	}
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
+	cl, err := client.NewWithWatch(config, client.Options{Scheme: scheme, Mapper: newMapper()})
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	return cl, nil
+}
+
+func (c *kubeConnection) ServerVersion(ctx context.Context) (*apiversion.Info, error) {
+	config, err := c.config()
+	if err != nil {
+		return nil, err
+	}
+	disco, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	const doing = "reading the version of the API server"
+	data, err := disco.RESTClient().Get().AbsPath("/version").DoRaw(ctx)
+	if err != nil {
+		return nil, explainAPI(doing, err)
+	}
+	info := &apiversion.Info{}
+	if err := json.Unmarshal(data, info); err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	return info, nil
+}
+
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	builder := runtime.NewSchemeBuilder(corev1.AddToScheme, appsv1.AddToScheme,
+		admissionregistrationv1.AddToScheme, datav1alpha1.AddToScheme)
+	if err := builder.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("registering types: %w", err)
+	}
+	return scheme, nil
+}
+
+// newMapper knows the few kinds that the commands use: with it nothing has to be discovered, which saves each command
+// the requests (on a large cluster: seconds) that discovery costs.
+func newMapper() meta.RESTMapper {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	add := func(gv schema.GroupVersion, scope meta.RESTScope, kinds ...string) {
+		for _, kind := range kinds {
+			mapper.Add(gv.WithKind(kind), scope)
+		}
+	}
+	add(corev1.SchemeGroupVersion, meta.RESTScopeNamespace, "ConfigMap", "Secret", "PersistentVolumeClaim", "Pod")
+	add(corev1.SchemeGroupVersion, meta.RESTScopeRoot, "PersistentVolume")
+	add(appsv1.SchemeGroupVersion, meta.RESTScopeNamespace, "DaemonSet")
+	add(admissionregistrationv1.SchemeGroupVersion, meta.RESTScopeRoot, "MutatingWebhookConfiguration")
+	add(datav1alpha1.GroupVersion, meta.RESTScopeNamespace, datav1alpha1.DatasetKind)
+	for _, r := range reference.Runtimes() {
+		add(datav1alpha1.GroupVersion, meta.RESTScopeNamespace, r.Kind)
+	}
+	return mapper
+}
+
+// namespaceOf returns the connection's namespace if it can be one.
+func namespaceOf(c Connection) (string, error) {
+	namespace, err := c.Namespace()
+	if err != nil {
+		return "", err
+	}
+	if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
+		return "", fmt.Errorf("%q is not a namespace: %s", namespace, problems[0])
+	}
+	return namespace, nil
+}

@@ -1,0 +1,153 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	apiversion "k8s.io/apimachinery/pkg/version"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// testNow is the time of all tests.
+func testNow() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
+
+// result is what a run of the plugin leaves.
+type result struct {
+	out, err string
+	code     int
+}
+
+// text is the golden form of a result.
+func (r result) text() string {
+	return fmt.Sprintf("--- exit code %d\n--- stdout\n%s--- stderr\n%s", r.code, r.out, r.err)
+}
+
+// run runs a command line such as "ref list -n ref".
+func run(ctx context.Context, connect func(genericclioptions.RESTClientGetter) Connection, commandLine string) result {
+	var out, errOut bytes.Buffer
+	code := Main(ctx, Environment{
+		IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut},
+		Now:       testNow,
+		Build:     Build{Version: "v1.2.3", Commit: "abc", Date: "2026-01-02T03:04:05Z"},
+		Connect:   connect,
+	}, strings.Fields(commandLine))
+	return result{out.String(), errOut.String(), code}
+}
+
+// golden compares a text with testdata/golden/<name>.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", "golden", name)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("differs from %s (-update writes it anew); got:\n%s\nwant:\n%s", path, got, want)
+	}
+}
+
+// fakeConnection is a cluster in memory.
+type fakeConnection struct {
+	getter genericclioptions.RESTClientGetter
+	client client.WithWatch
+	// err is returned instead of a client or a version.
+	err error
+}
+
+func (c *fakeConnection) Namespace() (string, error) {
+	namespace, _, err := c.getter.ToRawKubeConfigLoader().Namespace()
+	return namespace, err
+}
+func (c *fakeConnection) Client() (client.WithWatch, error) { return c.client, c.err }
+func (c *fakeConnection) ServerVersion(context.Context) (*apiversion.Info, error) {
+	return &apiversion.Info{GitVersion: "v1.37.2"}, c.err
+}
+
+// connectTo returns a connection to a client.
+func connectTo(c client.WithWatch) func(genericclioptions.RESTClientGetter) Connection {
+	return func(getter genericclioptions.RESTClientGetter) Connection {
+		return &fakeConnection{getter: getter, client: c}
+	}
+}
+
+// fakeClient returns a cluster in memory with the objects of some files in testdata.
+func fakeClient(t *testing.T, files ...string) client.WithWatch {
+	t.Helper()
+	return fakeClientWith(t, interceptor.Funcs{}, files...)
+}
+
+// fakeClientWith is fakeClient with calls replaced.
+func fakeClientWith(t *testing.T, calls interceptor.Funcs, files ...string) client.WithWatch {
+	t.Helper()
+	scheme, err := newScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	builder := fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(newMapper()).
+		WithInterceptorFuncs(calls).
+		WithIndex(&datav1alpha1.Dataset{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} })
+	for _, object := range load(t, files...) {
+		builder.WithObjects(object)
+	}
+	return builder.Build()
+}
+
+// load reads the objects of files in testdata.
+func load(t *testing.T, files ...string) []*unstructured.Unstructured {
+	t.Helper()
+	var objects []*unstructured.Unstructured
+	for _, name := range files {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		decoder := utilyaml.NewYAMLToJSONDecoder(bytes.NewReader(data))
+		for {
+			object := &unstructured.Unstructured{}
+			if err := decoder.Decode(object); err != nil {
+				break // io.EOF; anything else shows as a missing object.
+			}
+			objects = append(objects, object)
+		}
+	}
+	return objects
+}
+
+// kubeconfig keeps tests from the kubeconfig of whoever runs them.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Setenv("KUBECONFIG", filepath.Join(os.TempDir(), "no-such-kubeconfig"))
+	code := m.Run()
+	if err := stopCluster(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}

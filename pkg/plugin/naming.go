@@ -1,0 +1,85 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// Names of the webhook configurations by which the cluster shows who injects sidecars.
+const (
+	ownWebhook   = "kubectl-fluid-sidecar-injector"
+	fluidWebhook = "fluid-pod-admission-webhook"
+)
+
+// namingAuto asks the cluster how it names mirrors.
+const namingAuto = "auto"
+
+func addNamingFlag(cmd *cobra.Command, naming *string) {
+	cmd.Flags().StringVar(naming, "mirror-names", namingAuto,
+		"How copies of ConfigMaps and Secrets are named: auto (as the cluster does it), unique (names of their own) or source (their sources' names, Fluid's own way).")
+	_ = cmd.RegisterFlagCompletionFunc("mirror-names", cobra.FixedCompletions(namings(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+func namings() []cobra.Completion {
+	return []cobra.Completion{namingAuto, string(reference.UniqueNames), string(reference.SourceNames)}
+}
+
+func validateNaming(cmd *cobra.Command, naming string) error {
+	switch naming {
+	case namingAuto, string(reference.UniqueNames), string(reference.SourceNames):
+		return nil
+	}
+	return usagef(cmd, "unknown --mirror-names %q: allowed are auto, unique and source", naming)
+}
+
+// resolveNaming returns how mirrors are named. For auto that depends on who injects sidecars in the cluster; the note
+// says so where it isn't this project's own webhook.
+func resolveNaming(ctx context.Context, reader client.Reader, naming string) (names reference.MirrorNames, note string, err error) {
+	if naming != namingAuto {
+		return reference.MirrorNames(naming), "", nil
+	}
+	own, ownErr := webhookAnnotations(ctx, reader, ownWebhook)
+	if ownErr == nil {
+		return namingOf(own)
+	}
+	fluidErr := ownErr
+	if apierrors.IsNotFound(ownErr) {
+		if _, fluidErr = webhookAnnotations(ctx, reader, fluidWebhook); fluidErr == nil {
+			return reference.SourceNames, "sidecars are injected by Fluid's own webhook " + fluidWebhook +
+				", so copies are expected under their sources' names (--mirror-names=source)", nil
+		}
+	}
+	const assumed = "; --mirror-names=unique is assumed"
+	switch {
+	case apierrors.IsForbidden(fluidErr):
+		return reference.UniqueNames, "you may not read the MutatingWebhookConfigurations that say how copies are named" + assumed, nil
+	case apierrors.IsNotFound(fluidErr):
+		return reference.UniqueNames, "no webhook that injects sidecars is installed (neither " + ownWebhook + " nor " + fluidWebhook + ")" + assumed, nil
+	}
+	return "", "", explainAPI("finding out how copies are named", fluidErr)
+}
+
+func namingOf(annotations map[string]string) (reference.MirrorNames, string, error) {
+	switch value := reference.MirrorNames(annotations[reference.AnnotationMirrorNames]); value {
+	case reference.UniqueNames, reference.SourceNames:
+		return value, "", nil
+	default:
+		return reference.UniqueNames, fmt.Sprintf("the annotation %s of the MutatingWebhookConfiguration %s is %q; --mirror-names=unique is assumed",
+			reference.AnnotationMirrorNames, ownWebhook, value), nil
+	}
+}
+
+func webhookAnnotations(ctx context.Context, reader client.Reader, name string) (map[string]string, error) {
+	webhook := &metav1.PartialObjectMetadata{}
+	webhook.SetGroupVersionKind(admissionregistrationv1.SchemeGroupVersion.WithKind("MutatingWebhookConfiguration"))
+	err := reader.Get(ctx, client.ObjectKey{Name: name}, webhook)
+	return webhook.Annotations, err
+}

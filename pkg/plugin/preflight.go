@@ -1,0 +1,199 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// preflight is everything that is known about a reference, be it there already or not.
+type preflight struct {
+	world    *reference.World
+	plan     *reference.Plan
+	names    []reference.NameNeed
+	findings reference.Findings
+}
+
+// runPreflight reads what a reference depends on and plans it. everyName also looks who has the names that Fluid would
+// give to copies where copies have names of their own.
+func runPreflight(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, names reference.MirrorNames, everyName bool) (*preflight, error) {
+	doing := fmt.Sprintf("checking the reference %s/%s", dataset.Namespace, dataset.Name)
+	world, err := observe.Reference(ctx, reader, dataset, names)
+	if err != nil {
+		return nil, explainAPI(doing, err)
+	}
+	p := &preflight{world: world, plan: reference.NewPlan(world)}
+	p.findings = p.plan.Findings
+	source, err := reference.SourceOf(dataset)
+	if err != nil {
+		return p, nil // The plan has the finding.
+	}
+	// Without a sidecar, mirrors aren't known to the plan, and nobody has looked at their names.
+	if everyName || names == reference.SourceNames || p.plan.Sidecar == nil {
+		if err := observe.Names(ctx, reader, world, source); err != nil {
+			return nil, explainAPI(doing, err)
+		}
+	}
+	collided, collisions := reference.Collisions(world, source)
+	p.names = collided
+	p.findings = merge(p.plan.Findings, collisions)
+	return p, nil
+}
+
+// merge puts the findings about names in the place of the plan's own, which doesn't know what Fluid copies beyond what
+// the FUSE container needs, nor what of it Fluid has made.
+func merge(plan, collisions reference.Findings) reference.Findings {
+	merged := slices.DeleteFunc(slices.Clone(plan), func(f reference.Finding) bool {
+		return f.Code == reference.CodeMirrorNameTaken
+	})
+	for _, finding := range collisions {
+		if !slices.ContainsFunc(merged, func(f reference.Finding) bool {
+			return f.Code == finding.Code && f.Object == finding.Object
+		}) {
+			merged = append(merged, finding)
+		}
+	}
+	return merged
+}
+
+// resultOK is the result of a check that found nothing; others have a finding's severity.
+const resultOK = "OK"
+
+// check is one line of a preflight.
+type check struct {
+	result  string
+	object  string
+	message string
+	remedy  string
+}
+
+// checks returns what is fine first, then the findings.
+func (p *preflight) checks() []check {
+	list := append(p.physicalChecks(), p.nameChecks()...)
+	for _, f := range p.findings {
+		list = append(list, check{result: string(f.Severity), object: f.Object, message: string(f.Code) + ": " + f.Message, remedy: f.Remedy})
+	}
+	return list
+}
+
+// fine returns a check that found nothing, unless there is a finding about the object that does more than note.
+func (p *preflight) fine(object reference.Object, format string, args ...any) []check {
+	if slices.ContainsFunc(p.findings, func(f reference.Finding) bool {
+		return f.Object == object.String() && f.Severity != reference.Note
+	}) {
+		return nil
+	}
+	return []check{{result: resultOK, object: object.String(), message: fmt.Sprintf(format, args...)}}
+}
+
+func (p *preflight) physicalChecks() []check {
+	var list []check
+	source := p.plan.Source
+	if physical := p.world.Physical; physical != nil {
+		served := ""
+		if runtime, ok := reference.RuntimeOfDataset(physical); ok {
+			served = ", served by its " + runtime.Kind
+		}
+		list = append(list, p.fine(reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name},
+			"the physical Dataset is %s%s", physical.Status.Phase, served)...)
+	}
+	if fuse := p.world.Fuse; fuse != nil && p.plan.Sidecar != nil {
+		list = append(list, p.fine(reference.Object{Kind: "DaemonSet", Namespace: fuse.Namespace, Name: fuse.Name},
+			"its container %s can be a sidecar", p.plan.Sidecar.Container.Name)...)
+	}
+	for _, mirror := range p.plan.Mirrors {
+		if p.world.Sources[mirror.Source] != nil {
+			list = append(list, p.fine(mirror.Source, "it exists; the FUSE client needs it")...)
+		}
+	}
+	return list
+}
+
+func (p *preflight) nameChecks() []check {
+	key := p.world.Key()
+	var list []check
+	for _, own := range []struct {
+		object reference.Object
+		exists bool
+	}{
+		{reference.Object{Kind: datav1alpha1.ThinRuntimeKind, Namespace: key.Namespace, Name: key.Name}, p.world.ThinRuntime != nil},
+		{reference.Object{Kind: "PersistentVolume", Name: reference.VolumeName(key)}, p.world.Volume != nil},
+		{reference.Object{Kind: "PersistentVolumeClaim", Namespace: key.Namespace, Name: key.Name}, p.world.Claim != nil},
+	} {
+		if own.exists {
+			list = append(list, p.fine(own.object, "it belongs to the reference")...)
+		} else {
+			list = append(list, p.fine(own.object, "the name is free")...)
+		}
+	}
+	for _, name := range p.names {
+		object := reference.Object{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name}
+		switch name.State {
+		case reference.NameFree:
+			list = append(list, p.fine(object, "the name is free")...)
+		case reference.NameOwn:
+			list = append(list, p.fine(object, "it belongs to the reference")...)
+		case reference.NameShared:
+			list = append(list, p.fine(object, "it is a script of Fluid's webhook")...)
+		}
+	}
+	return list
+}
+
+// printChecks prints the checks as a table, each remedy below its finding.
+func (p *preflight) printChecks(out io.Writer) error {
+	t := newTable("RESULT", "OBJECT", "MESSAGE")
+	for _, c := range p.checks() {
+		t.add(c.result, c.object, c.message)
+		if c.remedy != "" && c.result != string(reference.Note) {
+			t.add("", "", "what to do: "+c.remedy)
+		}
+	}
+	return t.print(out)
+}
+
+// printObjects prints what the controller makes for the reference, once nothing keeps it from that.
+func (p *preflight) printObjects(out io.Writer) error {
+	key := p.world.Key()
+	t := newTable("KIND", "NAME", "DETAILS")
+	t.add(datav1alpha1.ThinRuntimeKind, key.String(), "empty: it stands for the reference")
+	if volume := p.plan.Volume; volume != nil {
+		var modes []string
+		for _, mode := range volume.Spec.AccessModes {
+			modes = append(modes, string(mode))
+		}
+		t.add("PersistentVolume", volume.Name, strings.Join(modes, ","))
+		t.add("PersistentVolumeClaim", key.String(), "bound to "+volume.Name)
+	} else {
+		t.add("PersistentVolume", reference.VolumeName(key), "")
+		t.add("PersistentVolumeClaim", key.String(), "")
+	}
+	for _, mirror := range p.plan.Mirrors {
+		t.add(mirror.Target.Kind, mirror.Target.Namespace+"/"+mirror.Target.Name, "copy of "+mirror.Source.Namespace+"/"+mirror.Source.Name)
+	}
+	if p.plan.Sidecar == nil {
+		t.add("ConfigMap, Secret", key.Namespace+"/...", "copies of what the FUSE client needs; not known yet")
+	}
+	return t.print(out)
+}
+
+// refusal returns the error for findings of severity Error; nil if there are none.
+func (p *preflight) refusal(doing string) error {
+	errors := p.findings.Of(reference.Error)
+	if len(errors) == 0 {
+		return nil
+	}
+	more := ""
+	if len(errors) > 1 {
+		more = fmt.Sprintf(" (and %d more findings of severity Error)", len(errors)-1)
+	}
+	return &exitError{ExitFindings, fmt.Errorf("%s: %s%s", doing, errors[0], more)}
+}

@@ -1,0 +1,200 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// listChunk is how many Datasets one request lists, as kubectl does it.
+const listChunk = 500
+
+type refListOptions struct {
+	allNamespaces bool
+	output        string
+	// namespace is empty for all.
+	namespace string
+}
+
+func newRefListCommand(env Environment) *cobra.Command {
+	o := &refListOptions{}
+	formats := []string{formatWide, formatJSON, formatYAML, formatName}
+	cmd := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List references",
+		Long: `List the references of a namespace, or of all.
+
+FROM is the physical Dataset and the sub-path, READY the condition ReferenceReady
+with its reason, which the controller of kubectl fluid writes; it is <unknown>
+where only Fluid's own controllers run.`,
+		Example: `  # References of the namespace team-b
+  kubectl fluid ref list -n team-b
+
+  # All references, with what the ones that aren't ready wait for
+  kubectl fluid ref list -A -o wide`,
+		Args: maxArgs(0, "no argument"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := validateOutput(cmd, o.output, formats...); err != nil {
+				return err
+			}
+			if !o.allNamespaces {
+				var err error
+				if o.namespace, err = namespaceOf(env.connection); err != nil {
+					return usagef(cmd, "%w", err)
+				}
+			}
+			return o.run(cmd.Context(), env)
+		},
+	}
+	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "List the references of all namespaces.")
+	addOutputFlag(cmd, &o.output, formats...)
+	return cmd
+}
+
+func (o *refListOptions) run(ctx context.Context, env Environment) error {
+	c, err := env.connection.Client()
+	if err != nil {
+		return err
+	}
+	objects, datasets, err := listReferences(ctx, c, o.namespace)
+	if err != nil {
+		return err
+	}
+	switch o.output {
+	case formatJSON, formatYAML:
+		return printList(env, o.output, objects)
+	case formatName:
+		for i := range objects {
+			if err := printObject(env.Out, formatName, &objects[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(datasets) == 0 {
+		where := "in any namespace"
+		if !o.allNamespaces {
+			where = "in namespace " + o.namespace
+		}
+		fmt.Fprintf(env.ErrOut, "No references found %s.\n", where)
+		return nil
+	}
+	return o.printTable(env, datasets)
+}
+
+// listReferences returns the references of a namespace (empty for all), as they are and typed.
+func listReferences(ctx context.Context, reader client.Reader, namespace string) ([]unstructured.Unstructured, []*datav1alpha1.Dataset, error) {
+	var objects []unstructured.Unstructured
+	var datasets []*datav1alpha1.Dataset
+	options := client.ListOptions{Namespace: namespace, Limit: listChunk}
+	for {
+		page := &unstructured.UnstructuredList{}
+		page.SetGroupVersionKind(datav1alpha1.GroupVersion.WithKind(datav1alpha1.DatasetKind + "List"))
+		if err := reader.List(ctx, page, &options); err != nil {
+			return nil, nil, explainAPI("listing Datasets", err)
+		}
+		for i := range page.Items {
+			dataset, err := typedDataset(&page.Items[i])
+			if err != nil {
+				return nil, nil, err
+			}
+			if reference.IsReference(dataset) {
+				objects, datasets = append(objects, page.Items[i]), append(datasets, dataset)
+			}
+		}
+		if options.Continue = page.GetContinue(); options.Continue == "" {
+			return objects, datasets, nil
+		}
+	}
+}
+
+// printList prints a List as kubectl does.
+func printList(env Environment, format string, objects []unstructured.Unstructured) error {
+	items := make([]any, 0, len(objects))
+	for i := range objects {
+		objects[i].SetManagedFields(nil)
+		items = append(items, objects[i].Object)
+	}
+	return printDocument(env.Out, format, map[string]any{
+		"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": ""}, "items": items})
+}
+
+func (o *refListOptions) printTable(env Environment, datasets []*datav1alpha1.Dataset) error {
+	columns := []string{"NAME", "FROM", "PHASE", "READY", "AGE"}
+	if o.allNamespaces {
+		columns = append([]string{"NAMESPACE"}, columns...)
+	}
+	if o.output == formatWide {
+		columns = append(columns, "ACCESS MODES", "MESSAGE")
+	}
+	t := newTable(columns...)
+	for _, dataset := range datasets {
+		row := []string{dataset.Name, sourceText(dataset), orNone(string(dataset.Status.Phase)), readyText(dataset), o.age(env, dataset)}
+		if o.allNamespaces {
+			row = append([]string{dataset.Namespace}, row...)
+		}
+		if o.output == formatWide {
+			message := ""
+			if condition := readyCondition(dataset); condition != nil && condition.Status != corev1.ConditionTrue {
+				message = condition.Message
+			}
+			row = append(row, modesText(dataset.Spec.AccessModes), orNone(message))
+		}
+		t.add(row...)
+	}
+	return t.print(env.Out)
+}
+
+func (o *refListOptions) age(env Environment, dataset *datav1alpha1.Dataset) string {
+	return age(env, dataset.CreationTimestamp)
+}
+
+// age returns how long ago a time was, as kubectl shows it.
+func age(env Environment, t metav1.Time) string {
+	if t.IsZero() {
+		return "<unknown>"
+	}
+	return duration.HumanDuration(env.Now().Sub(t.Time))
+}
+
+// readyText returns the condition ReferenceReady as True, False (Reason) or <unknown>.
+func readyText(dataset *datav1alpha1.Dataset) string {
+	condition := readyCondition(dataset)
+	switch {
+	case condition == nil:
+		return "<unknown>"
+	case condition.Status == corev1.ConditionTrue || condition.Reason == "":
+		return string(condition.Status)
+	}
+	return string(condition.Status) + " (" + condition.Reason + ")"
+}
+
+// modesText returns access modes; a Dataset without any has ReadOnlyMany.
+func modesText(modes []corev1.PersistentVolumeAccessMode) string {
+	if len(modes) == 0 {
+		return string(corev1.ReadOnlyMany)
+	}
+	texts := make([]string, len(modes))
+	for i, mode := range modes {
+		texts[i] = string(mode)
+	}
+	return strings.Join(texts, ",")
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "<none>"
+	}
+	return text
+}
