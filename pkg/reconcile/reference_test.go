@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,74 +13,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
 
-// writeLog records what a client writes.
-type writeLog struct {
-	mutex sync.Mutex
-	list  []string
-}
-
-func (w *writeLog) add(verb string, object client.Object) {
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-	w.list = append(w.list, fmt.Sprintf("%s %T %s", verb, object, client.ObjectKeyFromObject(object)))
-}
-
-// of returns the writes to objects of a namespace, or of names that begin with it.
-func (w *writeLog) of(namespace string) []string {
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-	return slices.DeleteFunc(slices.Clone(w.list), func(write string) bool { return !strings.Contains(write, namespace) })
-}
-
-// recording returns a client that records its writes.
-func (w *writeLog) recording(inner client.WithWatch) client.Client {
-	return interceptor.NewClient(inner, interceptor.Funcs{
-		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
-			w.add("create", object)
-			return c.Create(ctx, object, options...)
-		},
-		Update: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.UpdateOption) error {
-			w.add("update", object)
-			return c.Update(ctx, object, options...)
-		},
-		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
-			w.add("patch", object)
-			return c.Patch(ctx, object, patch, options...)
-		},
-		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
-			w.add("delete", object)
-			return c.Delete(ctx, object, options...)
-		},
-		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-			data, _ := patch.Data(object)
-			w.add("patch "+sub+" "+string(data), object)
-			return c.SubResource(sub).Patch(ctx, object, patch, options...)
-		},
-	})
-}
-
-// withWatch lets a manager's client pass for one that watches, which the recording never asks of it.
-type withWatch struct{ client.Client }
-
-func (withWatch) Watch(context.Context, client.ObjectList, ...client.ListOption) (watch.Interface, error) {
-	panic("the reconcilers don't watch through their client")
-}
-
 // startReferences runs the reconcilers of references and returns what they write.
-func startReferences(t *testing.T) *writeLog {
+func startReferences(t *testing.T) *writes {
 	t.Helper()
-	recorded := &writeLog{}
+	recorded := &writes{}
 	startManager(t, func(manager ctrl.Manager) error {
 		if err := AddIndexes(t.Context(), manager); err != nil {
 			return err

@@ -148,7 +148,7 @@ func (e *Environment) serviceAccountKubeconfig(ctx context.Context) (string, err
 	for name := range config.AuthInfos {
 		config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: strings.TrimSpace(token)}
 	}
-	path := filepath.Join(filepath.Dir(e.Cluster.Kubeconfig()), "controller.kubeconfig")
+	path := filepath.Join(filepath.Dir(e.Cluster.Kubeconfig()), "kubeconfigs", "controller")
 	if err := clientcmd.WriteToFile(*config, path); err != nil {
 		return "", fmt.Errorf("writing the controller's kubeconfig: %w", err)
 	}

@@ -1,0 +1,264 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/yaml"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
+)
+
+// patience is how long a test waits for what must come.
+const patience = 30 * time.Second
+
+// live is the cluster of this package's tests. TestMain sets it before any of them runs.
+var live struct {
+	config *rest.Config
+	client client.Client
+}
+
+// TestMain runs the tests on a real control plane: API server, etcd and controller manager.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("the tests on a cluster are left out with -short")
+		return
+	}
+	code, err := runOnCluster(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "running the tests on a cluster:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runOnCluster(m *testing.M) (code int, err error) {
+	ctx := context.Background()
+	stateDir, err := os.MkdirTemp("", "reconcile")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(stateDir)) }()
+	c, err := cluster.Start(ctx, cluster.Options{StateDir: stateDir, Out: os.Stderr})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, c.Stop(ctx)) }()
+	ctrl.SetLogger(logr.Discard())
+	if live.config, err = c.RESTConfig(); err != nil {
+		return 0, err
+	}
+	if live.client, err = client.New(live.config, client.Options{Scheme: testScheme()}); err != nil {
+		return 0, err
+	}
+	if err := installCRDs(ctx, live.client); err != nil {
+		return 0, err
+	}
+	if err := awaitGarbageCollector(ctx, live.client); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
+
+// awaitGarbageCollector waits until Kubernetes deletes what Datasets and ThinRuntimes own. It looks for new kinds every
+// 30 seconds; an owner that goes before that leaves its objects for minutes.
+func awaitGarbageCollector(ctx context.Context, c client.Client) error {
+	owners := []client.Object{
+		&datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "owner"}},
+		&datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "owner"}},
+	}
+	for _, owner := range owners {
+		if err := c.Create(ctx, owner); err != nil {
+			return err
+		}
+		// Deleted in the foreground, an owner stays until the garbage collector has looked at it.
+		if err := c.Delete(ctx, owner, client.PropagationPolicy(metav1.DeletePropagationForeground)); err != nil {
+			return err
+		}
+	}
+	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		for _, owner := range owners {
+			if err := c.Get(ctx, client.ObjectKeyFromObject(owner), owner); !apierrors.IsNotFound(err) {
+				return false, err
+			}
+		}
+		return true, nil
+	})
+}
+
+func testScheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), datav1alpha1.AddToScheme(scheme)); err != nil {
+		panic(err)
+	}
+	return scheme
+}
+
+// installCRDs creates the project's CRDs and waits until they are served.
+func installCRDs(ctx context.Context, c client.Client) error {
+	files, err := filepath.Glob("../../config/crd/bases/*.yaml")
+	if err != nil || len(files) == 0 {
+		return errors.Join(err, errors.New("no CRDs in config/crd/bases"))
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		crd := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal(text, crd); err != nil {
+			return fmt.Errorf("reading %s: %w", file, err)
+		}
+		if err := c.Create(ctx, crd); err != nil {
+			return err
+		}
+	}
+	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		for _, list := range []client.ObjectList{&datav1alpha1.DatasetList{}, &datav1alpha1.ThinRuntimeList{}, &datav1alpha1.ThinRuntimeProfileList{}} {
+			if c.List(ctx, list) != nil {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+}
+
+// startManager runs a manager with the reconcilers that setup adds, until the test ends, and returns when its caches
+// are filled. Tests that start managers aren't parallel: each manager sees the whole cluster.
+func startManager(t *testing.T, setup func(ctrl.Manager) error) ctrl.Manager {
+	t.Helper()
+	anyName := true
+	manager, err := ctrl.NewManager(live.config, ctrl.Options{
+		Scheme:     testScheme(),
+		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Cache:      cache.Options{ByObject: map[client.Object]cache.ByObject{&corev1.Pod{}: CachedPods()}},
+		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}, Unstructured: true}},
+		Controller: config.Controller{SkipNameValidation: &anyName},
+	})
+	if err == nil {
+		err = setup(manager)
+	}
+	if err != nil {
+		t.Fatal("setting up the manager:", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- manager.Start(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error("the manager ended with:", err)
+		}
+	})
+	if !manager.GetCache().WaitForCacheSync(ctx) {
+		t.Fatal("the manager's caches weren't filled")
+	}
+	return manager
+}
+
+// newNamespace creates a namespace for a test.
+func newNamespace(t *testing.T) string {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "t-"}}
+	create(t, namespace)
+	return namespace.Name
+}
+
+// create creates objects.
+func create(t *testing.T, objects ...client.Object) {
+	t.Helper()
+	for _, object := range objects {
+		if err := live.client.Create(t.Context(), object); err != nil {
+			t.Fatalf("creating %T %s: %v", object, client.ObjectKeyFromObject(object), err)
+		}
+	}
+}
+
+// remove deletes objects, which needn't exist.
+func remove(t *testing.T, objects ...client.Object) {
+	t.Helper()
+	for _, object := range objects {
+		if err := client.IgnoreNotFound(live.client.Delete(t.Context(), object)); err != nil {
+			t.Fatalf("deleting %T %s: %v", object, client.ObjectKeyFromObject(object), err)
+		}
+	}
+}
+
+// refresh reads an object anew.
+func refresh[T client.Object](t *testing.T, object T) T {
+	t.Helper()
+	if err := live.client.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
+		t.Fatalf("reading %T %s: %v", object, client.ObjectKeyFromObject(object), err)
+	}
+	return object
+}
+
+// exists reports whether an object exists.
+func exists(t *testing.T, object client.Object) bool {
+	t.Helper()
+	err := live.client.Get(t.Context(), client.ObjectKeyFromObject(object), object)
+	if err != nil && !apierrors.IsNotFound(err) {
+		t.Fatalf("reading %T %s: %v", object, client.ObjectKeyFromObject(object), err)
+	}
+	return err == nil
+}
+
+// eventually waits until a condition returns no complaint, and fails with the last one if it always has one.
+func eventually(t *testing.T, what string, complaint func() string) {
+	t.Helper()
+	last := ""
+	err := wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, patience, true, func(context.Context) (bool, error) {
+		last = complaint()
+		return last == "", nil
+	})
+	if err != nil {
+		t.Fatalf("%s: not within %s: %s", what, patience, last)
+	}
+}
+
+// eventuallyGone waits until none of the objects exists.
+func eventuallyGone(t *testing.T, objects ...client.Object) {
+	t.Helper()
+	eventually(t, "deletion", func() string {
+		var left []string
+		for _, object := range objects {
+			if exists(t, object) {
+				left = append(left, fmt.Sprintf("%T %s (finalizers %v)", object, client.ObjectKeyFromObject(object), object.GetFinalizers()))
+			}
+		}
+		return strings.Join(left, ", ")
+	})
+}
+
+// never watches for a while that a condition has no complaint.
+func never(t *testing.T, complaint func() string) {
+	t.Helper()
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if text := complaint(); text != "" {
+			t.Fatal(text)
+		}
+	}
+}

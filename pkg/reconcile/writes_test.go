@@ -1,0 +1,76 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+)
+
+// writes records what a client writes.
+type writes struct {
+	mutex sync.Mutex
+	list  []string
+}
+
+func (w *writes) add(verb string, object client.Object) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	if object != nil {
+		verb = fmt.Sprintf("%s %T %s", verb, object, client.ObjectKeyFromObject(object))
+	}
+	w.list = append(w.list, verb)
+}
+
+// count returns the number of writes.
+func (w *writes) count() int { return len(w.of("")) }
+
+// of returns the writes to objects of a namespace, or of names that begin with it.
+func (w *writes) of(namespace string) []string {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return slices.DeleteFunc(slices.Clone(w.list), func(write string) bool { return !strings.Contains(write, namespace) })
+}
+
+// recording returns a client that records its writes.
+func (w *writes) recording(inner client.WithWatch) client.Client {
+	return interceptor.NewClient(inner, interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
+			w.add("create", object)
+			return c.Create(ctx, object, options...)
+		},
+		Update: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.UpdateOption) error {
+			w.add("update", object)
+			return c.Update(ctx, object, options...)
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+			w.add("patch", object)
+			return c.Patch(ctx, object, patch, options...)
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+			w.add("delete", object)
+			return c.Delete(ctx, object, options...)
+		},
+		Apply: func(ctx context.Context, c client.WithWatch, object runtime.ApplyConfiguration, options ...client.ApplyOption) error {
+			w.add("apply", nil)
+			return c.Apply(ctx, object, options...)
+		},
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+			w.add("patch "+sub, object)
+			return c.SubResource(sub).Patch(ctx, object, patch, options...)
+		},
+	})
+}
+
+// withWatch lets a manager's client pass for one that watches, which the recording never asks of it.
+type withWatch struct{ client.Client }
+
+func (withWatch) Watch(context.Context, client.ObjectList, ...client.ListOption) (watch.Interface, error) {
+	panic("the reconcilers don't watch through their client")
+}
