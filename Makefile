@@ -60,8 +60,8 @@ generate: ## Generate deep copies and CRDs from the API types
 
 .PHONY: verify
 verify: generate ## Fail if generated files or go.mod aren't up to date
-	go mod tidy
-	git diff --exit-code -- api config go.mod go.sum
+	go mod tidy -diff
+	git diff --exit-code -- api config
 
 .PHONY: lint
 lint: ## Check formatting and run go vet and staticcheck
