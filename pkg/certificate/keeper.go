@@ -118,17 +118,21 @@ func (k *Keeper) authorities(ctx context.Context) (Authorities, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret.ObjectMeta = metav1.ObjectMeta{Name: k.Secret.Name, Namespace: k.Secret.Namespace, ResourceVersion: secret.ResourceVersion}
-	secret.Data = map[string][]byte{bundleKey: renewed.Bundle(), keysKey: keys}
-	write := func() error { return k.Client.Update(ctx, secret) }
-	if !exists {
-		write = func() error { return k.Client.Create(ctx, secret) }
-	}
-	if err := write(); err != nil {
+	if err := k.write(ctx, secret, exists, map[string][]byte{bundleKey: renewed.Bundle(), keysKey: keys}); err != nil {
 		return nil, fmt.Errorf("writing Secret %s with the webhook's certificate authorities: %w", k.Secret, err)
 	}
 	log.FromContext(ctx).Info("Wrote certificate authorities", "secret", k.Secret, "authorities", len(renewed))
 	return renewed, nil
+}
+
+// write creates the Secret, or replaces its data if it is still as it was read.
+func (k *Keeper) write(ctx context.Context, secret *corev1.Secret, exists bool, data map[string][]byte) error {
+	secret.Data = data
+	if exists {
+		return k.Client.Update(ctx, secret)
+	}
+	secret.ObjectMeta = metav1.ObjectMeta{Namespace: k.Secret.Namespace, Name: k.Secret.Name}
+	return k.Client.Create(ctx, secret)
 }
 
 // publish writes the caBundle of a mutating and a validating configuration of one name where it differs.

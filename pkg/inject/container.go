@@ -30,8 +30,8 @@ func sidecarContainer(sidecar *reference.Sidecar, name string, options Options) 
 			},
 		}}
 	}
-	supervised(container, sidecar.MountPath)
-	container.StartupProbe = mountProbe(sidecar.MountPath, sidecar.MountType, sidecar.SubPath)
+	supervised(container, sidecar)
+	container.StartupProbe = mountProbe(sidecar)
 	// A liveness probe may run before the startup probe has succeeded (kubernetes/kubernetes#141342).
 	container.LivenessProbe = nil
 	dropPreStop(container)

@@ -62,19 +62,20 @@ func (h *DatasetHandler) handleUpdate(ctx context.Context, request admission.Req
 	if dataset.DeletionTimestamp != nil || equality.Semantic.DeepEqual(old.Spec.Mounts, dataset.Spec.Mounts) {
 		return admission.Allowed("")
 	}
-	if !reference.IsReference(old) && !reference.IsReference(dataset) {
-		return admission.Allowed("")
-	}
+	wasReference, isReference := reference.IsReference(old), reference.IsReference(dataset)
 	if source, err := reference.SourceOf(old); err == nil {
 		if now, err := reference.SourceOf(dataset); err != nil || now != source {
 			finding := reference.NewFinding(reference.CodeMountPointChanged, datasetObject(request, old),
 				"it refers to %s, and that can't be changed", source.MountPoint())
 			return admission.Denied(finding.String())
 		}
-	} else if !reference.IsReference(old) && len(old.Status.Runtimes) > 0 {
+	} else if !wasReference && isReference && len(old.Status.Runtimes) > 0 {
 		finding := reference.NewFinding(reference.CodeMountPointChanged, datasetObject(request, old),
 			"it is bound to a runtime and can't become a reference")
 		return admission.Denied(finding.String())
+	}
+	if !isReference {
+		return admission.Allowed("")
 	}
 	return h.validate(ctx, request, dataset)
 }

@@ -79,11 +79,11 @@ func (j *injection) inject(claim string, sidecar *reference.Sidecar) {
 			names, indexes = append(names, volume.Name), append(indexes, i)
 		}
 	}
-	mounted, device := j.pod.mounts(names)
-	if device != "" {
+	mounted, obstacle := j.pod.mounts(names)
+	if obstacle != "" {
 		j.findings = append(j.findings, reference.NewFinding(reference.CodePodUnsupportedUsage,
 			reference.Object{Kind: "Pod", Namespace: sidecar.Dataset.Namespace, Name: j.pod.Name()},
-			"container %s uses the Dataset %s as a raw block device", device, sidecar.Dataset))
+			"a sidecar can't serve it the Dataset %s: %s", sidecar.Dataset, obstacle))
 		return
 	}
 	directory := path.Join(j.hostDirectory(sidecar), sidecar.MountDirectory, sidecar.SubPath)
@@ -131,7 +131,7 @@ func (j *injection) addSidecar(sidecar *reference.Sidecar) {
 	}
 	j.containers = append(j.containers, *container)
 	for _, secret := range sidecar.ImagePullSecrets {
-		if !slices.Contains(j.pullSecrets, secret) {
+		if !slices.Contains(j.pullSecrets, secret) && !slices.Contains(j.pod.Spec.ImagePullSecrets, secret) {
 			j.pullSecrets = append(j.pullSecrets, secret)
 		}
 	}
@@ -177,7 +177,8 @@ func (j *injection) operations() operations {
 	concerned := map[string]bool{}
 	for i, volume := range spec.Volumes {
 		if directory, ok := j.hostPaths[i]; ok {
-			concerned[volume.Name], readOnly[volume.Name] = true, volume.Claim.ReadOnly
+			// The API server refuses a volume without a name, and says so better than a patch for mounts that are null.
+			concerned[volume.Name], readOnly[volume.Name] = volume.Name != "", volume.Claim.ReadOnly
 			o.replace(fmt.Sprintf("/spec/volumes/%d", i), corev1.Volume{Name: volume.Name,
 				VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: directory}}})
 		}
@@ -191,6 +192,9 @@ func (j *injection) operations() operations {
 			o.add(at+"/mountPropagation", corev1.MountPropagationHostToContainer)
 			if readOnly[mount.Name] {
 				o.add(at+"/readOnly", true)
+			}
+			if mount.RecursiveReadOnly == corev1.RecursiveReadOnlyIfPossible {
+				o.replace(at+"/recursiveReadOnly", corev1.RecursiveReadOnlyDisabled)
 			}
 		}
 	})

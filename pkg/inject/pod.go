@@ -1,10 +1,13 @@
 package inject
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/json"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 )
@@ -22,10 +25,11 @@ type Pod struct {
 }
 
 type podSpec struct {
-	Volumes          []podVolume       `json:"volumes"`
-	InitContainers   []podContainer    `json:"initContainers"`
-	Containers       []podContainer    `json:"containers"`
-	ImagePullSecrets []json.RawMessage `json:"imagePullSecrets"`
+	Volumes          []podVolume                   `json:"volumes"`
+	InitContainers   []podContainer                `json:"initContainers"`
+	Containers       []podContainer                `json:"containers"`
+	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets"`
+	HostUsers        *bool                         `json:"hostUsers"`
 }
 
 type podVolume struct {
@@ -43,13 +47,16 @@ type podContainer struct {
 }
 
 type podVolumeMount struct {
-	Name string `json:"name"`
+	Name              string                       `json:"name"`
+	RecursiveReadOnly corev1.RecursiveReadOnlyMode `json:"recursiveReadOnly"`
 }
 
-// ReadPod reads what matters from a pod's JSON. The error says what isn't a pod about it.
+// ReadPod reads what matters from a pod's JSON, by the rules of the API server: names of fields are case-sensitive. The
+// error says what isn't a pod about it; that a field is there twice is an error too, since a patch could mean either.
 func ReadPod(raw []byte) (*Pod, error) {
 	pod := &Pod{}
-	if err := json.Unmarshal(raw, pod); err != nil {
+	twice, err := json.UnmarshalStrict(raw, pod, json.DisallowDuplicateFields)
+	if err := errors.Join(append(twice, err)...); err != nil {
 		return nil, fmt.Errorf("reading the pod: %w", err)
 	}
 	return pod, nil
@@ -94,20 +101,28 @@ func (p *Pod) containers(visit func(pointer string, container *podContainer)) {
 	}
 }
 
-// mounts reports whether any container mounts one of the volumes, and the name of a container that uses one as a raw
-// block device.
-func (p *Pod) mounts(volumes []string) (mounted bool, device string) {
+// mounts reports whether any container mounts one of the volumes, and what keeps a sidecar from serving them.
+func (p *Pod) mounts(volumes []string) (mounted bool, obstacle string) {
 	p.containers(func(_ string, container *podContainer) {
 		for _, mount := range container.VolumeMounts {
-			mounted = mounted || slices.Contains(volumes, mount.Name)
+			if !slices.Contains(volumes, mount.Name) {
+				continue
+			}
+			mounted = true
+			if mount.RecursiveReadOnly == corev1.RecursiveReadOnlyEnabled {
+				obstacle = "container " + container.Name + " mounts it with recursiveReadOnly, which Kubernetes doesn't have for mounts that a sidecar propagates"
+			}
 		}
 		for _, used := range container.Devices {
 			if slices.Contains(volumes, used.Name) {
-				device = container.Name
+				obstacle = "container " + container.Name + " uses it as a raw block device"
 			}
 		}
 	})
-	return mounted, device
+	if mounted && p.Spec.HostUsers != nil && !*p.Spec.HostUsers {
+		obstacle = "the pod has a user namespace of its own (hostUsers: false), out of which no mount is propagated"
+	}
+	return mounted, obstacle
 }
 
 // sidecarName returns the first name fluid-fuse-<index> that no container of the pod has.

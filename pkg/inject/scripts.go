@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // superviseScript runs a FUSE client ($2…) that mounts at $1. A mount that an earlier client left behind is taken off
@@ -11,22 +13,26 @@ import (
 // ended, so that nothing stays on the node; kubelet ends a sidecar after the app, but runs its preStop before
 // (Kubernetes 1.37), which is therefore no place to unmount. The client's exit code is passed on.
 //
-// The words of the command come as arguments: nothing is pasted into the script.
-const superviseScript = `path=$1; shift
-mounted() {
-  while read -r id parent device root at rest; do [ "$at" = "$path" ] && return 0; done </proc/self/mountinfo
-  return 1
-}
-unmount() { while mounted; do umount -l "$path" || return; done; }
-unmount
-"$@" & client=$!
-trap 'kill -TERM "$client" 2>/dev/null' TERM INT
+// The words of the command come as arguments: nothing is pasted into the script. Its variables have names of their own:
+// a shell hands a variable on to the client if the container's environment has it.
+const superviseScript = `fluid_path=$1; shift
+fluid_mounted() (
+  while read -r id parent device root at rest; do [ "$at" = "$fluid_path" ] && exit 0; done </proc/self/mountinfo
+  exit 1
+)
+fluid_unmount() { while fluid_mounted; do umount -l "$fluid_path" || return; done; }
+fluid_client= fluid_ended=
+trap 'fluid_ended=1; [ -z "$fluid_client" ] || kill -TERM "$fluid_client" 2>/dev/null' TERM INT
+fluid_unmount
+[ -z "$fluid_ended" ] || exit 143
+"$@" & fluid_client=$!
 while :; do
-  wait "$client"; code=$?
-  kill -0 "$client" 2>/dev/null || break
+  fluid_ended=
+  wait "$fluid_client"; fluid_code=$?
+  [ -n "$fluid_ended" ] && kill -0 "$fluid_client" 2>/dev/null || break
 done
-unmount
-exit "$code"
+fluid_unmount
+exit "$fluid_code"
 `
 
 // mountedScript succeeds if a file system whose type or source has $2 in it is mounted exactly at $1, answers, and has
@@ -44,21 +50,23 @@ exit 1
 func crashExitCodes() []int32 { return []int32{134, 137, 139} }
 
 // supervised wraps a container's command. Without a command the image's own entry point runs, unknown here: then the
-// client has to unmount on SIGTERM itself.
-func supervised(container *corev1.Container, mountPath string) {
-	if len(container.Command) == 0 {
+// client has to unmount on SIGTERM itself. So must one that mounts right on its mount volume, which the script would take
+// for a mount left behind.
+func supervised(container *corev1.Container, sidecar *reference.Sidecar) {
+	if len(container.Command) == 0 || sidecar.MountDirectory == "" {
 		return
 	}
 	client := append(append([]string{}, container.Command...), container.Args...)
-	container.Command = append([]string{"sh", "-c", superviseScript, "supervise", escapeVariables(mountPath)}, client...)
+	container.Command = append([]string{"sh", "-c", superviseScript, "supervise", escapeVariables(sidecar.MountPath)}, client...)
 	container.Args = nil
 }
 
 // mountProbe is the startup probe: the app starts when the data is there.
-func mountProbe(mountPath, mountType, subPath string) *corev1.Probe {
+func mountProbe(sidecar *reference.Sidecar) *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{
-			Command: []string{"sh", "-c", mountedScript, "mounted", escapeVariables(mountPath), mountType, escapeVariables(subPath)},
+			Command: []string{"sh", "-c", mountedScript, "mounted",
+				escapeVariables(sidecar.MountPath), escapeVariables(sidecar.MountType), escapeVariables(sidecar.SubPath)},
 		}},
 		PeriodSeconds:    1,
 		TimeoutSeconds:   5,
@@ -66,5 +74,5 @@ func mountProbe(mountPath, mountType, subPath string) *corev1.Probe {
 	}
 }
 
-// escapeVariables keeps kubelet from replacing $(NAME) in a word of a command, as it does in those of the client.
-func escapeVariables(word string) string { return strings.ReplaceAll(word, "$(", "$$(") }
+// escapeVariables keeps kubelet from reading $(NAME) and $$ in a word of a command, as it does in those of the client.
+func escapeVariables(word string) string { return strings.ReplaceAll(word, "$", "$$") }

@@ -1,0 +1,113 @@
+package inject
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
+)
+
+// cluster is what a handler reads: the objects of the physical Dataset default/phy of one runtime and of the reference
+// ref/refdemo to it. A test changes them, or sets some to nil, and then asks for a reader.
+type cluster struct {
+	reference      *datav1alpha1.Dataset
+	physical       *datav1alpha1.Dataset
+	fuse           *appsv1.DaemonSet
+	physicalVolume *corev1.PersistentVolume
+	physicalClaim  *corev1.PersistentVolumeClaim
+	others         []client.Object
+}
+
+func newCluster(t testing.TB, runtime string) *cluster {
+	t.Helper()
+	world := referencetest.World(t, runtime, physical)
+	return &cluster{reference: world.Dataset, physical: world.Physical, fuse: world.Fuse,
+		physicalVolume: world.PhysicalVolume, physicalClaim: world.PhysicalClaim}
+}
+
+// claim returns a PersistentVolumeClaim that has nothing to do with Fluid.
+func claim(namespace, name string) *corev1.PersistentVolumeClaim {
+	return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+}
+
+// reader returns a Reader of the cluster that counts what is read, and fails as a test wants.
+func (c *cluster) reader(t testing.TB) *countingReader {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, datav1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(c.others...)
+	if c.reference != nil {
+		builder.WithObjects(c.reference)
+	}
+	if c.physical != nil {
+		builder.WithObjects(c.physical)
+	}
+	if c.fuse != nil {
+		builder.WithObjects(c.fuse)
+	}
+	if c.physicalVolume != nil {
+		builder.WithObjects(c.physicalVolume)
+	}
+	if c.physicalClaim != nil {
+		builder.WithObjects(c.physicalClaim)
+	}
+	return &countingReader{Reader: builder.Build()}
+}
+
+// countingReader counts what is read. It is no client.Writer, so nobody who has it can write.
+type countingReader struct {
+	client.Reader
+	reads int
+	// fails gives the error of reading an object, or nil.
+	fails func(kind, name string) error
+}
+
+func (r *countingReader) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	r.reads++
+	if r.fails != nil {
+		if err := r.fails(fmt.Sprintf("%T", object), key.Name); err != nil {
+			return err
+		}
+	}
+	return r.Reader.Get(ctx, key, object, options...)
+}
+
+func (r *countingReader) List(context.Context, client.ObjectList, ...client.ListOption) error {
+	panic("a list is too much to read for one pod")
+}
+
+func encode(t testing.TB, object any) []byte {
+	t.Helper()
+	raw, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// codes returns the codes of all findings that are named in a text, in order.
+func codes(text string) []reference.Code {
+	var found []reference.Code
+	for i := 0; i+6 <= len(text); i++ {
+		if _, known := reference.Explain(reference.Code(text[i : i+6])); known {
+			found = append(found, reference.Code(text[i:i+6]))
+		}
+	}
+	return found
+}

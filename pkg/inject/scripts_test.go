@@ -1,0 +1,254 @@
+package inject
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// withShells runs a test with each shell that images have and that is here.
+func withShells(t *testing.T, test func(t *testing.T, shell ...string)) {
+	for _, shell := range [][]string{{"sh"}, {"dash"}, {"bash", "--posix"}, {"busybox", "sh"}} {
+		t.Run(shell[0], func(t *testing.T) {
+			t.Parallel()
+			if _, err := exec.LookPath(shell[0]); err != nil {
+				t.Skip("there is no", shell[0])
+			}
+			test(t, shell...)
+		})
+	}
+}
+
+// command makes a command that a hung script can't keep from ending.
+func command(t *testing.T, words ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return exec.CommandContext(ctx, words[0], words[1:]...)
+}
+
+// exitCode returns the exit code of a command that was run.
+func exitCode(t *testing.T, err error) int {
+	t.Helper()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 0
+}
+
+func TestMountedScriptWantsTheExactMountPointTypeAndSubPath(t *testing.T) {
+	withShells(t, func(t *testing.T, shell ...string) {
+		for _, test := range []struct {
+			path, mountType, subPath string
+			want                     int
+		}{
+			{"/proc", "proc", "", 0},
+			{"/proc", "proc", "self/mountinfo", 0},
+			{"/proc", "fuse.alluxio-fuse", "", 1},
+			{"/proc", "proc", "nosuch", 1},
+			{"/proc/", "proc", "", 1},
+			{"/pro", "proc", "", 1},
+			{"/proc/self", "proc", "", 1},
+			{"/pr.c", "proc", "", 1},
+			{"/*", "proc", "", 1},
+			{"/proc", "p*c", "", 1},
+			{"/proc", "[p]roc", "", 1},
+			{"$(exit 0)", "proc", "", 1},
+			{"/proc", "proc", "$(echo self)", 1},
+			{"/proc", "proc", "s*", 1},
+			{"", "", "", 1},
+		} {
+			words := append(slices.Clone(shell), "-c", mountedScript, "mounted", test.path, test.mountType, test.subPath)
+			if got := exitCode(t, command(t, words...).Run()); got != test.want {
+				t.Errorf("%q %q %q: exit code %d", test.path, test.mountType, test.subPath, got)
+			}
+		}
+	})
+}
+
+// supervise makes the command of a supervised client.
+func supervise(t *testing.T, shell []string, path string, client ...string) *exec.Cmd {
+	t.Helper()
+	return command(t, slices.Concat(shell, []string{"-c", superviseScript, "supervise", path}, client)...)
+}
+
+func TestSuperviseScriptPassesArgumentsOnAsTheyAre(t *testing.T) {
+	arguments := []string{"a b", `"'`, "$(echo no)", "`echo no`", "*", "$HOME", "", "-c", "; exit 9", "\n", `\0`, "--", "日志"}
+	withShells(t, func(t *testing.T, shell ...string) {
+		output, err := supervise(t, shell, "/nosuch", append([]string{"printf", "<%s>"}, arguments...)...).Output()
+		if want := "<" + strings.Join(arguments, "><") + ">"; err != nil || string(output) != want {
+			t.Errorf("the client got %q, want %q (%v)", output, want, err)
+		}
+	})
+}
+
+func TestSuperviseScriptLeavesTheEnvironmentAlone(t *testing.T) {
+	names := []string{"path", "client", "code", "id", "parent", "device", "root", "at", "rest", "IFS"}
+	withShells(t, func(t *testing.T, shell ...string) {
+		script := supervise(t, shell, "/nosuch", "env")
+		for _, name := range names {
+			script.Env = append(script.Env, name+"=kept")
+		}
+		script.Env = append(script.Env, "PATH="+os.Getenv("PATH"))
+		output, err := script.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names[:len(names)-1] {
+			if !strings.Contains("\n"+string(output), "\n"+name+"=kept\n") {
+				t.Errorf("the client's environment has lost %s:\n%s", name, output)
+			}
+		}
+	})
+}
+
+func TestSuperviseScriptPassesTheExitCodeOn(t *testing.T) {
+	withShells(t, func(t *testing.T, shell ...string) {
+		for client, want := range map[string]int{
+			"exit 0": 0, "exit 3": 3, "exit 127": 127, "exit 200": 200, "kill -9 $$": 137, "kill -ABRT $$": 134, "kill -TERM $$": 143,
+		} {
+			if got := exitCode(t, supervise(t, shell, "/nosuch", "sh", "-c", client).Run()); got != want {
+				t.Errorf("%s: exit code %d, want %d", client, got, want)
+			}
+		}
+		if got := exitCode(t, supervise(t, shell, "/nosuch", "/nosuch/client").Run()); got != 127 {
+			t.Errorf("a client that isn't there: exit code %d", got)
+		}
+	})
+}
+
+func TestSuperviseScriptForwardsTERMAndReturnsTheClientsCode(t *testing.T) {
+	const forEver = "; echo TERM; while :; do sleep 0.05; done"
+	withShells(t, func(t *testing.T, shell ...string) {
+		// The script gets SIGTERM each time that a client says so.
+		for client, want := range map[string]int{
+			`trap 'exit 7' TERM` + forEver:                                         7,
+			`trap 'exit 0' TERM` + forEver:                                         0,
+			`trap 'trap "" TERM; echo TERM; sleep 0.3; exit 5' TERM` + forEver:     5,
+			`trap 'n=$((n+1)); [ $n -lt 3 ] || exit $n; echo TERM' TERM` + forEver: 3,
+			`trap '' TERM; echo TERM; sleep 0.3; exit 143`:                         143,
+			`echo TERM; exec sleep 60`:                                             143,
+		} {
+			script := supervise(t, shell, "/nosuch", "sh", "-c", client)
+			output, err := script.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := script.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for lines := bufio.NewScanner(output); lines.Scan(); {
+				if err := script.Process.Signal(syscall.SIGTERM); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := exitCode(t, script.Wait()); got != want {
+				t.Errorf("%s: exit code %d, want %d", client, got, want)
+			}
+		}
+	})
+}
+
+// TestSuperviseScriptHearsTERMBeforeTheClientRuns sends the signal while the script takes off old mounts.
+func TestSuperviseScriptHearsTERMBeforeTheClientRuns(t *testing.T) {
+	withShells(t, func(t *testing.T, shell ...string) {
+		// The script's first command here stands for an umount that takes long.
+		slow := "umount() { echo ready; sleep 0.3; return 1; }; " + superviseScript
+		script := command(t, slices.Concat(shell, []string{"-c", slow, "supervise", "/proc", "sleep", "20"})...)
+		output, err := script.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := script.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(output, make([]byte, len("ready\n"))); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		_ = script.Process.Signal(syscall.SIGTERM)
+		if got := exitCode(t, script.Wait()); got != 143 || time.Since(start) > 10*time.Second {
+			t.Errorf("exit code %d after %v", got, time.Since(start))
+		}
+	})
+}
+
+// TestSuperviseScriptTakesMountsOff stacks two dead mounts, and has a client leave one behind, in a mount namespace of
+// its own.
+func TestSuperviseScriptTakesMountsOff(t *testing.T) {
+	if os.Geteuid() != 0 || exec.Command("unshare", "-m", "true").Run() != nil {
+		t.Skip("only root can mount")
+	}
+	withShells(t, func(t *testing.T, shell ...string) {
+		at := filepath.Join(t.TempDir(), "fuse")
+		for _, directory := range []string{at, at + "-other"} {
+			if err := os.Mkdir(directory, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const outside = `at=$1; shift
+mount -t tmpfs other "$at-other"; mount -t tmpfs stale1 "$at"; mount -t tmpfs stale2 "$at"
+"$@"; echo "code $?"
+grep -o "$at[^ ]*" /proc/self/mountinfo`
+		const client = `grep -c " $1 " /proc/self/mountinfo; mount -t tmpfs client "$1"; grep -c " $1 " /proc/self/mountinfo; exit 4`
+		words := slices.Concat([]string{"unshare", "-m", "--propagation", "private", "sh", "-c", outside, "outside", at},
+			shell, []string{"-c", superviseScript, "supervise", at, "sh", "-c", client, "client", at})
+		script := command(t, words...)
+		var errors bytes.Buffer
+		script.Stderr = &errors
+		output, _ := script.Output()
+		if want := "0\n1\ncode 4\n" + at + "-other\n"; string(output) != want {
+			t.Errorf("got %q, want %q\n%s", output, want, &errors)
+		}
+	})
+}
+
+func TestKubeletLeavesTheScriptsAndTheirWordsAlone(t *testing.T) {
+	for _, word := range []string{superviseScript, mountedScript} {
+		if got := expand(word); got != word {
+			t.Errorf("kubelet would run %q", got)
+		}
+	}
+	for _, word := range []string{"/data", "$(HOME)", "$$(HOME)", "$$$(HOME)", "$", "$$", "a$b", "$(", "日志"} {
+		if got := expand(escapeVariables(word)); got != word {
+			t.Errorf("kubelet would make %q of %q", got, word)
+		}
+	}
+}
+
+// expand does to a word of a command what kubelet does, with every variable empty: k8s.io/kubernetes,
+// third_party/forked/golang/expansion.
+func expand(word string) string {
+	var expanded strings.Builder
+	for i := 0; i < len(word); i++ {
+		if word[i] != '$' || i+1 == len(word) {
+			expanded.WriteByte(word[i])
+			continue
+		}
+		i++
+		end := strings.IndexByte(word[i:], ')')
+		switch {
+		case word[i] == '$':
+			expanded.WriteByte('$')
+		case word[i] == '(' && end >= 0:
+			i += end
+		default:
+			expanded.WriteString(word[i-1 : i+1])
+		}
+	}
+	return expanded.String()
+}
