@@ -34,7 +34,6 @@ const (
 	CodeDatasetNameTaken    Code = "KF3012"
 	CodeSourceNameInUse     Code = "KF3013"
 
-	CodePodInvalid          Code = "KF4001"
 	CodePodClaimUnresolved  Code = "KF4002"
 	CodeNoNativeSidecars    Code = "KF4004"
 	CodePodNoDataset        Code = "KF4005"
@@ -140,9 +139,6 @@ func Catalogue() []Entry {
 			"Mirrors have names of their own here, so it is neither read nor written. Where only Fluid's own controllers run, it would be a collision.",
 			""},
 
-		{CodePodInvalid, Error, "PodInvalid", "The pod can't be read",
-			"What was sent isn't a pod.",
-			"correct the pod"},
 		{CodePodClaimUnresolved, Error, "DatasetNotReady", "The Dataset of a claim isn't ready for a sidecar",
 			"A pod is never admitted without the sidecar that it asks for.",
 			"wait until the Dataset is Bound, then create the pod again"},
@@ -153,8 +149,8 @@ func Catalogue() []Entry {
 			"None of its volumes is the claim of a Dataset.",
 			"mount the Dataset's claim, or leave the label out"},
 		{CodePodUnsupportedUsage, Error, "UnsupportedUsage", "The pod uses a Dataset in a way that a sidecar can't serve",
-			"A raw block device, for example, is not a directory.",
-			"use volumeMounts"},
+			"A FUSE mount reaches the app as a directory that is propagated from the node; raw block devices, recursively read-only mounts and pods with a user namespace of their own have no part in that.",
+			"mount the claim with ordinary volumeMounts, in a pod that shares the node's user namespace"},
 		{CodePodNotLabelled, Warning, "InjectionNotAsked", "The pod uses a Dataset and doesn't ask for a sidecar",
 			"Without the label serverless.fluid.io/inject=true the claim is an ordinary CSI volume, which needs Fluid's CSI plugin on the node.",
 			"give the pod the label serverless.fluid.io/inject=true (in a workload: its pod template) and create it again"},
