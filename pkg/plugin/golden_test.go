@@ -72,6 +72,7 @@ func TestGolden(t *testing.T) {
 		{"inspect-native-json", "inspect sidecar native -n ref -o json", everything, []*unstructured.Unstructured{own("unique")}},
 		{"inspect-classic", "inspect sidecar classic -n ref", everything, []*unstructured.Unstructured{webhook(fluidWebhook, nil)}},
 		{"inspect-not-labelled", "inspect sidecar not-labelled -n ref", everything, []*unstructured.Unstructured{own("unique")}},
+		{"inspect-forbidden", "inspect sidecar forbidden -n ref", everything, []*unstructured.Unstructured{own("unique")}},
 		{"inspect-not-injected", "inspect sidecar not-injected -n ref", everything, []*unstructured.Unstructured{own("unique")}},
 		{"inspect-no-claim", "inspect sidecar no-claim -n ref", everything, []*unstructured.Unstructured{own("unique")}},
 		{"inspect-plain", "inspect sidecar plain -n ref -o yaml", everything, []*unstructured.Unstructured{own("unique")}},
