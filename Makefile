@@ -32,7 +32,8 @@ demo-down: ## Stop the demo's cluster and leave nothing behind
 test: ## Run all tests, on real clusters where they need one; sets up what they need
 	@go run ./test/demo -prepare
 	go test -timeout 20m ./api/... ./cmd/... ./pkg/...
-	go test -timeout 20m -p 1 ./test/...
+	go test -timeout 20m -p 1 ./test/cluster ./test/walkthrough
+	go test -timeout 20m -v ./test/e2e
 	@$(MAKE) --no-print-directory race
 
 .PHONY: test-short

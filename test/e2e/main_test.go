@@ -58,9 +58,7 @@ func run(m *testing.M) int {
 		if err := environment.Cluster.Stop(context.WithoutCancel(ctx)); err != nil {
 			fmt.Fprintf(os.Stderr, "stopping the cluster: %v\n", err)
 		}
-		os.RemoveAll(state)
 	}
-	defer down()
 	// A test binary that is interrupted ends without its deferred functions.
 	defer context.AfterFunc(ctx, func() {
 		down()
@@ -72,11 +70,17 @@ func run(m *testing.M) int {
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "preparing the cluster: %v\n", err)
+		shared.showLogs()
+		down()
 		return 1
 	}
 	code := m.Run()
 	if code != 0 {
 		shared.showLogs()
+	}
+	down()
+	if code == 0 {
+		os.RemoveAll(state)
 	}
 	return code
 }
@@ -103,8 +107,9 @@ func (s *suite) createPhysical(ctx context.Context) error {
 	return err
 }
 
-// showLogs prints the end of the controller's log, and where all logs were.
+// showLogs prints the end of the controller's log, and where all logs are; they stay when the cluster goes.
 func (s *suite) showLogs() {
+	fmt.Printf("the cluster's logs:\n%s\n", strings.Join(s.Cluster.Logs(), "\n"))
 	for _, log := range s.Cluster.Logs() {
 		if filepath.Base(log) != "controller.log" {
 			continue
