@@ -77,6 +77,9 @@ func start(ctx context.Context, o Options) (*Cluster, error) {
 	c := &Cluster{dir: o.StateDir, journal: newJournal(o.StateDir), out: o.Out}
 	err := c.prepare(ctx, o)
 	started := time.Now()
+	if err == nil && o.Node {
+		err = c.prepareNode(ctx)
+	}
 	if err == nil {
 		fmt.Fprintln(o.Out, "Starting etcd, kube-apiserver and kube-controller-manager ...")
 		err = c.startControlPlane(ctx, o.APIServerArgs)

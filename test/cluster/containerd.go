@@ -80,7 +80,7 @@ func (c *Cluster) importImages(ctx context.Context, images []Image) error {
 		Entrypoint: []string{"/pause"},
 	}
 	for _, image := range append([]Image{pause}, images...) {
-		archive, err := imageArchive(ctx, image, c.out)
+		archive, err := imageArchive(ctx, image, c.path("node", "images"), c.out)
 		if err != nil {
 			return err
 		}

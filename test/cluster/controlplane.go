@@ -29,14 +29,21 @@ func (c *Cluster) startControlPlane(ctx context.Context, apiServerArgs []string)
 	}
 	etcdURL := "https://127.0.0.1:" + ports[0]
 	peerURL := "http://127.0.0.1:" + ports[1]
-	server := "https://127.0.0.1:" + ports[2]
-	if err := c.writePKI(server); err != nil {
+	address := "127.0.0.1"
+	if network := c.journal.get().Network; network != nil {
+		// Pods reach this address, and nothing outside the machine does.
+		address = network.DNS
+		if err := c.forwardAPIServer(ctx, ports[2]); err != nil {
+			return err
+		}
+	}
+	if err := c.writePKI("https://"+address+":"+ports[2], net.ParseIP(address)); err != nil {
 		return err
 	}
 	if err := c.run("etcd", c.etcdArgs(etcdURL, peerURL)); err != nil {
 		return err
 	}
-	if err := c.run("kube-apiserver", append(c.apiServerArgs(ports[2], etcdURL), apiServerArgs...)); err != nil {
+	if err := c.run("kube-apiserver", append(c.apiServerArgs(address, ports[2], etcdURL), apiServerArgs...)); err != nil {
 		return err
 	}
 	client, err := c.client()
@@ -62,7 +69,7 @@ func (c *Cluster) startControlPlane(ctx context.Context, apiServerArgs []string)
 
 // writePKI makes the certificates and kubeconfigs. etcd has an authority of its
 // own, so that a certificate of the cluster's doesn't open it.
-func (c *Cluster) writePKI(server string) error {
+func (c *Cluster) writePKI(server string, address net.IP) error {
 	pki := c.path("pki")
 	etcdCA, err := newAuthority(filepath.Join(pki, "etcd"), "ca")
 	if err != nil {
@@ -76,7 +83,7 @@ func (c *Cluster) writePKI(server string) error {
 		return err
 	}
 	for _, id := range []identity{
-		{file: "apiserver", user: "kube-apiserver", server: true, ips: []net.IP{net.ParseIP(kubernetesIP)},
+		{file: "apiserver", user: "kube-apiserver", server: true, ips: []net.IP{net.ParseIP(kubernetesIP), address},
 			names: []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + clusterDomain}},
 		{file: "apiserver-kubelet-client", user: "kube-apiserver-kubelet-client", group: "system:masters"},
 		{file: "admin", user: "kubernetes-admin", group: "system:masters"},
@@ -121,13 +128,13 @@ func (c *Cluster) etcdArgs(clientURL, peerURL string) []string {
 	}
 }
 
-func (c *Cluster) apiServerArgs(port, etcdURL string) []string {
+func (c *Cluster) apiServerArgs(address, port, etcdURL string) []string {
 	pki := c.path("pki")
 	return []string{
-		"--bind-address=127.0.0.1",
-		"--advertise-address=127.0.0.1",
+		"--bind-address=" + address,
+		"--advertise-address=" + address,
 		"--secure-port=" + port,
-		// A loopback address is no valid endpoint of the Service "kubernetes".
+		// Neither a loopback nor a link-local address is a valid endpoint of the Service "kubernetes".
 		"--endpoint-reconciler-type=none",
 		"--etcd-servers=" + etcdURL,
 		"--etcd-cafile=" + filepath.Join(pki, "etcd", "ca.crt"),

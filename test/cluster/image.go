@@ -79,15 +79,17 @@ func LoadImage(dir string) (Image, error) {
 
 // imageArchive returns the path of a docker-archive of the image, which it
 // builds unless the cache has one of the same contents and package versions.
-func imageArchive(ctx context.Context, image Image, out io.Writer) (string, error) {
-	archive, err := buildImage(ctx, image, out)
+// An image of files alone is quickly built and, where they are programs of this
+// project, often another: it goes to the directory own instead of the cache.
+func imageArchive(ctx context.Context, image Image, own string, out io.Writer) (string, error) {
+	archive, err := buildImage(ctx, image, own, out)
 	if err != nil {
 		return "", fmt.Errorf("build the image %s: %w", image.Name, err)
 	}
 	return archive, nil
 }
 
-func buildImage(ctx context.Context, image Image, out io.Writer) (string, error) {
+func buildImage(ctx context.Context, image Image, own string, out io.Writer) (string, error) {
 	files, err := image.readFiles()
 	if err != nil {
 		return "", err
@@ -100,9 +102,11 @@ func buildImage(ctx context.Context, image Image, out io.Writer) (string, error)
 	if err != nil {
 		return "", err
 	}
-	cache, err := cacheDir("images")
-	if err != nil {
-		return "", err
+	cache := own
+	if len(image.Packages) > 0 {
+		if cache, err = cacheDir("images"); err != nil {
+			return "", err
+		}
 	}
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", fmt.Errorf("create the cache of images: %w", err)

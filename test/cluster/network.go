@@ -74,6 +74,21 @@ func (c *Cluster) setUpNetwork(ctx context.Context) error {
 	return nil
 }
 
+// forwardAPIServer lets pods reach the API server at the address of the Service "kubernetes", which every client in a
+// pod uses. There is no kube-proxy: its rules are the whole machine's, and other clusters may run on it.
+func (c *Cluster) forwardAPIServer(ctx context.Context, port string) error {
+	network := c.journal.get().Network
+	rule := firewallRule{"nat", "PREROUTING", []string{"-s", network.Subnet, "-d", kubernetesIP + "/32",
+		"-p", "tcp", "--dport", "443", "-j", "DNAT", "--to-destination", network.DNS + ":" + port}}
+	if err := c.journal.update(func(r *record) { r.Network.Rules = append(r.Network.Rules, rule) }); err != nil {
+		return err
+	}
+	if err := rule.apply(ctx, "-I"); err != nil {
+		return fmt.Errorf("let pods reach the API server: %w", err)
+	}
+	return nil
+}
+
 // claimNetwork picks a network that nothing on the machine uses and claims it
 // by adding its DNS address.
 func (c *Cluster) claimNetwork(ctx context.Context) (*podNetwork, error) {

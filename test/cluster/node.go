@@ -74,8 +74,8 @@ func hasCapability(bit uint) bool {
 	return false
 }
 
-// startNode starts what runs pods and waits until the node is Ready.
-func (c *Cluster) startNode(ctx context.Context, images []Image) error {
+// prepareNode installs the packages that a node needs and sets up its network, on which the API server listens.
+func (c *Cluster) prepareNode(ctx context.Context) error {
 	var packages []string
 	for _, p := range nodePrograms() {
 		if _, err := lookPath(p.program); err != nil {
@@ -90,9 +90,11 @@ func (c *Cluster) startNode(ctx context.Context, images []Image) error {
 			return err
 		}
 	}
-	if err := c.setUpNetwork(ctx); err != nil {
-		return err
-	}
+	return c.setUpNetwork(ctx)
+}
+
+// startNode starts what runs pods and waits until the node is Ready.
+func (c *Cluster) startNode(ctx context.Context, images []Image) error {
 	if err := c.shareMountRoot(ctx); err != nil {
 		return err
 	}

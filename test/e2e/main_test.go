@@ -13,11 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
@@ -42,6 +44,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	log.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	state, err := os.MkdirTemp("", "e2e")
@@ -107,17 +110,21 @@ func (s *suite) createPhysical(ctx context.Context) error {
 	return err
 }
 
-// showLogs prints the end of the controller's log, and where all logs are; they stay when the cluster goes.
+// showLogs prints the end of the controller's log, and where the logs of the cluster are; they stay when it goes.
 func (s *suite) showLogs() {
 	fmt.Printf("the cluster's logs:\n%s\n", strings.Join(s.Cluster.Logs(), "\n"))
-	for _, log := range s.Cluster.Logs() {
-		if filepath.Base(log) != "controller.log" {
-			continue
-		}
-		content, _ := os.ReadFile(log)
-		lines := strings.Split(string(content), "\n")
-		fmt.Printf("the end of %s:\n%s\n", log, strings.Join(lines[max(0, len(lines)-60):], "\n"))
+	var text string
+	if s.Node {
+		text, _ = s.Output(context.Background(), "", "kubectl", "logs", "-n", "kubectl-fluid-system", "-l", "app.kubernetes.io/name=kubectl-fluid-controller", "--tail=60")
 	}
+	for _, file := range s.Cluster.Logs() {
+		if filepath.Base(file) == "controller.log" {
+			content, _ := os.ReadFile(file)
+			lines := strings.Split(string(content), "\n")
+			text += strings.Join(lines[max(0, len(lines)-60):], "\n")
+		}
+	}
+	fmt.Printf("the end of the controller's log:\n%s\n", text)
 }
 
 // needNode skips a test where pods don't run.

@@ -37,41 +37,75 @@ type Environment struct {
 	out    io.Writer
 }
 
-// Start sets everything up: packages (if it may), the cluster in a state directory, the programs, the controller. Without
-// a node (see cluster.ErrNodeUnsupported) there is only the control plane, and out says why.
+// Start sets everything up: packages (if it may), the cluster in a state directory, the plugin, and the controller as a
+// Deployment. Without a node (see cluster.ErrNodeUnsupported) there is only the control plane, out says why, and the
+// controller is a process beside it.
 func Start(ctx context.Context, stateDir string, out io.Writer) (*Environment, error) {
 	source, err := sourceRoot()
 	if err != nil {
 		return nil, err
 	}
 	e := &Environment{source: source, out: out, Node: true}
-	if e.Cluster, err = startCluster(ctx, stateDir, true, out); errors.Is(err, cluster.ErrNodeUnsupported) {
+	err = e.startNode(ctx, stateDir)
+	if errors.Is(err, cluster.ErrNodeUnsupported) {
 		fmt.Fprintf(out, "%v.\nGoing on with the control plane alone: pods are created and injected, but don't run.\n", err)
 		e.Node = false
-		e.Cluster, err = startCluster(ctx, stateDir, false, out)
+		// The webhook's Service is an ExternalName then, which the API server resolves without endpoints only.
+		e.Cluster, err = cluster.Start(ctx, cluster.Options{StateDir: stateDir, Out: out, APIServerArgs: []string{"--enable-aggregator-routing=false"}})
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := e.install(ctx); err != nil {
+	install := e.installProcess
+	if e.Node {
+		install = e.installDeployment
+	}
+	err = e.build(ctx, "kubectl-fluid", e.Cluster.BinDir())
+	if err == nil {
+		err = install(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, e.Cluster.Stop(context.WithoutCancel(ctx)))
 	}
 	return e, nil
 }
 
-func startCluster(ctx context.Context, stateDir string, node bool, out io.Writer) (*cluster.Cluster, error) {
-	// The webhook's Service is an ExternalName, which the API server resolves without endpoints only.
-	options := cluster.Options{StateDir: stateDir, Node: node, Out: out, APIServerArgs: []string{"--enable-aggregator-routing=false"}}
-	if node {
-		for _, name := range []string{"nginx", "rclone-fuse"} {
-			image, err := cluster.ExampleImage(name)
-			if err != nil {
-				return nil, err
-			}
-			options.Images = append(options.Images, image)
+// startNode starts a cluster with a node that has the images of the example and of the controller.
+func (e *Environment) startNode(ctx context.Context, stateDir string) error {
+	var images []cluster.Image
+	for _, name := range []string{"nginx", "rclone-fuse"} {
+		image, err := cluster.ExampleImage(name)
+		if err != nil {
+			return err
 		}
+		images = append(images, image)
 	}
-	return cluster.Start(ctx, options)
+	programs, err := os.MkdirTemp("", "programs")
+	if err != nil {
+		return fmt.Errorf("building the controller: %w", err)
+	}
+	defer os.RemoveAll(programs)
+	if err := e.build(ctx, "controller", programs); err != nil {
+		return err
+	}
+	images = append(images, cluster.Image{
+		Name:       "docker.io/kubectl-fluid/controller:latest",
+		Files:      map[string]cluster.File{"/controller": {Source: filepath.Join(programs, "controller"), Executable: true}},
+		Entrypoint: []string{"/controller"},
+	})
+	e.Cluster, err = cluster.Start(ctx, cluster.Options{StateDir: stateDir, Node: true, Images: images, Out: e.out})
+	return err
+}
+
+// build builds a program of this project into a directory.
+func (e *Environment) build(ctx context.Context, program, directory string) error {
+	fmt.Fprintf(e.out, "Building %s ...\n", program)
+	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", directory+"/", "./cmd/"+program)
+	build.Dir, build.Env = e.source, append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", program, err, output)
+	}
+	return nil
 }
 
 // sourceRoot finds the directory of this module's go.mod above the working directory.
@@ -90,39 +124,41 @@ func sourceRoot() (string, error) {
 	}
 }
 
-// install builds the programs, applies the manifests and starts the controller.
-func (e *Environment) install(ctx context.Context) error {
-	for _, program := range []string{"controller", "kubectl-fluid"} {
-		fmt.Fprintf(e.out, "Building %s\n", program)
-		build := exec.CommandContext(ctx, "go", "build", "-o", e.Cluster.BinDir()+"/", "./cmd/"+program)
-		build.Dir, build.Env = e.source, append(os.Environ(), "CGO_ENABLED=0")
-		if output, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("building %s: %w\n%s", program, err, output)
-		}
+// installDeployment applies the manifests of a cluster without Fluid, as a user would, and waits for the controller.
+func (e *Environment) installDeployment(ctx context.Context) error {
+	manifests, err := e.render(ctx, "default", "        - --leader-elect\n", "        - --leader-elect\n        - --mount-root="+e.Cluster.MountRoot()+"\n")
+	if err != nil {
+		return err
 	}
+	if err := e.apply(ctx, manifests+"\n---\n"+noRegistry); err != nil {
+		return err
+	}
+	fmt.Fprintln(e.out, "Waiting for the controller ...")
+	_, err = e.Output(ctx, "", "kubectl", "rollout", "status", "deployment/kubectl-fluid-controller", "-n", "kubectl-fluid-system", "--timeout=120s")
+	return err
+}
+
+// installProcess applies the manifests for a controller beside the API server and starts it.
+func (e *Environment) installProcess(ctx context.Context) error {
 	webhookPort, healthPort, err := freePorts()
 	if err != nil {
 		return err
 	}
-	manifests, err := e.Output(ctx, "", "kubectl", "kustomize", filepath.Join(e.source, "config", "host"))
+	manifests, err := e.render(ctx, "host", "port: 443\n", fmt.Sprintf("port: %d\n", webhookPort))
 	if err != nil {
 		return err
 	}
-	manifests = strings.ReplaceAll(manifests, "port: 443", fmt.Sprintf("port: %d", webhookPort))
-	if e.Node {
-		manifests += "\n---\n" + noRegistry
-	}
-	if _, err := e.Output(ctx, manifests, "kubectl", "apply", "--server-side", "-f", "-"); err != nil {
+	if err := e.apply(ctx, manifests); err != nil {
 		return err
 	}
-	if _, err := e.Output(ctx, "", "kubectl", "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"); err != nil {
+	if err := e.build(ctx, "controller", e.Cluster.BinDir()); err != nil {
 		return err
 	}
 	kubeconfig, err := e.serviceAccountKubeconfig(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(e.out, "Starting the controller")
+	fmt.Fprintln(e.out, "Starting the controller ...")
 	err = e.Cluster.Run("controller",
 		"--kubeconfig="+kubeconfig, "--namespace=kubectl-fluid-system",
 		fmt.Sprintf("--webhook-port=%d", webhookPort), "--metrics-bind-address=0",
@@ -132,6 +168,24 @@ func (e *Environment) install(ctx context.Context) error {
 		return err
 	}
 	return waitReady(ctx, fmt.Sprintf("http://127.0.0.1:%d/readyz", healthPort))
+}
+
+// render renders the manifests of config/<name> with a text of them replaced.
+func (e *Environment) render(ctx context.Context, name, old, new string) (string, error) {
+	manifests, err := e.Output(ctx, "", "kubectl", "kustomize", filepath.Join(e.source, "config", name))
+	if err == nil && !strings.Contains(manifests, old) {
+		err = fmt.Errorf("config/%s doesn't have %q any more", name, old)
+	}
+	return strings.ReplaceAll(manifests, old, new), err
+}
+
+// apply applies manifests and waits until the API server serves their CRDs.
+func (e *Environment) apply(ctx context.Context, manifests string) error {
+	if _, err := e.Output(ctx, manifests, "kubectl", "apply", "--server-side", "-f", "-"); err != nil {
+		return err
+	}
+	_, err := e.Output(ctx, "", "kubectl", "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+	return err
 }
 
 // serviceAccountKubeconfig writes a kubeconfig of the controller's ServiceAccount and returns its path: the controller
