@@ -43,6 +43,7 @@ type options struct {
 	namespace      string
 	service        string
 	mirrorNames    string
+	sharing        string
 	mountRoot      string
 	thinRuntimes   bool
 	leaderElection bool
@@ -57,6 +58,7 @@ func main() {
 	flag.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace that this controller runs in: of its Secret, Service and Lease")
 	flag.StringVar(&o.service, "webhook-service", "kubectl-fluid-webhook", "Service by which the API server calls the webhooks")
 	flag.StringVar(&o.mirrorNames, "mirror-names", string(reference.UniqueNames), "unique gives each mirrored ConfigMap and Secret a name of its own, source the name of its source, as Fluid does")
+	flag.StringVar(&o.sharing, "sharing", string(reference.SharingRBAC), "whose consent a reference to another namespace needs: rbac that of RBAC (the verb use on the Dataset) or of the Dataset's owner (its list of namespaces), owner only the owner's, open nobody's; say the same in the annotation "+reference.AnnotationSharing+" of the MutatingWebhookConfiguration")
 	flag.StringVar(&o.mountRoot, "mount-root", "/runtime-mnt", "directory on the nodes below which ThinRuntimes mount")
 	flag.BoolVar(&o.thinRuntimes, "thin-runtimes", true, "serve ThinRuntimes that have a profile; turn this off where Fluid's thinruntime-controller runs")
 	flag.BoolVar(&o.leaderElection, "leader-elect", false, "elect a leader among several replicas; webhooks run on all of them")
@@ -77,6 +79,9 @@ func (o options) validate() error {
 	if o.namespace == "" {
 		return errors.New("--namespace is needed outside a pod that has POD_NAMESPACE in its environment")
 	}
+	if _, err := reference.ParseSharing(o.sharing); err != nil {
+		return fmt.Errorf("--sharing: %w", err)
+	}
 	switch reference.MirrorNames(o.mirrorNames) {
 	case reference.UniqueNames, reference.SourceNames:
 		return nil
@@ -92,8 +97,8 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return fmt.Errorf("finding the cluster: %w", err)
 	}
-	// The API server has its own fairness; client-go's 5 requests per second would only make everything late.
-	restConfig.QPS, restConfig.Burst = 200, 400
+	// The API server has its own fairness; a limit here would only make many references wait for each other.
+	restConfig.QPS = -1
 	// The API server warns of Fluid's names of finalizers and of 100Pi; they are what other components expect.
 	restConfig.WarningHandlerWithContext = rest.NoWarnings{}
 	features, err := serverFeatures(restConfig)
@@ -154,7 +159,7 @@ func newManager(restConfig *rest.Config, o options, keeper *certificate.Keeper) 
 		LeaderElection:          o.leaderElection,
 		LeaderElectionID:        "kubectl-fluid-controller",
 		LeaderElectionNamespace: o.namespace,
-		Cache:                   cache.Options{ByObject: map[client.Object]cache.ByObject{&corev1.Pod{}: reconcile.CachedPods()}},
+		Cache:                   reconcile.CacheOptions(),
 		// Secrets are read live: a cache of them takes the right to list all of them.
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}, Unstructured: true}},
 		WebhookServer: webhook.NewServer(webhook.Options{
@@ -170,7 +175,7 @@ func newManager(restConfig *rest.Config, o options, keeper *certificate.Keeper) 
 
 // setup adds the reconcilers and the webhooks.
 func setup(ctx context.Context, mgr manager.Manager, o options, f features, keeper *certificate.Keeper) error {
-	names := reference.MirrorNames(o.mirrorNames)
+	names, sharing := reference.MirrorNames(o.mirrorNames), reference.Sharing(o.sharing)
 	writer := client.WithFieldOwner(mgr.GetClient(), reference.FieldManager)
 	keeper.Client, keeper.Live = writer, mgr.GetAPIReader()
 	recorder := mgr.GetEventRecorder(reference.FieldManager)
@@ -178,8 +183,8 @@ func setup(ctx context.Context, mgr manager.Manager, o options, f features, keep
 	if err := reconcile.AddIndexes(ctx, mgr); err != nil {
 		return err
 	}
-	references := &reconcile.ReferenceReconciler{Client: writer, Live: mgr.GetAPIReader(), Recorder: recorder, MirrorNames: names, Now: time.Now}
-	datasetRefs := &reconcile.DatasetRefReconciler{Client: writer}
+	references := &reconcile.ReferenceReconciler{Client: writer, Live: mgr.GetAPIReader(), Recorder: recorder, MirrorNames: names, Sharing: sharing, Now: time.Now}
+	datasetRefs := &reconcile.DatasetRefReconciler{Client: writer, Sharing: sharing}
 	if err := errors.Join(keeper.SetupWithManager(mgr), references.SetupWithManager(mgr), datasetRefs.SetupWithManager(mgr)); err != nil {
 		return fmt.Errorf("setting up controllers: %w", err)
 	}
@@ -191,9 +196,11 @@ func setup(ctx context.Context, mgr manager.Manager, o options, f features, keep
 	}
 	server := mgr.GetWebhookServer()
 	server.Register(inject.PodPath, &webhook.Admission{Handler: &inject.PodHandler{
-		Reader: mgr.GetClient(), MirrorNames: names, NativeSidecars: f.nativeSidecars, SelfHealing: f.selfHealing,
+		Reader: mgr.GetClient(), MirrorNames: names, Sharing: sharing, NativeSidecars: f.nativeSidecars, SelfHealing: f.selfHealing,
 	}})
-	server.Register(inject.DatasetPath, &webhook.Admission{Handler: &inject.DatasetHandler{Reader: mgr.GetClient(), MirrorNames: names}})
+	server.Register(inject.DatasetPath, &webhook.Admission{Handler: &inject.DatasetHandler{
+		Reader: mgr.GetClient(), MirrorNames: names, Sharing: sharing, Reviewer: inject.AccessReviewer{Client: mgr.GetClient()},
+	}})
 	return errors.Join(
 		mgr.AddHealthzCheck("webhook", server.StartedChecker()),
 		mgr.AddReadyzCheck("webhook", server.StartedChecker()),

@@ -19,11 +19,14 @@ import (
 // DatasetPath is where the API server reaches the DatasetHandler.
 const DatasetPath = "/validate-datasets"
 
-// DatasetHandler refuses references that can't work before they exist. What a reference only waits for doesn't make it
-// refused. It reads its Reader only, which should be informer caches.
+// DatasetHandler refuses references that can't work, or that lack consent, before they exist. What a reference only
+// waits for doesn't make it refused. It reads its Reader only, which should be informer caches, and asks its Reviewer.
 type DatasetHandler struct {
 	Reader      client.Reader
 	MirrorNames reference.MirrorNames
+	// Sharing says whose consent references need. With SharingRBAC there must be a Reviewer.
+	Sharing  reference.Sharing
+	Reviewer Reviewer
 }
 
 var _ admission.Handler = &DatasetHandler{}
@@ -59,10 +62,14 @@ func (h *DatasetHandler) handleUpdate(ctx context.Context, request admission.Req
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}
-	if dataset.DeletionTimestamp != nil || equality.Semantic.DeepEqual(old.Spec.Mounts, dataset.Spec.Mounts) {
+	if equality.Semantic.DeepEqual(old.Spec.Mounts, dataset.Spec.Mounts) {
 		return admission.Allowed("")
 	}
 	wasReference, isReference := reference.IsReference(old), reference.IsReference(dataset)
+	if dataset.DeletionTimestamp != nil {
+		// Whoever keeps it with a finalizer of his own could still make pods that use it.
+		return h.validateConsent(ctx, request, dataset)
+	}
 	if source, err := reference.SourceOf(old); err == nil {
 		if now, err := reference.SourceOf(dataset); err != nil || now != source {
 			finding := reference.NewFinding(reference.CodeMountPointChanged, datasetObject(request, old),
@@ -87,10 +94,15 @@ func datasetObject(request admission.Request, dataset *datav1alpha1.Dataset) ref
 // validate denies a reference with the first thing that can't work, and warns of the rest.
 func (h *DatasetHandler) validate(ctx context.Context, request admission.Request, dataset *datav1alpha1.Dataset) admission.Response {
 	dataset.Namespace = request.Namespace
+	// Nothing else that is known of the physical Dataset may be in the answer to somebody who mayn't use it.
+	if response := h.validateConsent(ctx, request, dataset); !response.Allowed {
+		return response
+	}
 	world, err := observe.ReferenceWithoutMirrors(ctx, h.Reader, dataset, h.MirrorNames)
 	if err != nil {
 		return admission.Errored(http.StatusInternalServerError, err)
 	}
+	world.Sharing = h.Sharing
 	plan := reference.NewPlan(world)
 	if errors := plan.Findings.Of(reference.Error); len(errors) > 0 {
 		return admission.Denied(errors[0].String())

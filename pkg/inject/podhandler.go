@@ -26,6 +26,8 @@ const PodPath = "/inject-sidecars"
 type PodHandler struct {
 	Reader      client.Reader
 	MirrorNames reference.MirrorNames
+	// Sharing says whose consent references need: without it there are no new pods.
+	Sharing reference.Sharing
 	// NativeSidecars says that the API server has them (on by default from Kubernetes 1.29).
 	NativeSidecars bool
 	// SelfHealing says that it has RestartAllContainers (on by default from Kubernetes 1.36).
@@ -142,6 +144,7 @@ func (h *PodHandler) sidecarOf(ctx context.Context, dataset *datav1alpha1.Datase
 		if err != nil {
 			return nil, reference.Findings{unreadable(key, err)}
 		}
+		world.Sharing = h.Sharing
 		plan := reference.NewPlan(world)
 		if blocking := plan.Findings.BlockingSidecar(); len(blocking) > 0 {
 			return nil, blocking

@@ -8,6 +8,7 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -112,7 +113,7 @@ func (c *kubeConnection) ServerVersion(ctx context.Context) (*apiversion.Info, e
 func newScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	builder := runtime.NewSchemeBuilder(corev1.AddToScheme, appsv1.AddToScheme,
-		admissionregistrationv1.AddToScheme, datav1alpha1.AddToScheme)
+		admissionregistrationv1.AddToScheme, authorizationv1.AddToScheme, datav1alpha1.AddToScheme)
 	if err := builder.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("registering types: %w", err)
 	}
@@ -132,6 +133,7 @@ func newMapper() meta.RESTMapper {
 	add(corev1.SchemeGroupVersion, meta.RESTScopeRoot, "PersistentVolume")
 	add(appsv1.SchemeGroupVersion, meta.RESTScopeNamespace, "DaemonSet")
 	add(admissionregistrationv1.SchemeGroupVersion, meta.RESTScopeRoot, "MutatingWebhookConfiguration")
+	add(authorizationv1.SchemeGroupVersion, meta.RESTScopeRoot, "SelfSubjectAccessReview")
 	add(datav1alpha1.GroupVersion, meta.RESTScopeNamespace, datav1alpha1.DatasetKind)
 	for _, r := range reference.Runtimes() {
 		add(datav1alpha1.GroupVersion, meta.RESTScopeNamespace, r.Kind)

@@ -21,7 +21,7 @@ func webhook(name string, annotations map[string]string) *unstructured.Unstructu
 }
 
 func own(naming string) *unstructured.Unstructured {
-	return webhook(ownWebhook, map[string]string{reference.AnnotationMirrorNames: naming})
+	return webhook(ownWebhook, map[string]string{reference.AnnotationMirrorNames: naming, reference.AnnotationSharing: "rbac"})
 }
 
 func TestGolden(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	apiversion "k8s.io/apimachinery/pkg/version"
@@ -110,6 +111,9 @@ func fakeClientWith(t *testing.T, calls interceptor.Funcs, files ...string) clie
 	if err != nil {
 		t.Fatal(err)
 	}
+	if calls.Create == nil {
+		calls.Create = answerReviews(true)
+	}
 	builder := fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(newMapper()).
 		WithInterceptorFuncs(calls).
 		WithIndex(&datav1alpha1.Dataset{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} })
@@ -117,6 +121,17 @@ func fakeClientWith(t *testing.T, calls interceptor.Funcs, files ...string) clie
 		builder.WithObjects(object)
 	}
 	return builder.Build()
+}
+
+// answerReviews lets a cluster in memory answer whether the user may do something.
+func answerReviews(allowed bool) func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+	return func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
+		if review, ok := object.(*authorizationv1.SelfSubjectAccessReview); ok {
+			review.Status.Allowed = allowed
+			return nil
+		}
+		return c.Create(ctx, object, options...)
+	}
 }
 
 // load reads the objects of files in testdata.

@@ -48,11 +48,11 @@ type wouldBe struct {
 
 // inspector fills a report until the first error.
 type inspector struct {
-	ctx    context.Context
-	reader client.Reader
-	names  reference.MirrorNames
-	report *sidecarReport
-	err    error
+	ctx      context.Context
+	reader   client.Reader
+	settings settings
+	report   *sidecarReport
+	err      error
 }
 
 // followClaim follows a claim of a pod and reports whether it is one of a Dataset. A claim that doesn't exist counts:
@@ -130,7 +130,7 @@ func (i *inspector) followDataset(key types.NamespacedName) reference.Findings {
 }
 
 func (i *inspector) followReference(dataset *datav1alpha1.Dataset) reference.Findings {
-	p, err := runPreflight(i.ctx, i.reader, dataset, i.names, false)
+	p, err := runPreflight(i.ctx, i.reader, dataset, i.settings, false)
 	if err != nil {
 		i.err = err
 		return nil

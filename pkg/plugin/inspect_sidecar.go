@@ -84,14 +84,14 @@ func (o *inspectSidecarOptions) run(ctx context.Context, env Environment) error 
 		}
 		return explainAPI(doing, err)
 	}
-	names, note, err := resolveNaming(ctx, c, o.naming)
+	s, note, err := resolveSettings(ctx, c, o.naming)
 	if err != nil {
 		return err
 	}
 	if note != "" {
 		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
 	}
-	report, err := inspectPod(ctx, c, pod, names)
+	report, err := inspectPod(ctx, c, pod, s)
 	if err != nil {
 		return err
 	}
@@ -107,12 +107,12 @@ func (o *inspectSidecarOptions) run(ctx context.Context, env Environment) error 
 }
 
 // inspectPod reads the chain of each Dataset that a pod has a sidecar for or a claim of.
-func inspectPod(ctx context.Context, reader client.Reader, pod *corev1.Pod, names reference.MirrorNames) (*sidecarReport, error) {
+func inspectPod(ctx context.Context, reader client.Reader, pod *corev1.Pod, s settings) (*sidecarReport, error) {
 	report := &sidecarReport{Namespace: pod.Namespace, Pod: pod.Name, Sidecars: viewSidecars(pod),
 		Chains: []chain{}, Findings: reference.Findings{}}
 	report.Injected = len(report.Sidecars) > 0
 	report.InjectedBy = injectedBy(pod)
-	i := inspector{ctx: ctx, reader: reader, names: names, report: report}
+	i := inspector{ctx: ctx, reader: reader, settings: s, report: report}
 	for _, sidecar := range report.Sidecars {
 		if sidecar.Dataset != "" {
 			i.followDataset(sidecar.key)

@@ -40,13 +40,32 @@ func validateNaming(cmd *cobra.Command, naming string) error {
 	return usagef(cmd, "unknown --mirror-names %q: allowed are auto, unique and source", naming)
 }
 
+// settings are what the controller of a cluster was told, as far as the plugin depends on it.
+type settings struct {
+	names reference.MirrorNames
+	// sharing is empty where it can't be known.
+	sharing reference.Sharing
+}
+
+// resolveSettings finds out the settings of a cluster and, for a person, what about them isn't as it should be.
+func resolveSettings(ctx context.Context, reader client.Reader, naming string) (s settings, note string, err error) {
+	own, ownErr := webhookAnnotations(ctx, reader, ownWebhook)
+	s.names, note, err = resolveNaming(ctx, reader, naming, own, ownErr)
+	switch sharing, parseErr := reference.ParseSharing(own[reference.AnnotationSharing]); {
+	case apierrors.IsNotFound(ownErr):
+		s.sharing = reference.SharingOpen // Nobody asks for consent where the controller isn't.
+	case ownErr == nil && parseErr == nil:
+		s.sharing = sharing
+	}
+	return s, note, err
+}
+
 // resolveNaming returns how mirrors are named. For auto that depends on who injects sidecars in the cluster; the note
-// says so where it isn't this project's own webhook.
-func resolveNaming(ctx context.Context, reader client.Reader, naming string) (names reference.MirrorNames, note string, err error) {
+// says so where it isn't this project's own webhook, whose annotations are given, or why they couldn't be read.
+func resolveNaming(ctx context.Context, reader client.Reader, naming string, own map[string]string, ownErr error) (names reference.MirrorNames, note string, err error) {
 	if naming != namingAuto {
 		return reference.MirrorNames(naming), "", nil
 	}
-	own, ownErr := webhookAnnotations(ctx, reader, ownWebhook)
 	if ownErr == nil {
 		return namingOf(own)
 	}

@@ -20,16 +20,19 @@ type preflight struct {
 	plan     *reference.Plan
 	names    []reference.NameNeed
 	findings reference.Findings
+	// consent says by what the user may create the reference; empty if that is a finding, or nobody asks.
+	consent string
 }
 
 // runPreflight reads what a reference depends on and plans it. everyName also looks who has the names that Fluid would
 // give to copies where copies have names of their own.
-func runPreflight(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, names reference.MirrorNames, everyName bool) (*preflight, error) {
+func runPreflight(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, s settings, everyName bool) (*preflight, error) {
 	doing := fmt.Sprintf("checking the reference %s/%s", dataset.Namespace, dataset.Name)
-	world, err := observe.Reference(ctx, reader, dataset, names)
+	world, err := observe.Reference(ctx, reader, dataset, s.names)
 	if err != nil {
 		return nil, explainAPI(doing, err)
 	}
+	world.Sharing = s.sharing
 	p := &preflight{world: world, plan: reference.NewPlan(world)}
 	p.findings = p.plan.Findings
 	source, err := reference.SourceOf(dataset)
@@ -37,7 +40,7 @@ func runPreflight(ctx context.Context, reader client.Reader, dataset *datav1alph
 		return p, nil // The plan has the finding.
 	}
 	// Without a sidecar, mirrors aren't known to the plan, and nobody has looked at their names.
-	if everyName || names == reference.SourceNames || p.plan.Sidecar == nil {
+	if everyName || s.names == reference.SourceNames || p.plan.Sidecar == nil {
 		if err := observe.Names(ctx, reader, world, source); err != nil {
 			return nil, explainAPI(doing, err)
 		}
@@ -104,6 +107,10 @@ func (p *preflight) physicalChecks() []check {
 		}
 		list = append(list, p.fine(reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name},
 			"the physical Dataset is %s%s", physical.Status.Phase, served)...)
+	}
+	if p.consent != "" {
+		object := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}
+		list = append(list, check{result: resultOK, object: object.String(), message: p.consent})
 	}
 	if fuse := p.world.Fuse; fuse != nil && p.plan.Sidecar != nil {
 		list = append(list, p.fine(reference.Object{Kind: "DaemonSet", Namespace: fuse.Namespace, Name: fuse.Name},

@@ -280,6 +280,7 @@ func TestRealRequests(t *testing.T) {
 			"GET /apis/data.fluid.io/v1alpha1/datasets?limit=500"},
 		"ref create demo -n counted --from default/phy --dry-run=server --mirror-names=unique": {
 			"GET /apis/data.fluid.io/v1alpha1/namespaces/counted/datasets/demo",
+			"GET /apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/kubectl-fluid-sidecar-injector",
 			"GET /apis/data.fluid.io/v1alpha1/namespaces/counted/thinruntimes/demo",
 			"GET /api/v1/namespaces/counted/persistentvolumeclaims/demo",
 			"GET /api/v1/persistentvolumes/counted-demo",

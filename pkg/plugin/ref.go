@@ -22,7 +22,8 @@ func newRefCommand(env Environment) *cobra.Command {
 		Long: `A reference is a Dataset with the one mount dataset://namespace/name[/sub/path].
 Pods of its namespace use the cache of that (physical) Dataset through it.`,
 	})
-	cmd.AddCommand(newRefCheckCommand(env), newRefCreateCommand(env), newRefListCommand(env))
+	cmd.AddCommand(newRefCheckCommand(env), newRefCreateCommand(env), newRefListCommand(env),
+		newRefShareCommand(env), newRefUnshareCommand(env), newRefCanICommand(env))
 	return cmd
 }
 

@@ -134,7 +134,7 @@ func (o *refCheckOptions) run(ctx context.Context, env Environment) error {
 	if err != nil {
 		return err
 	}
-	names, note, err := resolveNaming(ctx, c, o.naming)
+	s, note, err := resolveSettings(ctx, c, o.naming)
 	if err != nil {
 		return err
 	}
@@ -143,11 +143,12 @@ func (o *refCheckOptions) run(ctx context.Context, env Environment) error {
 	}
 	reports := make([]refReport, 0, len(datasets))
 	for _, dataset := range datasets {
-		p, err := runPreflight(ctx, c, dataset, names, true)
+		p, err := runPreflight(ctx, c, dataset, s, true)
 		if err != nil {
 			return err
 		}
-		reports = append(reports, newRefReport(p, names, extra))
+		p.askConsent(ctx, c)
+		reports = append(reports, newRefReport(p, s.names, extra))
 	}
 	if err := o.print(env, reports); err != nil {
 		return err

@@ -256,18 +256,19 @@ func nameTaken(existing *datav1alpha1.Dataset, wanted reference.Source) (referen
 }
 
 // check prints the preflight and returns an error if something speaks against the reference.
-func (o *refCreateOptions) check(ctx context.Context, env Environment, reader client.Reader, dataset *datav1alpha1.Dataset) (*preflight, error) {
-	names, note, err := resolveNaming(ctx, reader, o.naming)
+func (o *refCreateOptions) check(ctx context.Context, env Environment, c client.Client, dataset *datav1alpha1.Dataset) (*preflight, error) {
+	s, note, err := resolveSettings(ctx, c, o.naming)
 	if err != nil {
 		return nil, err
 	}
 	if note != "" {
 		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
 	}
-	p, err := runPreflight(ctx, reader, dataset, names, false)
+	p, err := runPreflight(ctx, c, dataset, s, false)
 	if err != nil {
 		return nil, err
 	}
+	p.askConsent(ctx, c)
 	// With an output format stdout belongs to the object.
 	out := env.Out
 	if o.output != formatText {

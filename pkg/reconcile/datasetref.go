@@ -21,6 +21,8 @@ import (
 // One reconcile writes the whole list of one physical Dataset, so that many references to it don't contend for it.
 type DatasetRefReconciler struct {
 	Client client.Client
+	// Sharing says whose consent references need: one without it doesn't keep the physical Dataset from being deleted.
+	Sharing reference.Sharing
 }
 
 // SetupWithManager adds the reconciler to a manager. AddIndexes must have been called.
@@ -56,6 +58,10 @@ func (r *DatasetRefReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	references = slices.DeleteFunc(references, func(ref datav1alpha1.Dataset) bool {
+		source := reference.Source{Namespace: physical.Namespace, Name: physical.Name}
+		return reference.ConsentOf(r.Sharing, physical, source, ref.Namespace) == reference.ConsentWithheld
+	})
 	names := datasetRefs(physical.Status.DatasetRef, references)
 	if slices.Equal(names, physical.Status.DatasetRef) {
 		return ctrl.Result{}, nil

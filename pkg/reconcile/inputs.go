@@ -59,6 +59,13 @@ func (i *inputs) drop(key types.NamespacedName) {
 	delete(i.objects, key)
 }
 
+// dependsOn returns what a reference depends on by its last plan.
+func (i *inputs) dependsOn(key types.NamespacedName) []reference.Object {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	return slices.Clone(i.objects[key])
+}
+
 // of returns the references that depend on an object.
 func (i *inputs) of(object reference.Object) []types.NamespacedName {
 	i.mutex.Lock()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +22,6 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -150,11 +150,20 @@ func installCRDs(ctx context.Context, c client.Client) error {
 // are filled. Tests that start managers aren't parallel: each manager sees the whole cluster.
 func startManager(t *testing.T, setup func(ctrl.Manager) error) ctrl.Manager {
 	t.Helper()
+	manager, _ := startManagerOn(t, live.config, logr.Discard(), setup)
+	return manager
+}
+
+// startManagerOn is startManager over a connection and with a log of the test's own. The returned function ends the
+// manager before the test does.
+func startManagerOn(t *testing.T, connection *rest.Config, logger logr.Logger, setup func(ctrl.Manager) error) (ctrl.Manager, func()) {
+	t.Helper()
 	anyName := true
-	manager, err := ctrl.NewManager(live.config, ctrl.Options{
+	manager, err := ctrl.NewManager(connection, ctrl.Options{
 		Scheme:     testScheme(),
+		Logger:     logger,
 		Metrics:    metricsserver.Options{BindAddress: "0"},
-		Cache:      cache.Options{ByObject: map[client.Object]cache.ByObject{&corev1.Pod{}: CachedPods()}},
+		Cache:      CacheOptions(),
 		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}, Unstructured: true}},
 		Controller: config.Controller{SkipNameValidation: &anyName},
 	})
@@ -167,16 +176,17 @@ func startManager(t *testing.T, setup func(ctrl.Manager) error) ctrl.Manager {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- manager.Start(ctx) }()
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error("the manager ended with:", err)
 		}
 	})
+	t.Cleanup(stop)
 	if !manager.GetCache().WaitForCacheSync(ctx) {
 		t.Fatal("the manager's caches weren't filled")
 	}
-	return manager
+	return manager, stop
 }
 
 // newNamespace creates a namespace for a test.

@@ -30,10 +30,13 @@ type ReferenceReconciler struct {
 	Live        client.Reader
 	Recorder    events.EventRecorder
 	MirrorNames reference.MirrorNames
-	Now         func() time.Time
+	// Sharing says whose consent references need. Who created one isn't known here, so that of owners is enforced only.
+	Sharing reference.Sharing
+	Now     func() time.Time
 
 	inputs   inputs
 	verified verified
+	reported reported
 }
 
 // Reconcile brings one reference nearer to its Plan.
@@ -46,11 +49,15 @@ func (r *ReferenceReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	switch {
 	case apierrors.IsNotFound(err):
 		r.inputs.forget(request.NamespacedName)
-		return ctrl.Result{}, r.releaseOrphan(ctx, request.NamespacedName)
+		r.reported.forget(request.NamespacedName)
+		return ctrl.Result{}, r.releaseOrphan(ctx, request.NamespacedName, "")
 	case !reference.IsReference(dataset):
 		return ctrl.Result{}, nil
 	case dataset.DeletionTimestamp != nil:
 		return ctrl.Result{}, r.finalize(ctx, dataset)
+	}
+	if err := r.releaseOrphan(ctx, request.NamespacedName, dataset.UID); err != nil {
+		return ctrl.Result{}, err
 	}
 	if err := r.adopt(ctx, dataset); err != nil {
 		return ctrl.Result{}, err
@@ -59,14 +66,21 @@ func (r *ReferenceReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	world.Sharing = r.Sharing
 	plan := reference.NewPlan(world)
-	r.inputs.remember(plan)
+	if plan.NotShared() {
+		return ctrl.Result{}, r.revoke(ctx, world, plan)
+	}
+	if plan.Sidecar != nil { // or it isn't known, and what there is stays what there was
+		r.inputs.remember(plan)
+	}
 	if plan.Creatable() {
 		if err := r.apply(ctx, world, plan); err != nil {
 			return ctrl.Result{}, err
 		}
 	}
-	return ctrl.Result{}, r.writeStatus(ctx, world, plan)
+	_, err = r.writeStatus(ctx, world, plan)
+	return ctrl.Result{}, err
 }
 
 // adopt puts the finalizer and the label on a reference, in one write.
@@ -129,27 +143,27 @@ func (r *ReferenceReconciler) create(ctx context.Context, object client.Object) 
 }
 
 // writeStatus writes the statuses of the reference and of its ThinRuntime where they differ. A new reference of which
-// the physical Dataset doesn't know yet gets its first status when it does, which is at once.
-func (r *ReferenceReconciler) writeStatus(ctx context.Context, world *reference.World, plan *reference.Plan) error {
+// the physical Dataset doesn't know yet gets its first status when it does, which is at once. It returns whether there
+// was something new to report.
+func (r *ReferenceReconciler) writeStatus(ctx context.Context, world *reference.World, plan *reference.Plan) (news bool, err error) {
 	blocking, blocked := plan.Findings.First()
 	if blocked && blocking.Code == reference.CodeNotRecorded && world.Dataset.Status.Phase == datav1alpha1.NonePhase {
-		return nil
+		return false, nil
 	}
 	if thin := world.ThinRuntime; thin != nil && plan.RuntimeStatus != nil && plan.Creatable() {
 		if err := writeWholeStatus(ctx, r.Client, thin, thin.Status, *plan.RuntimeStatus); err != nil {
-			return err
+			return false, err
 		}
 	}
 	before := world.Dataset.Status
 	if equality.Semantic.DeepEqual(before, plan.Status) {
-		return nil
+		return false, nil
 	}
 	reference.StampCondition(&plan.Status, metav1.NewTime(r.Now()))
 	if err := writeWholeStatus(ctx, r.Client, world.Dataset, before, plan.Status); err != nil {
-		return err
+		return false, err
 	}
-	r.report(world.Dataset, before.Conditions, plan)
-	return nil
+	return r.report(world.Dataset, before.Conditions, plan), nil
 }
 
 // writeWholeStatus writes the status of an object if it isn't what is wanted.
@@ -167,8 +181,9 @@ func writeWholeStatus[T any](ctx context.Context, writer client.Client, object c
 	return nil
 }
 
-// report makes an event when the condition changes, not at every reconcile.
-func (r *ReferenceReconciler) report(dataset *datav1alpha1.Dataset, before []datav1alpha1.DatasetCondition, plan *reference.Plan) {
+// report makes an event when the condition changes, not at every reconcile, and returns whether it did. The cache may
+// not have the last change yet.
+func (r *ReferenceReconciler) report(dataset *datav1alpha1.Dataset, before []datav1alpha1.DatasetCondition, plan *reference.Plan) bool {
 	condition := func(conditions []datav1alpha1.DatasetCondition) (c datav1alpha1.DatasetCondition) {
 		for _, c = range conditions {
 			if c.Type == reference.ConditionReferenceReady {
@@ -178,14 +193,15 @@ func (r *ReferenceReconciler) report(dataset *datav1alpha1.Dataset, before []dat
 		return datav1alpha1.DatasetCondition{}
 	}
 	old, now := condition(before), condition(plan.Status.Conditions)
-	if old.Reason == now.Reason && old.Message == now.Message {
-		return
+	if (old.Reason == now.Reason && old.Message == now.Message) || !r.reported.isNews(plan.Reference, now) {
+		return false
 	}
 	eventType := corev1.EventTypeNormal
 	if len(plan.Findings.Of(reference.Error)) > 0 {
 		eventType = corev1.EventTypeWarning
 	}
 	r.Recorder.Eventf(dataset, nil, eventType, now.Reason, "Reconcile", "%s", now.Message)
+	return true
 }
 
 // finalize takes a reference's objects away in an order in which no pod loses its data and nothing is left: pods with
@@ -219,9 +235,10 @@ func (r *ReferenceReconciler) finalize(ctx context.Context, dataset *datav1alpha
 	return client.IgnoreNotFound(r.patch(ctx, dataset, before))
 }
 
-// deleteOwned deletes an object of a reference and reports whether it has gone. A foreign one counts as gone.
+// deleteOwned deletes an object of a reference and reports whether it has gone. A foreign one counts as gone. It reads
+// from the API server: a cache may not know yet what was just made, and nobody would look again.
 func (r *ReferenceReconciler) deleteOwned(ctx context.Context, dataset *datav1alpha1.Dataset, key types.NamespacedName, object client.Object) (bool, error) {
-	err := r.Client.Get(ctx, key, object)
+	err := r.Live.Get(ctx, key, object)
 	switch {
 	case apierrors.IsNotFound(err):
 		return true, nil
@@ -243,7 +260,7 @@ func (r *ReferenceReconciler) deleteOwned(ctx context.Context, dataset *datav1al
 // releaseThinRuntime removes the finalizer of the reference's own ThinRuntime, so that it can go after the Dataset.
 func (r *ReferenceReconciler) releaseThinRuntime(ctx context.Context, dataset *datav1alpha1.Dataset) error {
 	thin := &datav1alpha1.ThinRuntime{}
-	if err := r.Client.Get(ctx, client.ObjectKeyFromObject(dataset), thin); err != nil {
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(dataset), thin); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	if !reference.Owns(dataset, thin) {
@@ -252,13 +269,15 @@ func (r *ReferenceReconciler) releaseThinRuntime(ctx context.Context, dataset *d
 	return r.removeFinalizer(ctx, thin)
 }
 
-// releaseOrphan lets a ThinRuntime of ours go whose reference has vanished without its finalizer, by force.
-func (r *ReferenceReconciler) releaseOrphan(ctx context.Context, key types.NamespacedName) error {
+// releaseOrphan lets a ThinRuntime of ours go whose reference has vanished before it: without its finalizer, by force.
+// A Dataset that has the name now (present, empty if none) is another one.
+func (r *ReferenceReconciler) releaseOrphan(ctx context.Context, key types.NamespacedName, present types.UID) error {
 	thin := &datav1alpha1.ThinRuntime{}
 	if err := r.Client.Get(ctx, key, thin); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	if thin.DeletionTimestamp == nil || thin.Labels[reference.LabelReferenceUID] == "" {
+	former := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{UID: types.UID(thin.Labels[reference.LabelReferenceUID])}}
+	if thin.DeletionTimestamp == nil || former.UID == present || !reference.Owns(former, thin) {
 		return nil
 	}
 	return r.removeFinalizer(ctx, thin)

@@ -8,12 +8,15 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -28,6 +31,10 @@ const (
 	// indexMirrorOwner holds mirrored ConfigMaps by the UID of their reference.
 	indexMirrorOwner = "mirrorOwner"
 )
+
+// referenceWorkers is how many references are reconciled at a time. A reconcile mostly waits for the API server, one
+// write after the other.
+const referenceWorkers = 16
 
 // physicalOf is the index function of indexPhysical.
 func physicalOf(object client.Object) []string {
@@ -72,8 +79,8 @@ func (r *ReferenceReconciler) SetupWithManager(manager ctrl.Manager) error {
 	}
 	return ctrl.NewControllerManagedBy(manager).
 		Named("reference").
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
-		Watches(&datav1alpha1.Dataset{}, enqueue(r.concernedByDataset)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: referenceWorkers}).
+		Watches(&datav1alpha1.Dataset{}, oneByOneWhenListed(enqueue(r.concernedByDataset))).
 		Watches(&datav1alpha1.ThinRuntime{}, enqueue(r.concernedByRuntime)).
 		Watches(&corev1.PersistentVolumeClaim{}, enqueue(r.concernedByRuntime)).
 		Watches(&corev1.PersistentVolume{}, enqueue(r.concernedByVolume)).
@@ -81,6 +88,50 @@ func (r *ReferenceReconciler) SetupWithManager(manager ctrl.Manager) error {
 		Watches(&corev1.ConfigMap{}, enqueue(r.concernedByConfigMap), builder.OnlyMetadata).
 		Watches(&corev1.Pod{}, enqueue(r.concernedByPod)).
 		Complete(r)
+}
+
+// oneByOneWhenListed enqueues as all does, but for a change of a physical Dataset's list of references only those that
+// come or go: with all of them, the work for many references to one Dataset would grow with the square of their number.
+func oneByOneWhenListed(all handler.EventHandler) handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc: all.Create, DeleteFunc: all.Delete, GenericFunc: all.Generic,
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			before, after := e.ObjectOld.(*datav1alpha1.Dataset), e.ObjectNew.(*datav1alpha1.Dataset)
+			if !onlyListDiffers(before, after) {
+				all.Update(ctx, e, queue)
+				return
+			}
+			for _, request := range requests(listedInOne(before.Status.DatasetRef, after.Status.DatasetRef)) {
+				queue.Add(request)
+			}
+		},
+	}
+}
+
+// onlyListDiffers reports whether nothing has changed of a Dataset but the list of the references to it.
+func onlyListDiffers(before, after *datav1alpha1.Dataset) bool {
+	if slices.Equal(before.Status.DatasetRef, after.Status.DatasetRef) {
+		return false
+	}
+	other := before.DeepCopy()
+	other.Status.DatasetRef = after.Status.DatasetRef
+	other.ResourceVersion, other.ManagedFields = after.ResourceVersion, after.ManagedFields
+	return equality.Semantic.DeepEqual(other, after)
+}
+
+// listedInOne returns the references that are in one of two lists only.
+func listedInOne(before, after []string) []types.NamespacedName {
+	count := map[string]int{}
+	for _, name := range slices.Concat(before, after) {
+		count[name]++
+	}
+	var keys []types.NamespacedName
+	for name, times := range count {
+		if namespace, name, ok := strings.Cut(name, "/"); ok && times == 1 {
+			keys = append(keys, types.NamespacedName{Namespace: namespace, Name: name})
+		}
+	}
+	return keys
 }
 
 func requests(keys []types.NamespacedName) []reconcile.Request {
@@ -91,10 +142,10 @@ func requests(keys []types.NamespacedName) []reconcile.Request {
 	return requests
 }
 
-// referencesTo returns the references to a physical Dataset.
+// referencesTo returns the references to a physical Dataset, which the caller mustn't change: they are the cache's own.
 func referencesTo(ctx context.Context, reader client.Reader, physical types.NamespacedName) ([]datav1alpha1.Dataset, error) {
 	list := &datav1alpha1.DatasetList{}
-	if err := reader.List(ctx, list, client.MatchingFields{indexPhysical: physical.String()}); err != nil {
+	if err := reader.List(ctx, list, client.MatchingFields{indexPhysical: physical.String()}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing the references to Dataset %s: %w", physical, err)
 	}
 	return list.Items, nil

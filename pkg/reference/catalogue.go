@@ -8,17 +8,18 @@ type Code string
 const (
 	CodeUnread Code = "KF1001"
 
-	CodePhysicalMissing  Code = "KF2001"
-	CodePhysicalUnbound  Code = "KF2002"
-	CodeFuseMissing      Code = "KF2003"
-	CodeVolumeMissing    Code = "KF2004"
-	CodeSourceMissing    Code = "KF2005"
-	CodeChain            Code = "KF2006"
-	CodeRuntimeNoSidecar Code = "KF2007"
-	CodePhysicalDeleted  Code = "KF2008"
-	CodeTemplateUnusable Code = "KF2009"
-	CodeTemplateClaim    Code = "KF2010"
-	CodeNotRecorded      Code = "KF2011"
+	CodePhysicalMissing   Code = "KF2001"
+	CodePhysicalUnbound   Code = "KF2002"
+	CodeFuseMissing       Code = "KF2003"
+	CodeVolumeMissing     Code = "KF2004"
+	CodeSourceMissing     Code = "KF2005"
+	CodeChain             Code = "KF2006"
+	CodeRuntimeNoSidecar  Code = "KF2007"
+	CodePhysicalDeleted   Code = "KF2008"
+	CodeTemplateUnusable  Code = "KF2009"
+	CodeTemplateClaim     Code = "KF2010"
+	CodeNotRecorded       Code = "KF2011"
+	CodeSharedWithInvalid Code = "KF2012"
 
 	CodeMountPointMalformed Code = "KF3001"
 	CodeMountsMixed         Code = "KF3002"
@@ -33,6 +34,8 @@ const (
 	CodeBeingDeleted        Code = "KF3011"
 	CodeDatasetNameTaken    Code = "KF3012"
 	CodeSourceNameInUse     Code = "KF3013"
+	CodeNotShared           Code = "KF3014"
+	CodeNotAllowed          Code = "KF3015"
 
 	CodePodClaimUnresolved  Code = "KF4002"
 	CodeNoNativeSidecars    Code = "KF4004"
@@ -98,6 +101,9 @@ func Catalogue() []Entry {
 		{CodeNotRecorded, Waiting, "NotRecorded", "The physical Dataset doesn't know the reference yet",
 			"The reference becomes Bound after status.datasetRef of the physical Dataset names it, so that the physical Dataset can't be deleted under it.",
 			"wait; if it lasts, look at the controller's log"},
+		{CodeSharedWithInvalid, Warning, "SharedWithInvalid", "The list of whom a Dataset is shared with has entries that aren't namespaces",
+			"The annotation " + AnnotationSharedWith + " is a list of namespaces, separated by commas, or *. Entries that can't be namespaces are ignored, so somebody may be left out who was meant.",
+			"let the owner of the physical Dataset correct the annotation: kubectl fluid ref share"},
 
 		{CodeMountPointMalformed, Error, "MountPointMalformed", "The mount point isn't dataset://namespace/name[/sub/path]",
 			"Names must be DNS labels in lower case; a sub-path has no empty, . or .. element and no character that a shell would read.",
@@ -138,6 +144,12 @@ func Catalogue() []Entry {
 		{CodeSourceNameInUse, Note, "SourceNameInUse", "Something else has a name that Fluid would give to a copy",
 			"Mirrors have names of their own here, so it is neither read nor written. Where only Fluid's own controllers run, it would be a collision.",
 			""},
+		{CodeNotShared, Error, "NotShared", "The physical Dataset isn't shared with the reference's namespace",
+			"Its owner has a list of the namespaces that may refer to it, the annotation " + AnnotationSharedWith + ", and this one isn't on it; or the cluster's policy is owner and there is no list. The reference has no mirrors and new pods are denied; it recovers as soon as the Dataset is shared.",
+			"ask the owner of the physical Dataset to share it: kubectl fluid ref share NAMESPACE/DATASET --with NAMESPACE"},
+		{CodeNotAllowed, Error, "NotAllowed", "Whoever creates the reference may not use the physical Dataset",
+			"A reference reads the data of another namespace and copies what its FUSE client needs. The cluster's policy is rbac: that takes the verb use on the Dataset, or the owner's list. The answer is the same whether the Dataset exists or not.",
+			"ask the owner of the Dataset for a RoleBinding to the ClusterRole fluid-dataset-user in its namespace, or to share it with yours: kubectl fluid ref share"},
 
 		{CodePodClaimUnresolved, Error, "DatasetNotReady", "The Dataset of a claim isn't ready for a sidecar",
 			"A pod is never admitted without the sidecar that it asks for.",

@@ -52,6 +52,9 @@ func (p *Plan) plan(w *World) {
 		return
 	}
 	p.Source = source
+	if !p.checkConsent(w) {
+		return
+	}
 	sidecar, mirrors, findings := NewSidecar(w, source)
 	p.Findings = append(p.Findings, findings...)
 	if sidecar == nil {

@@ -37,6 +37,8 @@ type World struct {
 
 	// MirrorNames says how mirrors are named.
 	MirrorNames MirrorNames
+	// Sharing says whose consent the reference needs.
+	Sharing Sharing
 	// Unread says of the objects that couldn't be read why.
 	Unread map[Object]string
 }

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestOptionsThatCantBeAreNamed: the error names the flag, what it was and what it may be.
+func TestOptionsThatCantBeAreNamed(t *testing.T) {
+	for _, test := range []struct {
+		change func(*options)
+		want   []string
+	}{
+		{func(*options) {}, nil},
+		{func(o *options) { o.sharing = "open" }, nil},
+		{func(o *options) { o.sharing, o.mirrorNames = "owner", "source" }, nil},
+		{func(o *options) { o.namespace = "" }, []string{"--namespace", "POD_NAMESPACE"}},
+		{func(o *options) { o.sharing = "" }, []string{"--sharing", `""`, "open, rbac or owner"}},
+		{func(o *options) { o.sharing = "RBAC" }, []string{"--sharing", `"RBAC"`, "open, rbac or owner"}},
+		{func(o *options) { o.mirrorNames = "own" }, []string{"--mirror-names", `"own"`, "unique or source"}},
+	} {
+		o := options{namespace: "system", sharing: "rbac", mirrorNames: "unique"}
+		test.change(&o)
+		err := o.validate()
+		if (err == nil) != (test.want == nil) {
+			t.Errorf("%+v: %v", o, err)
+			continue
+		}
+		for _, want := range test.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q lacks %q", err, want)
+			}
+		}
+	}
+}

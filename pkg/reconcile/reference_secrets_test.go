@@ -1,0 +1,212 @@
+package reconcile
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// canaries are values of the mirrored Secret, before and after it changes. They have lengths divisible by three, so
+// that their base64 is the same wherever they are encoded.
+func canaries() []string {
+	return []string{"canary-in-the-coal-mine-one", "canary-in-the-coal-mine-two"}
+}
+
+// sings reports whether a text has a canary, plain or encoded.
+func sings(text []byte) bool {
+	for _, canary := range canaries() {
+		encoded := base64.StdEncoding.EncodeToString([]byte(canary))
+		if bytes.Contains(text, []byte(canary)) || bytes.Contains(text, []byte(encoded)) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestSecretValuesAreOnlyWrittenToTheirMirror looks for the values of a mirrored Secret in everything that leaves the
+// controller: requests, a log more talkative than its own, events, statuses and metrics, also while calls fail.
+func TestSecretValuesAreOnlyWrittenToTheirMirror(t *testing.T) {
+	s := newSpecimen(t)
+	source := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.physical, Name: "jfs-secret"}}
+	setCanary := func(canary string) {
+		encoded := base64.StdEncoding.EncodeToString([]byte(canary))
+		patch, err := json.Marshal(map[string]any{
+			"metadata": map[string]any{"annotations": map[string]any{corev1.LastAppliedConfigAnnotation: `{"data":{"key":"` + encoded + `"}}`}},
+			"data":     map[string]any{"access-key": encoded},
+		})
+		if err == nil {
+			err = live.client.Patch(t.Context(), source, client.RawPatch(types.MergePatchType, patch))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	setCanary(canaries()[0])
+
+	var mutex sync.Mutex
+	var logged strings.Builder
+	logger := funcr.New(func(prefix, args string) {
+		mutex.Lock()
+		defer mutex.Unlock()
+		logged.WriteString(prefix + args + "\n")
+	}, funcr.Options{Verbosity: 7}) // at 8, which the controller can't be set to, client-go prints bodies
+	failing := map[string]bool{}
+	w := &wire{fault: func(c call) fault { // every call to Secrets and statuses fails once
+		if !s.has(c) || failing[c.String()] || !(strings.Contains(c.path, "/secrets") || strings.HasSuffix(c.path, "/status")) {
+			return none
+		}
+		failing[c.String()] = true
+		return refusal
+	}}
+	startReferencesOn(t, w, logger, reference.UniqueNames)
+	create(t, s.ref)
+	awaitBound(t, s.ref)
+	mirrored := &corev1.SecretList{}
+	if err := live.client.List(t.Context(), mirrored, client.InNamespace(s.ref.Namespace)); err != nil || len(mirrored.Items) != 1 {
+		t.Fatal("the mirrored Secrets are", len(mirrored.Items), err)
+	}
+	mirror := &mirrored.Items[0]
+	setCanary(canaries()[1])
+	touch(t, s.ref)
+	eventually(t, "the changed Secret", func() string {
+		if refresh(t, mirror); string(mirror.Data["access-key"]) != canaries()[1] {
+			return "the mirror isn't changed"
+		}
+		return ""
+	})
+	// A user takes the mirror over, which is a finding.
+	takeOver := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"`+reference.LabelReferenceUID+`":null}}}`))
+	if err := live.client.Patch(t.Context(), mirror, takeOver); err != nil {
+		t.Fatal(err)
+	}
+	touch(t, s.ref)
+	eventually(t, "a finding", func() string {
+		if refresh(t, s.ref); s.ref.Status.Phase == datav1alpha1.BoundPhase {
+			return "it is Bound"
+		}
+		return ""
+	})
+	w.settle(t)
+
+	sang := 0
+	for _, c := range w.calls(anything) {
+		switch own := strings.Contains(c.path, s.ref.Namespace+"/secrets"); {
+		case own && sings(c.body):
+			sang++
+		case sings(c.body):
+			t.Errorf("%s has the value of the Secret: %s", c, c.body)
+		}
+	}
+	if sang < 2 {
+		t.Errorf("the Secret was seen in %d writes of its mirror: the test looks for the wrong thing", sang)
+	}
+	mutex.Lock()
+	defer mutex.Unlock()
+	if !strings.Contains(logged.String(), s.ref.Namespace) {
+		t.Error("the log doesn't name the reference: the test looks at the wrong log")
+	}
+	for what, text := range map[string]string{"log": logged.String(), "metrics": gatheredMetrics(t), "rest": s.publicObjects(t), "annotations": annotationsOf(mirror)} {
+		if sings([]byte(text)) {
+			for line := range strings.Lines(text) {
+				if sings([]byte(line)) {
+					t.Errorf("the value of the Secret is in the %s: %s", what, line)
+				}
+			}
+		}
+	}
+}
+
+func annotationsOf(object client.Object) string {
+	var text strings.Builder
+	for key, value := range object.GetAnnotations() {
+		text.WriteString(key + "=" + value + "\n")
+	}
+	return text.String()
+}
+
+// touch makes an event of a reference, since that of a Secret isn't heard: Secrets aren't watched.
+func touch(t *testing.T, ref *datav1alpha1.Dataset) {
+	t.Helper()
+	refresh(t, ref)
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"touched":"`+ref.ResourceVersion+`"}}}`))
+	if err := live.client.Patch(t.Context(), ref, patch); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func gatheredMetrics(t *testing.T) string {
+	t.Helper()
+	families, err := metrics.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for _, family := range families {
+		text.WriteString(family.String())
+	}
+	return text.String()
+}
+
+// publicObjects returns the JSON of all that is there for a reference but Secrets, with the events.
+func (s *specimen) publicObjects(t *testing.T) string {
+	t.Helper()
+	events := &eventsv1.EventList{}
+	if err := live.client.List(t.Context(), events, client.InNamespace(s.ref.Namespace)); err != nil {
+		t.Fatal(err)
+	}
+	if len(events.Items) == 0 {
+		t.Error("there are no events to look at")
+	}
+	public := []any{events}
+	for _, namespace := range []string{s.ref.Namespace, s.physical} {
+		for _, object := range objectsIn(t, namespace) {
+			if object.GetKind() != "Secret" {
+				public = append(public, object)
+			}
+		}
+	}
+	text, err := json.Marshal(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestHealthyReconcileReadsOnlyItsSecretsUncached: a reconcile of a healthy reference reads the API server for the
+// metadata of each mirrored Secret and its source, which no cache may hold, and for nothing else.
+func TestHealthyReconcileReadsOnlyItsSecretsUncached(t *testing.T) {
+	for runtime, secrets := range map[string]int{"alluxio": 0, "thin": 1, "juicefs": 1} {
+		t.Run(runtime, func(t *testing.T) {
+			w := &wire{}
+			startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+			physical := newPhysicalOf(t, runtime)
+			ref := newBoundReference(t, physical)
+			w.settle(t)
+			before := len(w.calls(anything))
+			const reconciles = 5
+			for range reconciles {
+				touch(t, ref)
+				w.settle(t)
+			}
+			made := w.calls(anything)[before:]
+			if len(made) != 2*secrets*reconciles {
+				t.Errorf("%d reconciles make the calls %s", reconciles, made)
+			}
+		})
+	}
+}
