@@ -31,6 +31,7 @@ func Reference(ctx context.Context, reader client.Reader, dataset *datav1alpha1.
 	if source, err := reference.SourceOf(dataset); err == nil {
 		o.readRuntimeStatus(source)
 		o.readMirrors(source)
+		o.readNamespace()
 	}
 	return w, o.err
 }
@@ -159,6 +160,15 @@ func (o *observer) readMirrors(source reference.Source) {
 			o.world.Taken[mirror.Target] = object
 		}
 	}
+}
+
+// readNamespace reads the labels of the reference's namespace. Where that isn't allowed nothing is said about them.
+func (o *observer) readNamespace() {
+	namespace := reference.Object{Kind: "Namespace", Name: o.world.Dataset.Namespace}
+	if object := o.metadata(namespace); object != nil {
+		o.world.NamespaceLabels = object.Labels
+	}
+	delete(o.world.Unread, namespace)
 }
 
 func (o *observer) metadata(object reference.Object) *metav1.PartialObjectMetadata {

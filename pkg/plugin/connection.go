@@ -130,7 +130,7 @@ func newMapper() meta.RESTMapper {
 		}
 	}
 	add(corev1.SchemeGroupVersion, meta.RESTScopeNamespace, "ConfigMap", "Secret", "PersistentVolumeClaim", "Pod")
-	add(corev1.SchemeGroupVersion, meta.RESTScopeRoot, "PersistentVolume")
+	add(corev1.SchemeGroupVersion, meta.RESTScopeRoot, "PersistentVolume", "Namespace")
 	add(appsv1.SchemeGroupVersion, meta.RESTScopeNamespace, "DaemonSet")
 	add(admissionregistrationv1.SchemeGroupVersion, meta.RESTScopeRoot, "MutatingWebhookConfiguration")
 	add(authorizationv1.SchemeGroupVersion, meta.RESTScopeRoot, "SelfSubjectAccessReview")

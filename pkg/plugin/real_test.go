@@ -291,6 +291,7 @@ func TestRealRequests(t *testing.T) {
 			"GET /apis/data.fluid.io/v1alpha1/namespaces/default/alluxioruntimes/phy",
 			"GET /api/v1/namespaces/default/configmaps/phy-config",
 			"GET /api/v1/namespaces/counted/configmaps/demo-phy-config-HASH",
+			"GET /api/v1/namespaces/counted",
 			"PATCH /apis/data.fluid.io/v1alpha1/namespaces/counted/datasets/demo?dryRun=All&fieldManager=kubectl-fluid",
 		},
 	} {

@@ -36,6 +36,7 @@ const (
 	CodeSourceNameInUse     Code = "KF3013"
 	CodeNotShared           Code = "KF3014"
 	CodeNotAllowed          Code = "KF3015"
+	CodePodSecurity         Code = "KF3016"
 
 	CodePodClaimUnresolved  Code = "KF4002"
 	CodeNoNativeSidecars    Code = "KF4004"
@@ -150,6 +151,9 @@ func Catalogue() []Entry {
 		{CodeNotAllowed, Error, "NotAllowed", "Whoever creates the reference may not use the physical Dataset",
 			"A reference reads the data of another namespace and copies what its FUSE client needs. The cluster's policy is rbac: that takes the verb use on the Dataset, or the owner's list. The answer is the same whether the Dataset exists or not.",
 			"ask the owner of the Dataset for a RoleBinding to the ClusterRole fluid-dataset-user in its namespace, or to share it with yours: kubectl fluid ref share"},
+		{CodePodSecurity, Warning, "PodSecurityForbidsSidecar", "The namespace refuses pods with the sidecar",
+			"Of the Pod Security Standards only the level privileged allows hostPath volumes, by which the FUSE mount reaches the app.",
+			"let the namespace enforce the level privileged, or run these pods in another namespace"},
 
 		{CodePodClaimUnresolved, Error, "DatasetNotReady", "The Dataset of a claim isn't ready for a sidecar",
 			"A pod is never admitted without the sidecar that it asks for.",

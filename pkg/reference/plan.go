@@ -61,6 +61,7 @@ func (p *Plan) plan(w *World) {
 		return
 	}
 	p.Sidecar, p.Mirrors = sidecar, mirrors
+	p.checkPodSecurity(w)
 	p.checkMirrors(w)
 	p.ThinRuntime = newThinRuntime(w.Dataset)
 	p.Volume = newVolume(w, source)

@@ -126,6 +126,10 @@ func TestFindings(t *testing.T) {
 			w.Dataset.Spec.Mounts[0].Options = map[string]string{"a": "b"}
 			w.Dataset.Spec.Placement = "Shared"
 		}, CodeFieldsIgnored, "mounts[0].options, placement"},
+		{"namespace that refuses hostPath", func(w *World) {
+			w.NamespaceLabels = map[string]string{"pod-security.kubernetes.io/enforce": "baseline"}
+		},
+			CodePodSecurity, "baseline"},
 		{"foreign claim", func(w *World) { w.Claim = &corev1.PersistentVolumeClaim{ObjectMeta: foreign("App", "ref", "refdemo")} }, CodeClaimNameTaken, "owned by App someone"},
 		{"claim being deleted", func(w *World) {
 			w.Claim = &corev1.PersistentVolumeClaim{ObjectMeta: ref}

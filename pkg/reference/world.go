@@ -35,6 +35,9 @@ type World struct {
 	// Taken holds the ConfigMaps and Secrets that have the names of mirrors; nil if nobody looked.
 	Taken map[Object]*metav1.PartialObjectMetadata
 
+	// NamespaceLabels are those of the reference's namespace; nil if nobody looked, or nobody may.
+	NamespaceLabels map[string]string
+
 	// MirrorNames says how mirrors are named.
 	MirrorNames MirrorNames
 	// Sharing says whose consent the reference needs.

@@ -120,3 +120,18 @@ func TestReferenceWaitsForPhysical(t *testing.T) {
 	}
 	expect(reference.ReasonReady)
 }
+
+// TestPodSecurityIsSaidAhead: a namespace that will refuse pods with sidecars is a warning when the reference is made,
+// and the pod is indeed refused.
+func TestPodSecurityIsSaidAhead(t *testing.T) {
+	namespace := newNamespace(t, "baseline")
+	kubectl(t, "label namespace "+namespace+" pod-security.kubernetes.io/enforce=baseline")
+	output := kubectl(t, "fluid ref check --from default/phy --name refdemo -n "+namespace)
+	if !strings.Contains(output, string(reference.CodePodSecurity)) {
+		t.Errorf("the check says %s", output)
+	}
+	kubectl(t, "fluid ref create refdemo --from default/phy --wait --timeout=30s -n "+namespace)
+	if message := kubectlError(t, "", "create -f examples/walkthrough/nginx.yaml -n "+namespace); !strings.Contains(message, "hostPath") {
+		t.Errorf("the pod was refused with %s", message)
+	}
+}
