@@ -39,48 +39,81 @@ type ReferenceReconciler struct {
 	reported reported
 }
 
+// Delays after which a reference is looked at again where no event would bring it back.
+const (
+	// staleDelay follows a write that the API server refused because the cache it rests on was behind.
+	staleDelay = 50 * time.Millisecond
+	// unreadDelay follows a read that isn't allowed: granting the right to read Secrets is no event.
+	unreadDelay = 30 * time.Second
+	// secretDelay is how often mirrored Secrets are compared with their sources: watching them takes the right to list
+	// all of a namespace.
+	secretDelay = 5 * time.Minute
+)
+
 // Reconcile brings one reference nearer to its Plan.
 func (r *ReferenceReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	again, err := r.reconcile(ctx, request.NamespacedName)
+	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+		log.FromContext(ctx).V(1).Info("Trying again with a newer cache", "reason", err.Error())
+		return ctrl.Result{RequeueAfter: staleDelay}, nil
+	}
+	return ctrl.Result{RequeueAfter: again}, err
+}
+
+// reconcile returns when to look at the reference again without an event; zero for never.
+func (r *ReferenceReconciler) reconcile(ctx context.Context, key types.NamespacedName) (again time.Duration, err error) {
 	dataset := &datav1alpha1.Dataset{}
-	err := r.Client.Get(ctx, request.NamespacedName, dataset)
+	err = r.Client.Get(ctx, key, dataset)
 	if client.IgnoreNotFound(err) != nil {
-		return ctrl.Result{}, fmt.Errorf("reading Dataset %s: %w", request, err)
+		return 0, fmt.Errorf("reading Dataset %s: %w", key, err)
 	}
 	switch {
 	case apierrors.IsNotFound(err):
-		r.inputs.forget(request.NamespacedName)
-		r.reported.forget(request.NamespacedName)
-		return ctrl.Result{}, r.releaseOrphan(ctx, request.NamespacedName, "")
+		r.inputs.forget(key)
+		r.reported.forget(key)
+		return 0, r.releaseOrphan(ctx, key, "")
 	case !reference.IsReference(dataset):
-		return ctrl.Result{}, nil
+		return 0, nil
 	case dataset.DeletionTimestamp != nil:
-		return ctrl.Result{}, r.finalize(ctx, dataset)
+		return 0, r.finalize(ctx, dataset)
 	}
-	if err := r.releaseOrphan(ctx, request.NamespacedName, dataset.UID); err != nil {
-		return ctrl.Result{}, err
+	if err := r.releaseOrphan(ctx, key, dataset.UID); err != nil {
+		return 0, err
 	}
 	if err := r.adopt(ctx, dataset); err != nil {
-		return ctrl.Result{}, err
+		return 0, err
 	}
 	world, err := observe.Reference(ctx, r.Client, dataset, r.MirrorNames)
 	if err != nil {
-		return ctrl.Result{}, err
+		return 0, err
 	}
 	world.Sharing = r.Sharing
-	plan := reference.NewPlan(world)
+	return r.makeTrue(ctx, world, reference.NewPlan(world))
+}
+
+// makeTrue writes what differs from a plan.
+func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.World, plan *reference.Plan) (again time.Duration, err error) {
 	if plan.NotShared() {
-		return ctrl.Result{}, r.revoke(ctx, world, plan)
+		return 0, r.revoke(ctx, world, plan)
 	}
 	if plan.Sidecar != nil { // or it isn't known, and what there is stays what there was
 		r.inputs.remember(plan)
 	}
 	if plan.Creatable() {
 		if err := r.apply(ctx, world, plan); err != nil {
-			return ctrl.Result{}, err
+			return 0, err
 		}
 	}
-	_, err = r.writeStatus(ctx, world, plan)
-	return ctrl.Result{}, err
+	if _, err := r.writeStatus(ctx, world, plan); err != nil {
+		return 0, err
+	}
+	switch {
+	case len(world.Unread) > 0:
+		return unreadDelay, nil
+	case slices.ContainsFunc(plan.Mirrors, func(m reference.Mirror) bool { return m.Source.Kind == "Secret" }):
+		return secretDelay, nil
+	}
+	return 0, nil
 }
 
 // adopt puts the finalizer and the label on a reference, in one write.
@@ -171,7 +204,7 @@ func writeWholeStatus[T any](ctx context.Context, writer client.Client, object c
 	if equality.Semantic.DeepEqual(present, wanted) {
 		return nil
 	}
-	patch, err := wholeStatus(present, wanted)
+	patch, err := wholeStatus(object.GetResourceVersion(), present, wanted)
 	if err == nil {
 		err = writer.Status().Patch(ctx, object, patch)
 	}

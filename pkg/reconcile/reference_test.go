@@ -51,7 +51,7 @@ func newPhysicalOf(t *testing.T, runtime string) (namespace string) {
 	status := dataset.Status
 	status.DatasetRef = nil
 	create(t, dataset)
-	patch, err := wholeStatus(datav1alpha1.DatasetStatus{}, status)
+	patch, err := wholeStatus("", datav1alpha1.DatasetStatus{}, status)
 	if err == nil {
 		err = live.client.Status().Patch(t.Context(), dataset, patch)
 	}

@@ -9,8 +9,10 @@ import (
 )
 
 // wholeStatus returns a merge patch that makes a status what is wanted: every field of it, since Fluid's CRDs require
-// some that are zero, and null for fields that are there and aren't wanted. Fields that the type doesn't know stay.
-func wholeStatus[T any](present, wanted T) (client.Patch, error) {
+// some that are zero, and null for fields that are there and aren't wanted. Fields that the type doesn't know stay. With
+// the resourceVersion of the object that present was read from, it only applies to that state: a cache that is behind
+// would make the same change again.
+func wholeStatus[T any](resourceVersion string, present, wanted T) (client.Patch, error) {
 	from, err := fieldsOf(present)
 	if err != nil {
 		return nil, err
@@ -20,7 +22,11 @@ func wholeStatus[T any](present, wanted T) (client.Patch, error) {
 		return nil, err
 	}
 	withNulls(from, to)
-	patch, err := json.Marshal(map[string]any{"status": to})
+	body := map[string]any{"status": to}
+	if resourceVersion != "" {
+		body["metadata"] = map[string]any{"resourceVersion": resourceVersion}
+	}
+	patch, err := json.Marshal(body)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a patch of %T: %w", wanted, err)
 	}

@@ -1,0 +1,357 @@
+package reconcile
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// specimen is a reference with a physical Dataset of its own, which no other test touches.
+type specimen struct {
+	ref      *datav1alpha1.Dataset
+	physical string
+}
+
+// newSpecimen creates a physical Dataset, and makes its reference without creating it.
+func newSpecimen(t *testing.T) *specimen {
+	t.Helper()
+	s := &specimen{physical: newPhysicalOf(t, "juicefs")}
+	s.ref = &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: newNamespace(t), Name: "refdemo"}}
+	s.ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + s.physical + "/phy"}}
+	return s
+}
+
+// has reports whether a call is about the reference, its objects, or the physical Dataset.
+func (s *specimen) has(c call) bool {
+	about := strings.Contains(c.path, s.ref.Namespace) || strings.Contains(c.path, s.physical) ||
+		(strings.HasSuffix(c.path, "/persistentvolumes") && bytes.Contains(c.body, []byte(s.ref.Namespace+"-refdemo")))
+	return about && !strings.Contains(c.path, "/events")
+}
+
+func (s *specimen) writes(c call) bool { return s.has(c) && c.isWrite() }
+
+// TestCrashAfterEachWriteIsHealed lets the process die after each single write that creating and deleting a reference
+// takes. The next process makes of it what an undisturbed one would have made.
+func TestCrashAfterEachWriteIsHealed(t *testing.T) {
+	undisturbed := newSpecimen(t)
+	w := &wire{}
+	stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+	create(t, undisturbed.ref)
+	awaitBound(t, undisturbed.ref)
+	w.settle(t)
+	undisturbed.awaitClaim(t)
+	want := undisturbed.portrait(t)
+	creates := len(w.calls(undisturbed.writes))
+	remove(t, undisturbed.ref)
+	undisturbed.eventuallyGone(t)
+	w.settle(t)
+	deletes := len(w.calls(undisturbed.writes)) - creates
+	stop()
+	if creates < 9 || deletes < 5 {
+		t.Fatalf("an undisturbed life takes %d and %d writes: %s", creates, deletes, w.calls(undisturbed.writes))
+	}
+
+	var specimens []*specimen
+	for n := range creates {
+		s := newSpecimen(t)
+		specimens = append(specimens, s)
+		t.Run(fmt.Sprintf("create %d", n), func(t *testing.T) {
+			s.crash(t, n, func() { create(t, s.ref) })
+		})
+	}
+	t.Run("the next process completes them", func(t *testing.T) {
+		w := &wire{}
+		startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+		for _, s := range specimens {
+			awaitBound(t, s.ref)
+		}
+		w.settle(t)
+		for _, s := range specimens {
+			s.awaitPortrait(t, want)
+		}
+	})
+	specimens = specimens[:deletes]
+	for n, s := range specimens {
+		t.Run(fmt.Sprintf("delete %d", n), func(t *testing.T) {
+			s.crash(t, n, func() { remove(t, s.ref) })
+		})
+	}
+	t.Run("the next process clears away", func(t *testing.T) {
+		startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
+		for _, s := range specimens {
+			s.eventuallyGone(t)
+		}
+	})
+}
+
+// crash starts a process that has no connection any more after n writes, and ends it then.
+func (s *specimen) crash(t *testing.T, n int, trigger func()) {
+	t.Helper()
+	done := 0
+	w := &wire{}
+	w.fault = func(c call) fault {
+		if done == n && s.writes(c) {
+			done = n + 1
+		}
+		if done > n {
+			return dead
+		}
+		if s.writes(c) {
+			done++
+		}
+		return none
+	}
+	stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+	trigger()
+	seen, since := 0, time.Now()
+	eventually(t, "the crash", func() string {
+		writes := w.calls(s.writes)
+		if len(writes) != seen {
+			seen, since = len(writes), time.Now()
+		}
+		// Not all lives take equally many writes: one that has made all of its own crashes after the last.
+		if len(writes) <= n && time.Since(since) < 2*time.Second {
+			return fmt.Sprintf("the writes so far are %s", writes)
+		}
+		return ""
+	})
+	stop()
+}
+
+// TestEachFailingCallIsRepeated makes each call of a reference's life fail with a conflict, an error and a
+// time-out. All references live at the same time, each with a physical Dataset of its own.
+func TestEachFailingCallIsRepeated(t *testing.T) {
+	undisturbed := newSpecimen(t)
+	w := &wire{}
+	stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+	create(t, undisturbed.ref)
+	awaitBound(t, undisturbed.ref)
+	w.settle(t)
+	undisturbed.awaitClaim(t)
+	want := undisturbed.portrait(t)
+	remove(t, undisturbed.ref)
+	undisturbed.eventuallyGone(t)
+	w.settle(t)
+	stop()
+
+	var disturbed []*disturbance
+	nth := map[string]int{}
+	for _, c := range w.calls(undisturbed.has) {
+		name := undisturbed.anonymous(c.String())
+		if nth[name]++; c.isWrite() || nth[name] == 1 { // some lives read once more
+			disturbed = append(disturbed, &disturbance{specimen: newSpecimen(t), call: name, nth: nth[name]})
+		}
+	}
+	w = &wire{fault: func(c call) fault {
+		for _, d := range disturbed {
+			if d.has(c) {
+				return d.becomes(c)
+			}
+		}
+		return none
+	}}
+	startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+	for _, d := range disturbed {
+		create(t, d.ref)
+	}
+	for _, d := range disturbed {
+		awaitBound(t, d.ref)
+	}
+	w.settle(t)
+	for _, d := range disturbed {
+		d.awaitPortrait(t, want)
+		remove(t, d.ref)
+	}
+	for _, d := range disturbed {
+		d.eventuallyGone(t)
+	}
+	for _, d := range disturbed {
+		// A life whose cache was behind makes a call twice; the others don't.
+		if d.faults == 0 && d.nth == 1 {
+			t.Errorf("no %s was made to fail", d.call)
+		}
+	}
+	if len(disturbed) < 15 {
+		t.Errorf("only %d calls were made to fail", len(disturbed))
+	}
+}
+
+// disturbance is one call of a specimen that fails in each way, one after the other.
+type disturbance struct {
+	*specimen
+	call      string
+	nth, seen int
+	faults    int
+}
+
+func (d *disturbance) becomes(c call) fault {
+	if d.anonymous(c.String()) != d.call {
+		return none
+	}
+	inTurn := []fault{conflict, refusal, answerLost}
+	if d.seen++; d.seen < d.nth || d.faults == len(inTurn) {
+		return none
+	}
+	d.faults++
+	return inTurn[d.faults-1]
+}
+
+var (
+	uids   = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/[0-9]+)?`)
+	times  = regexp.MustCompile(`[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z`)
+	hashes = regexp.MustCompile(`-[0-9a-f]{10}\b`)
+)
+
+// anonymous replaces what differs between equal specimens.
+func (s *specimen) anonymous(text string) string {
+	text = strings.NewReplacer(s.ref.Namespace, "REF", s.physical, "PHYSICAL").Replace(text)
+	text = uids.ReplaceAllString(text, "UID")
+	return hashes.ReplaceAllString(times.ReplaceAllString(text, "TIME"), "-HASH")
+}
+
+// portrait returns all that is there for a reference, as text that is equal for equal references.
+func (s *specimen) portrait(t *testing.T) string {
+	t.Helper()
+	var lines []string
+	add := func(object *unstructured.Unstructured) {
+		for _, field := range []string{"managedFields", "resourceVersion", "generation", "creationTimestamp"} {
+			unstructured.RemoveNestedField(object.Object, "metadata", field)
+		}
+		unstructured.RemoveNestedField(object.Object, "spec", "claimRef", "resourceVersion")
+		text, err := json.Marshal(object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, s.anonymous(string(text)))
+	}
+	for _, object := range objectsIn(t, s.ref.Namespace) {
+		if object.GetName() != "kube-root-ca.crt" {
+			add(object)
+		}
+	}
+	add(refresh(t, newUnstructured("v1", "PersistentVolume", "", s.ref.Namespace+"-refdemo")))
+	add(refresh(t, newUnstructured("data.fluid.io/v1alpha1", "Dataset", s.physical, "phy")))
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// awaitPortrait waits until all is there for a reference that there should be, and Kubernetes has bound the claim.
+func (s *specimen) awaitPortrait(t *testing.T, want string) {
+	t.Helper()
+	eventually(t, "the same as without disturbance", func() string {
+		if got := s.portrait(t); got != want {
+			return fmt.Sprintf("there is\n%s\ninstead of\n%s", got, want)
+		}
+		return ""
+	})
+}
+
+// awaitClaim waits until Kubernetes has bound the reference's claim.
+func (s *specimen) awaitClaim(t *testing.T) {
+	t.Helper()
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: s.ref.Namespace, Name: s.ref.Name}}
+	eventually(t, "a bound claim", func() string {
+		if refresh(t, claim); claim.Status.Phase != corev1.ClaimBound || len(claim.Status.Conditions) == 0 {
+			return fmt.Sprintf("its status is %+v", claim.Status)
+		}
+		return ""
+	})
+}
+
+// eventuallyGone waits until nothing of a reference is left, nor does the physical Dataset know it.
+func (s *specimen) eventuallyGone(t *testing.T) {
+	t.Helper()
+	same := metav1.ObjectMeta{Namespace: s.ref.Namespace, Name: s.ref.Name}
+	eventuallyGone(t, s.ref, &datav1alpha1.ThinRuntime{ObjectMeta: same}, &corev1.PersistentVolumeClaim{ObjectMeta: same},
+		&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: s.ref.Namespace + "-refdemo"}})
+	physical := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: s.physical, Name: "phy"}}
+	eventually(t, "no mirror and no reference", func() string {
+		if refresh(t, physical); len(physical.Status.DatasetRef) > 0 {
+			return fmt.Sprintf("the physical knows %q", physical.Status.DatasetRef)
+		}
+		for _, list := range []client.ObjectList{&corev1.ConfigMapList{}, &corev1.SecretList{}} {
+			if err := live.client.List(t.Context(), list, client.InNamespace(s.ref.Namespace), client.HasLabels{reference.LabelReferenceUID}); err != nil {
+				t.Fatal(err)
+			}
+			if n := meta.LenList(list); n > 0 {
+				return fmt.Sprintf("there are %d in a %T", n, list)
+			}
+		}
+		return ""
+	})
+}
+
+// TestDeletionFindsWhatTheCacheDoesNotKnowYet: caches lag behind each other, so a reference that is deleted just after
+// it was made may have a volume that the cache doesn't show.
+func TestDeletionFindsWhatTheCacheDoesNotKnowYet(t *testing.T) {
+	var blind atomic.Bool
+	startManager(t, func(manager ctrl.Manager) error {
+		if err := AddIndexes(t.Context(), manager); err != nil {
+			return err
+		}
+		c := interceptor.NewClient(withWatch{manager.GetClient()}, interceptor.Funcs{
+			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+				if _, isDataset := object.(*datav1alpha1.Dataset); blind.Load() && !isDataset {
+					return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
+				}
+				return c.Get(ctx, key, object, options...)
+			},
+		})
+		references := &ReferenceReconciler{Client: c, Live: manager.GetAPIReader(), Recorder: events.NewFakeRecorder(1000),
+			MirrorNames: reference.UniqueNames, Now: time.Now}
+		return errors.Join(references.SetupWithManager(manager), (&DatasetRefReconciler{Client: c}).SetupWithManager(manager))
+	})
+	s := newSpecimen(t)
+	create(t, s.ref)
+	awaitBound(t, s.ref)
+	blind.Store(true)
+	remove(t, s.ref)
+	s.eventuallyGone(t)
+}
+
+// TestFormerReferencesThinRuntimeGoes: a reference went by force while no controller ran, and its name is in use again.
+func TestFormerReferencesThinRuntimeGoes(t *testing.T) {
+	s := newSpecimen(t)
+	w := &wire{}
+	stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+	create(t, s.ref)
+	awaitBound(t, s.ref)
+	w.settle(t)
+	stop()
+	former := refresh(t, &datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: s.ref.Namespace, Name: s.ref.Name}})
+	releaseFinalizers(t, s.ref)
+	remove(t, s.ref)
+	eventuallyGone(t, s.ref)
+	create(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: s.ref.Namespace, Name: s.ref.Name}, Spec: s.ref.Spec})
+
+	startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
+	eventually(t, "the former ThinRuntime has gone", func() string {
+		if now := former.DeepCopy(); exists(t, now) && now.UID == former.UID {
+			return fmt.Sprintf("it has the finalizers %v", now.Finalizers)
+		}
+		return ""
+	})
+}

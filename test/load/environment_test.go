@@ -1,0 +1,261 @@
+package load
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/yaml"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
+	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
+)
+
+// environment is a control plane without a controller of this project's.
+type environment struct {
+	ctx    context.Context
+	config *rest.Config
+	scheme *runtime.Scheme
+	client client.WithWatch
+	// writes counts those of controllers, without events.
+	writes atomic.Int64
+}
+
+func newEnvironment(b *testing.B) *environment {
+	b.Helper()
+	ctx := context.Background()
+	ctrl.SetLogger(logr.Discard())
+	c, err := cluster.Start(ctx, cluster.Options{StateDir: b.TempDir(), Out: os.Stderr})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := c.Stop(ctx); err != nil {
+			b.Error(err)
+		}
+	})
+	e := &environment{ctx: ctx, scheme: runtime.NewScheme()}
+	if e.config, err = c.RESTConfig(); err != nil {
+		b.Fatal(err)
+	}
+	if err := errors.Join(clientgoscheme.AddToScheme(e.scheme), datav1alpha1.AddToScheme(e.scheme)); err != nil {
+		b.Fatal(err)
+	}
+	e.config.WarningHandlerWithContext = rest.NoWarnings{}
+	if e.client, err = client.NewWithWatch(e.config, client.Options{Scheme: e.scheme}); err != nil {
+		b.Fatal(err)
+	}
+	e.installCRDs(b)
+	return e
+}
+
+// installCRDs creates the project's CRDs, and one for AlluxioRuntimes as on a cluster with Fluid.
+func (e *environment) installCRDs(b *testing.B) {
+	b.Helper()
+	files, err := filepath.Glob("../../config/crd/bases/*.yaml")
+	if err != nil || len(files) == 0 {
+		b.Fatal("no CRDs in config/crd/bases", err)
+	}
+	for _, file := range append(files, "testdata/alluxioruntimes.yaml") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		crd := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal(text, crd); err != nil {
+			b.Fatal(file, err)
+		}
+		e.create(b, crd)
+	}
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		runtimes := &unstructured.UnstructuredList{}
+		runtimes.SetGroupVersionKind(datav1alpha1.GroupVersion.WithKind("AlluxioRuntimeList"))
+		if errors.Join(e.client.List(e.ctx, runtimes), e.client.List(e.ctx, &datav1alpha1.DatasetList{}), e.client.List(e.ctx, &datav1alpha1.ThinRuntimeList{})) == nil {
+			return
+		}
+	}
+	b.Fatal("the CRDs weren't served within 30 seconds")
+}
+
+func (e *environment) create(b *testing.B, objects ...client.Object) {
+	b.Helper()
+	for _, object := range objects {
+		if err := e.client.Create(e.ctx, object); err != nil {
+			b.Fatalf("creating %T %s: %v", object, client.ObjectKeyFromObject(object), err)
+		}
+	}
+}
+
+func (e *environment) newNamespace(b *testing.B) string {
+	b.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "load-"}}
+	e.create(b, namespace)
+	return namespace.Name
+}
+
+// newPhysical creates the physical Dataset phy of an AlluxioRuntime in a namespace of its own.
+func (e *environment) newPhysical(b *testing.B) (namespace string) {
+	b.Helper()
+	namespace = e.newNamespace(b)
+	w := referencetest.World(b, "alluxio", "dataset://default/phy")
+	dataset := w.Physical
+	dataset.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: "phy"}
+	dataset.Status.DatasetRef = nil
+	status := dataset.Status
+	runtime := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{}}}
+	runtime.SetGroupVersionKind(datav1alpha1.GroupVersion.WithKind("AlluxioRuntime"))
+	runtime.SetNamespace(namespace)
+	runtime.SetName("phy")
+	w.Fuse.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: w.Fuse.Name}
+	w.PhysicalVolume.ObjectMeta = metav1.ObjectMeta{Name: namespace + "-phy", Annotations: w.PhysicalVolume.Annotations}
+	w.PhysicalVolume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: namespace, Name: "phy"}
+	e.create(b, runtime, w.Fuse, w.PhysicalVolume, dataset)
+	dataset.Status = status
+	if err := e.client.Status().Update(e.ctx, dataset); err != nil {
+		b.Fatal(err)
+	}
+	for source := range w.Sources {
+		e.create(b, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: source.Name}, Data: map[string]string{"key": "value"}})
+	}
+	return namespace
+}
+
+// startController runs the reconcilers of references as the controller does, until stop is called.
+func (e *environment) startController(b *testing.B) (stop func()) {
+	b.Helper()
+	anyName := true
+	manager, err := ctrl.NewManager(e.counted(), ctrl.Options{
+		Scheme:     e.scheme,
+		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Cache:      reconcile.CacheOptions(),
+		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}, Unstructured: true}},
+		Controller: config.Controller{SkipNameValidation: &anyName},
+	})
+	if err == nil {
+		err = reconcile.AddIndexes(e.ctx, manager)
+	}
+	if err != nil {
+		b.Fatal("making the manager:", err)
+	}
+	writer := client.WithFieldOwner(manager.GetClient(), reference.FieldManager)
+	references := &reconcile.ReferenceReconciler{Client: writer, Live: manager.GetAPIReader(), Recorder: manager.GetEventRecorder(reference.FieldManager),
+		MirrorNames: reference.UniqueNames, Now: time.Now}
+	if err := errors.Join(references.SetupWithManager(manager), (&reconcile.DatasetRefReconciler{Client: writer}).SetupWithManager(manager)); err != nil {
+		b.Fatal("setting up the reconcilers:", err)
+	}
+	ctx, cancel := context.WithCancel(e.ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- manager.Start(ctx) }()
+	if !manager.GetCache().WaitForCacheSync(ctx) {
+		b.Fatal("the manager's caches weren't filled")
+	}
+	time.Sleep(2 * time.Second) // it looks at what is there already
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.Error("the manager ended with:", err)
+		}
+	}
+}
+
+// counted returns the configuration of a client whose writes are counted.
+func (e *environment) counted() *rest.Config {
+	counted := rest.CopyConfig(e.config)
+	counted.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(request *http.Request) (*http.Response, error) {
+			if request.Method != http.MethodGet && !strings.Contains(request.URL.Path, "/events") {
+				e.writes.Add(1)
+			}
+			return next.RoundTrip(request)
+		})
+	})
+	return counted
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
+
+// bareSet is what is written for one reference, but for a Dataset that isn't one.
+type bareSet struct {
+	dataset       *datav1alpha1.Dataset
+	metadata      client.Patch
+	objects       []client.Object
+	thinStatus    client.Patch
+	datasetStatus client.Patch
+}
+
+func newBareSet(b *testing.B, namespace, name string) *bareSet {
+	b.Helper()
+	w := referencetest.World(b, "alluxio", "dataset://default/phy")
+	w.Dataset.Namespace, w.Dataset.Name = namespace, name
+	w.Physical.Status.DatasetRef = []string{namespace + "/" + name}
+	plan := reference.NewPlan(w)
+	if !plan.Ready() {
+		b.Fatal("a set for the bare client can't be made:", plan.Findings)
+	}
+	mirror := &corev1.ConfigMap{ObjectMeta: reference.NewMirror(w.Dataset, plan.Mirrors[0], &metav1.ObjectMeta{}), Data: map[string]string{"key": "value"}}
+	set := &bareSet{
+		dataset: &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}},
+		objects: []client.Object{mirror, plan.ThinRuntime, plan.Volume, plan.Claim},
+	}
+	metadata, err := json.Marshal(map[string]any{"metadata": map[string]any{"finalizers": []string{datav1alpha1.FinalizerDataset}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	set.metadata = client.RawPatch(types.MergePatchType, metadata)
+	for _, object := range set.objects {
+		object.SetOwnerReferences(nil) // whose UID isn't known yet
+	}
+	reference.StampCondition(&plan.Status, metav1.Now())
+	set.thinStatus, set.datasetStatus = statusPatch(b, plan.RuntimeStatus), statusPatch(b, plan.Status)
+	return set
+}
+
+func statusPatch(b *testing.B, status any) client.Patch {
+	b.Helper()
+	patch, err := json.Marshal(map[string]any{"status": status})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return client.RawPatch(types.MergePatchType, patch)
+}
+
+// write makes the writes, in the order in which the controller does.
+func (s *bareSet) write(e *environment) error {
+	if err := errors.Join(e.client.Create(e.ctx, s.dataset), e.client.Patch(e.ctx, s.dataset, s.metadata)); err != nil {
+		return err
+	}
+	for _, object := range s.objects {
+		if err := e.client.Create(e.ctx, object); err != nil {
+			return fmt.Errorf("creating %T %s: %w", object, client.ObjectKeyFromObject(object), err)
+		}
+	}
+	return errors.Join(
+		e.client.Status().Patch(e.ctx, s.objects[1], s.thinStatus),
+		e.client.Status().Patch(e.ctx, s.dataset, s.datasetStatus),
+	)
+}

@@ -1,0 +1,220 @@
+package load
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+)
+
+// writers is how many requests are under way at a time, of those who create references and of the bare client.
+const writers = 16
+
+// BenchmarkReferences creates references and waits until all of them are Bound. Run it with -benchtime 1x.
+func BenchmarkReferences(b *testing.B) {
+	if testing.Short() {
+		b.Skip("a benchmark on a cluster")
+	}
+	e := newEnvironment(b)
+	b.Run("one by one", e.oneByOne)
+	for _, load := range []struct{ references, physicals int }{{100, 1}, {1000, 1}, {1000, 100}} {
+		b.Run(fmt.Sprintf("%d to %d", load.references, load.physicals), func(b *testing.B) {
+			for b.Loop() {
+				e.many(b, load.references, load.physicals)
+			}
+		})
+	}
+}
+
+// oneByOne measures how long a single reference takes on a cluster that has nothing else to do.
+func (e *environment) oneByOne(b *testing.B) {
+	physical := e.newPhysical(b)
+	stop := e.startController(b)
+	defer stop()
+	namespace := e.newNamespace(b)
+	for b.Loop() {
+		var took []time.Duration
+		for i := range 100 {
+			r := newReference(namespace, fmt.Sprintf("one-%03d", i), physical)
+			took = append(took, e.createAll(b, []*datav1alpha1.Dataset{r})...)
+			time.Sleep(20 * time.Millisecond)
+		}
+		reportPercentiles(b, took)
+	}
+}
+
+// many measures many references at once, and the bare client just before on the same cluster.
+func (e *environment) many(b *testing.B, references, physicals int) {
+	var mountable []string
+	for range physicals {
+		mountable = append(mountable, e.newPhysical(b))
+	}
+	bare := e.bareRate(b, references)
+
+	stop := e.startController(b)
+	defer stop()
+	namespaces := make([]string, 10)
+	for i := range namespaces {
+		namespaces[i] = e.newNamespace(b)
+	}
+	refs := make([]*datav1alpha1.Dataset, references)
+	for i := range refs {
+		refs[i] = newReference(namespaces[i%len(namespaces)], fmt.Sprintf("ref-%04d", i), mountable[i%physicals])
+	}
+	heap, writes := heapInUse(), e.writes.Load()
+	started := time.Now()
+	took := e.createAll(b, refs)
+	rate := float64(references) / time.Since(started).Seconds()
+	time.Sleep(2 * time.Second) // the last events reach the caches
+	clear(refs)                 // which the answers to their creation have filled
+	b.ReportMetric((heapInUse()-heap)/1024/float64(references), "KiB/ref")
+	b.ReportMetric(float64(e.writes.Load()-writes)/float64(references), "writes/ref")
+	b.ReportMetric(rate, "refs/s")
+	b.ReportMetric(bare, "bare/s")
+	b.ReportMetric(100*rate/bare, "%bare")
+	reportPercentiles(b, took)
+}
+
+func newReference(namespace, name, physical string) *datav1alpha1.Dataset {
+	r := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	r.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + physical + "/phy"}}
+	return r
+}
+
+func reportPercentiles(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	milliseconds := func(percent int) float64 { return float64(took[(len(took)-1)*percent/100].Microseconds()) / 1000 }
+	b.ReportMetric(milliseconds(50), "p50-ms")
+	b.ReportMetric(milliseconds(99), "p99-ms")
+	b.ReportMetric(0, "ns/op") // the time of everything, which says nothing
+}
+
+func heapInUse() float64 {
+	runtime.GC()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return float64(stats.HeapAlloc)
+}
+
+// createAll creates references and returns how long each of them took from its creation until it was seen Bound.
+func (e *environment) createAll(b *testing.B, refs []*datav1alpha1.Dataset) []time.Duration {
+	b.Helper()
+	bound := e.watchBound(b, len(refs))
+	created := map[string]time.Time{}
+	var mutex sync.Mutex
+	inParallel(b, len(refs), func(i int) error {
+		mutex.Lock()
+		created[refs[i].Namespace+"/"+refs[i].Name] = time.Now()
+		mutex.Unlock()
+		return e.client.Create(e.ctx, refs[i])
+	})
+	seen := <-bound
+	if len(seen) < len(refs) {
+		b.Fatalf("only %d of %d references became Bound", len(seen), len(refs))
+	}
+	took := make([]time.Duration, 0, len(refs))
+	for key, start := range created {
+		took = append(took, seen[key].Sub(start))
+	}
+	return took
+}
+
+// watchBound returns when each of the next n references became Bound, or fewer if that takes too long.
+func (e *environment) watchBound(b *testing.B, n int) <-chan map[string]time.Time {
+	b.Helper()
+	list := &datav1alpha1.DatasetList{}
+	if err := e.client.List(e.ctx, list); err != nil {
+		b.Fatal(err)
+	}
+	watcher, err := e.client.Watch(e.ctx, &datav1alpha1.DatasetList{}, &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: list.ResourceVersion}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	result := make(chan map[string]time.Time, 1)
+	go func() {
+		defer watcher.Stop()
+		seen := map[string]time.Time{}
+		timeout := time.After(3 * time.Minute)
+		for len(seen) < n {
+			select {
+			case event := <-watcher.ResultChan():
+				dataset, ok := event.Object.(*datav1alpha1.Dataset)
+				key := ""
+				if ok {
+					key = dataset.Namespace + "/" + dataset.Name
+				}
+				if ok && dataset.Status.Phase == datav1alpha1.BoundPhase && dataset.Name != "phy" && seen[key].IsZero() {
+					seen[key] = time.Now()
+				}
+			case <-timeout:
+				n = 0
+			}
+		}
+		result <- seen
+	}()
+	return result
+}
+
+// bareRate returns how many sets of a reference's objects a client writes per second that does nothing else.
+func (e *environment) bareRate(b *testing.B, n int) float64 {
+	b.Helper()
+	namespace := e.newNamespace(b)
+	sets := make([]*bareSet, n)
+	for i := range sets {
+		sets[i] = newBareSet(b, namespace, fmt.Sprintf("bare-%04d", i))
+	}
+	started := time.Now()
+	inParallel(b, n, func(i int) error { return sets[i].write(e) })
+	rate := float64(n) / time.Since(started).Seconds()
+	e.awaitClaims(b, namespace)
+	return rate
+}
+
+// inParallel calls do with 0 to n-1, several at a time.
+func inParallel(b *testing.B, n int, do func(int) error) {
+	b.Helper()
+	next := make(chan int)
+	errs := make(chan error, n)
+	var group sync.WaitGroup
+	for range writers {
+		group.Go(func() {
+			for i := range next {
+				errs <- do(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	group.Wait()
+	for range n {
+		if err := <-errs; err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// awaitClaims waits until Kubernetes has bound all claims of a namespace, so that it doesn't work on them any more.
+func (e *environment) awaitClaims(b *testing.B, namespace string) {
+	b.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		claims := &corev1.PersistentVolumeClaimList{}
+		if err := e.client.List(e.ctx, claims, client.InNamespace(namespace)); err != nil {
+			b.Fatal(err)
+		}
+		if !slices.ContainsFunc(claims.Items, func(c corev1.PersistentVolumeClaim) bool { return c.Status.Phase != corev1.ClaimBound }) {
+			return
+		}
+	}
+	b.Fatal("the bare client's claims weren't bound")
+}
