@@ -13,6 +13,9 @@ import (
 // ended, so that nothing stays on the node; kubelet ends a sidecar after the app, but runs its preStop before
 // (Kubernetes 1.37), which is therefore no place to unmount. The client's exit code is passed on.
 //
+// A SIGTERM that comes while the client is being started is sent on as soon as the client's number is known, and again
+// when it has surely begun: a child that the shell has just forked still swallows it.
+//
 // The words of the command come as arguments: nothing is pasted into the script. Its variables have names of their own:
 // a shell hands a variable on to the client if the container's environment has it.
 const superviseScript = `fluid_path=$1; shift
@@ -26,6 +29,7 @@ trap 'fluid_ended=1; [ -z "$fluid_client" ] || kill -TERM "$fluid_client" 2>/dev
 fluid_unmount
 [ -z "$fluid_ended" ] || exit 143
 "$@" & fluid_client=$!
+[ -z "$fluid_ended" ] || { kill -TERM "$fluid_client"; sleep 1; kill -TERM "$fluid_client"; } 2>/dev/null
 while :; do
   fluid_ended=
   wait "$fluid_client"; fluid_code=$?

@@ -29,12 +29,15 @@ func withShells(t *testing.T, test func(t *testing.T, shell ...string)) {
 	}
 }
 
-// command makes a command that a hung script can't keep from ending.
+// command makes a command that a hung script, or a client that it left behind, can't keep from ending.
 func command(t *testing.T, words ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
-	return exec.CommandContext(ctx, words[0], words[1:]...)
+	c := exec.CommandContext(ctx, words[0], words[1:]...)
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
+	return c
 }
 
 // exitCode returns the exit code of a command that was run.
