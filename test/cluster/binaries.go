@@ -51,7 +51,7 @@ type toolchain struct {
 }
 
 func newToolchain(out io.Writer) (*toolchain, error) {
-	root, err := sourceRoot()
+	root, err := SourceRoot()
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ const (
 // startControlPlane starts etcd, kube-apiserver and kube-controller-manager and
 // waits until the cluster can be used: a pod can be created in a new namespace.
 func (c *Cluster) startControlPlane(ctx context.Context, apiServerArgs []string) error {
-	ports, err := freePorts(3)
+	ports, err := FreePorts(3)
 	if err != nil {
 		return err
 	}
@@ -199,10 +199,10 @@ func (c *Cluster) client() (kubernetes.Interface, error) {
 	return client, nil
 }
 
-// freePorts returns n ports of 127.0.0.1 on which nothing listens. They are
+// FreePorts returns n ports of 127.0.0.1 on which nothing listens. They are
 // below the range from which systems take the ports of outgoing connections:
 // one of those could take the port before the component listens on it.
-func freePorts(n int) ([]string, error) {
+func FreePorts(n int) ([]string, error) {
 	const first, last = 20000, 30000
 	var ports []string
 	for range 1000 {

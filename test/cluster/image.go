@@ -50,7 +50,7 @@ type File struct {
 
 // ExampleImage returns the image of examples/images/<name> in the source tree.
 func ExampleImage(name string) (Image, error) {
-	root, err := sourceRoot()
+	root, err := SourceRoot()
 	if err != nil {
 		return Image{}, err
 	}

@@ -131,7 +131,7 @@ func (c *Cluster) startKubelet(ctx context.Context) error {
 	if err := createCgroup(cgroup); err != nil {
 		return err
 	}
-	ports, err := freePorts(1)
+	ports, err := FreePorts(1)
 	if err != nil {
 		return err
 	}

@@ -10,11 +10,11 @@ import (
 
 const modulePath = "github.com/kubectl-fluid/kubectl-fluid"
 
-// sourceRoot returns the root of this module's source tree, which holds
+// SourceRoot returns the root of this module's source tree, which holds
 // hack/tools and examples/images. It looks upwards from the working directory
 // ("go test" and "go run" are inside the tree), then from the place where this
 // file was when it was compiled.
-func sourceRoot() (string, error) {
+func SourceRoot() (string, error) {
 	var starts []string
 	if wd, err := os.Getwd(); err == nil {
 		starts = append(starts, wd)

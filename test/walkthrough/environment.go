@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -41,7 +40,7 @@ type Environment struct {
 // Deployment. Without a node (see cluster.ErrNodeUnsupported) there is only the control plane, out says why, and the
 // controller is a process beside it.
 func Start(ctx context.Context, stateDir string, out io.Writer) (*Environment, error) {
-	source, err := sourceRoot()
+	source, err := cluster.SourceRoot()
 	if err != nil {
 		return nil, err
 	}
@@ -108,22 +107,6 @@ func (e *Environment) build(ctx context.Context, program, directory string) erro
 	return nil
 }
 
-// sourceRoot finds the directory of this module's go.mod above the working directory.
-func sourceRoot() (string, error) {
-	directory, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("finding the source tree: %w", err)
-	}
-	for ; ; directory = filepath.Dir(directory) {
-		if _, err := os.Stat(filepath.Join(directory, "cmd", "controller")); err == nil {
-			return directory, nil
-		}
-		if directory == filepath.Dir(directory) {
-			return "", errors.New("finding the source tree: run this within it")
-		}
-	}
-}
-
 // installDeployment applies the manifests of a cluster without Fluid, as a user would, and waits for the controller.
 func (e *Environment) installDeployment(ctx context.Context) error {
 	manifests, err := e.render(ctx, "default", "        - --leader-elect\n", "        - --leader-elect\n        - --mount-root="+e.Cluster.MountRoot()+"\n")
@@ -140,11 +123,11 @@ func (e *Environment) installDeployment(ctx context.Context) error {
 
 // installProcess applies the manifests for a controller beside the API server and starts it.
 func (e *Environment) installProcess(ctx context.Context) error {
-	webhookPort, healthPort, err := freePorts()
+	ports, err := cluster.FreePorts(2)
 	if err != nil {
 		return err
 	}
-	manifests, err := e.render(ctx, "host", "port: 443\n", fmt.Sprintf("port: %d\n", webhookPort))
+	manifests, err := e.render(ctx, "host", "port: 443\n", "port: "+ports[0]+"\n")
 	if err != nil {
 		return err
 	}
@@ -161,13 +144,13 @@ func (e *Environment) installProcess(ctx context.Context) error {
 	fmt.Fprintln(e.out, "Starting the controller ...")
 	err = e.Cluster.Run("controller",
 		"--kubeconfig="+kubeconfig, "--namespace=kubectl-fluid-system",
-		fmt.Sprintf("--webhook-port=%d", webhookPort), "--metrics-bind-address=0",
-		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", healthPort),
+		"--webhook-port="+ports[0], "--metrics-bind-address=0",
+		"--health-probe-bind-address=127.0.0.1:"+ports[1],
 		"--mount-root="+e.Cluster.MountRoot())
 	if err != nil {
 		return err
 	}
-	return waitReady(ctx, fmt.Sprintf("http://127.0.0.1:%d/readyz", healthPort))
+	return waitReady(ctx, "http://127.0.0.1:"+ports[1]+"/readyz")
 }
 
 // render renders the manifests of config/<name> with a text of them replaced.
@@ -207,20 +190,6 @@ func (e *Environment) serviceAccountKubeconfig(ctx context.Context) (string, err
 		return "", fmt.Errorf("writing the controller's kubeconfig: %w", err)
 	}
 	return path, nil
-}
-
-// freePorts returns two TCP ports of the loopback interface that nobody uses.
-func freePorts() (int, int, error) {
-	var ports [2]int
-	for i := range ports {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return 0, 0, fmt.Errorf("finding a free port: %w", err)
-		}
-		defer listener.Close()
-		ports[i] = listener.Addr().(*net.TCPAddr).Port
-	}
-	return ports[0], ports[1], nil
 }
 
 func waitReady(ctx context.Context, url string) error {
