@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	. "github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -20,51 +22,88 @@ const (
 	findings = root + "/docs/findings"
 )
 
+// words are what the pages say beside the catalogue's texts, in one language.
+type words struct {
+	directory, index, columns, severity, stop, todo string
+}
+
+func wordsIn(language Language) words {
+	if language == Chinese {
+		return words{findings + "/zh-CN", "# 发现\n\n`kubectl fluid` 报告的、状态条件中写明的以及准入时拒绝的内容。`kubectl fluid explain CODE` 会打印对应的页面。[English](../README.md)\n",
+			"| 代码 | 严重程度 | |", "| 严重程度 | 状态条件和事件中的原因 |", "。", "如何处理"}
+	}
+	return words{findings, "# Findings\n\nWhat `kubectl fluid` reports, conditions say and admission refuses. `kubectl fluid explain CODE` prints a page. [中文](zh-CN/README.md)\n",
+		"| Code | Severity | |", "| Severity | Reason in conditions and events |", ".", "What to do"}
+}
+
 // page is what the documentation says of a kind of finding.
-func page(entry Entry) string {
-	text := fmt.Sprintf("# %s %s\n\n%s.\n\n| Severity | Reason in conditions and events |\n|---|---|\n| %s | `%s` |\n\n%s\n",
-		entry.Code, entry.Reason, entry.Title, entry.Severity, entry.Reason, entry.Meaning)
+func page(w words, entry Entry) string {
+	text := fmt.Sprintf("# %s %s\n\n%s%s\n\n%s\n|---|---|\n| %s | `%s` |\n\n%s\n",
+		entry.Code, entry.Reason, entry.Title, w.stop, w.severity, entry.Severity, entry.Reason, entry.Meaning)
 	if entry.Remedy != "" {
-		text += "\n## What to do\n\n" + strings.ToUpper(entry.Remedy[:1]) + entry.Remedy[1:] + ".\n"
+		text += "\n## " + w.todo + "\n\n" + capitalised(entry.Remedy) + w.stop + "\n"
 	}
 	return text
 }
 
-// TestEveryFindingIsDocumented: docs/findings has a page for each code, with what the catalogue says, and no other.
-func TestEveryFindingIsDocumented(t *testing.T) {
-	want := map[string]string{}
-	index := "# Findings\n\nWhat `kubectl fluid` reports, conditions say and admission refuses. `kubectl fluid explain CODE` prints a page.\n\n| Code | Severity | |\n|---|---|---|\n"
-	for _, entry := range Catalogue() {
-		want[string(entry.Code)+".md"] = page(entry)
+func capitalised(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:]
+}
+
+// pages returns the pages of a language by file name.
+func pages(language Language) map[string]string {
+	w := wordsIn(language)
+	all := map[string]string{}
+	index := w.index + "\n" + w.columns + "\n|---|---|---|\n"
+	for _, entry := range CatalogueIn(language) {
+		all[string(entry.Code)+".md"] = page(w, entry)
 		index += fmt.Sprintf("| [%s](%s.md) | %s | %s |\n", entry.Code, entry.Code, entry.Severity, entry.Title)
 	}
-	want["README.md"] = index
-	if *update {
-		if err := os.MkdirAll(findings, 0o755); err != nil {
-			t.Fatal(err)
+	all["README.md"] = index
+	return all
+}
+
+// TestEveryFindingIsDocumented: docs/findings has a page for each code, with what the catalogue says, and no other; and
+// so has its directory of each other language.
+func TestEveryFindingIsDocumented(t *testing.T) {
+	for _, language := range Languages() {
+		directory, want := wordsIn(language).directory, pages(language)
+		if *update {
+			writePages(t, directory, want)
 		}
-		for name, text := range want {
-			if err := os.WriteFile(filepath.Join(findings, name), []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	files, err := os.ReadDir(findings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(filepath.Join(findings, file.Name()))
+		files, err := os.ReadDir(directory)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want[file.Name()] != string(text) {
-			t.Errorf("docs/findings/%s isn't what the catalogue says (-update writes it)", file.Name())
+		for _, file := range files {
+			if file.IsDir() {
+				continue // another language
+			}
+			text, err := os.ReadFile(filepath.Join(directory, file.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want[file.Name()] != string(text) {
+				t.Errorf("%s/%s isn't what the catalogue says (-update writes it)", directory, file.Name())
+			}
+			delete(want, file.Name())
 		}
-		delete(want, file.Name())
+		for name := range want {
+			t.Errorf("there is no %s/%s (-update writes it)", directory, name)
+		}
 	}
-	for name := range want {
-		t.Errorf("there is no docs/findings/%s (-update writes it)", name)
+}
+
+func writePages(t *testing.T, directory string, pages map[string]string) {
+	t.Helper()
+	if err := os.MkdirAll(directory, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range pages {
+		if err := os.WriteFile(filepath.Join(directory, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

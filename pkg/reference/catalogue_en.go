@@ -1,0 +1,193 @@
+package reference
+
+// englishTexts explain the kinds of findings in English.
+var englishTexts = map[Code]text{
+	CodeUnread: {
+		"An object couldn't be read",
+		"Reading failed, mostly because you aren't allowed to. Nothing is known of what depends on the object.",
+		"ask for the right to get this object, or let somebody who has it run the check",
+	},
+
+	CodePhysicalMissing: {
+		"The physical Dataset doesn't exist",
+		"The reference waits for it and becomes Bound once it is there and Bound itself.",
+		"create the physical Dataset, or correct the mount point",
+	},
+	CodePhysicalUnbound: {
+		"The physical Dataset isn't Bound",
+		"Its runtime hasn't finished its set-up, or there is no runtime of its name.",
+		"look at the physical Dataset and its runtime: kubectl describe",
+	},
+	CodeFuseMissing: {
+		"The DaemonSet of the FUSE pods doesn't exist",
+		"The sidecar is made from its pod template.",
+		"look at the physical Dataset's runtime: kubectl describe",
+	},
+	CodeVolumeMissing: {
+		"The physical Dataset's PersistentVolume doesn't exist",
+		"It says where the FUSE client mounts and what the mount looks like.",
+		"look at the physical Dataset's runtime: kubectl describe",
+	},
+	CodeSourceMissing: {
+		"A ConfigMap or Secret that the FUSE client needs doesn't exist",
+		"The FUSE container of the physical Dataset names it, and it isn't optional.",
+		"create it in the physical Dataset's namespace",
+	},
+	CodeChain: {
+		"The reference refers to another reference",
+		"Fluid has no chains of references.",
+		"refer to the physical Dataset itself",
+	},
+	CodeRuntimeNoSidecar: {
+		"The runtime's FUSE client can't be a sidecar",
+		"EFC, Vineyard and CacheRuntime clients depend on things that only their own pods have.",
+		"use the Dataset through its CSI volume, or another runtime",
+	},
+	CodePhysicalDeleted: {
+		"The physical Dataset is being deleted",
+		"It goes as soon as no reference to it is left.",
+		"delete this reference, or create the physical Dataset again once it has gone",
+	},
+	CodeTemplateUnusable: {
+		"The FUSE pod template can't become a sidecar",
+		"The template has no container, or the container doesn't mount the volume that the FUSE client mounts in.",
+		"repair the runtime of the physical Dataset",
+	},
+	CodeTemplateClaim: {
+		"The FUSE client needs a PersistentVolumeClaim",
+		"A claim belongs to its namespace and can't be mirrored; one of the same name elsewhere would be somebody else's.",
+		"let the runtime use a volume that needs no claim, or use the physical Dataset in its own namespace",
+	},
+	CodeNotRecorded: {
+		"The physical Dataset doesn't know the reference yet",
+		"The reference becomes Bound after status.datasetRef of the physical Dataset names it, so that the physical Dataset can't be deleted under it.",
+		"wait; if it lasts, look at the controller's log",
+	},
+	CodeSharedWithInvalid: {
+		"The list of whom a Dataset is shared with has entries that aren't namespaces",
+		"The annotation " + AnnotationSharedWith + " is a list of namespaces, separated by commas, or *. Entries that can't be namespaces are ignored, so somebody may be left out who was meant.",
+		"let the owner of the physical Dataset correct the annotation: kubectl fluid ref share",
+	},
+
+	CodeMountPointMalformed: {
+		"The mount point isn't dataset://namespace/name[/sub/path]",
+		"Names must be DNS labels in lower case; a sub-path has no empty, . or .. element and no character that a shell would read.",
+		"correct spec.mounts[0].mountPoint",
+	},
+	CodeMountsMixed: {
+		"The reference has more than one mount",
+		"A Dataset with a dataset:// mount has no other mount.",
+		"make one Dataset per mount",
+	},
+	CodeSelfReference: {
+		"The reference refers to itself",
+		"A reference needs a physical Dataset.",
+		"refer to a physical Dataset",
+	},
+	CodeMirrorNameTaken: {
+		"A name that a copy needs is taken",
+		"An object that doesn't belong to this reference has the name. Fluid v1.0.8 would silently use the foreign object, and the sidecar would read another configuration or another Dataset's data.",
+		"rename the object that has the name, or let mirrors have names of their own (--mirror-names=unique)",
+	},
+	CodeClaimNameTaken: {
+		"A PersistentVolumeClaim of the reference's name exists already",
+		"Pods would mount that claim and not the Dataset. Fluid v1.0.8 says nothing and shows the reference as Bound.",
+		"delete the claim, or give the reference another name",
+	},
+	CodeVolumeNameTaken: {
+		"A PersistentVolume of the reference's name exists already",
+		"Volumes are called <namespace>-<name>, so a-b/c and a/b-c want the same.",
+		"delete the volume if nothing uses it, or give the reference another name",
+	},
+	CodeRuntimeNameTaken: {
+		"A ThinRuntime of the reference's name exists already",
+		"It serves something else or has another owner; it isn't adopted.",
+		"delete the ThinRuntime, or give the reference another name",
+	},
+	CodeNameInvalid: {
+		"The reference's name isn't a DNS-1035 label",
+		"Fluid's controllers refuse such a name, though the API server accepts it.",
+		"use at most 63 lower-case letters, digits and dashes, beginning with a letter",
+	},
+	CodeFieldsIgnored: {
+		"Fields have no effect on a reference",
+		"Of a reference's spec only the mount point and the access modes count.",
+		"leave these fields out",
+	},
+	CodeMountPointChanged: {
+		"The mount point was changed",
+		"The reference's volume still leads to the Dataset it was made for, and a volume's source can't be changed.",
+		"change it back, or delete the reference and create it again",
+	},
+	CodeBeingDeleted: {
+		"An object of an earlier reference of this name is still being deleted",
+		"It has the name that this reference needs.",
+		"wait; if it lasts, look at the finalizers of the object",
+	},
+	CodeDatasetNameTaken: {
+		"A Dataset of the reference's name exists already",
+		"It holds data of its own or refers to something else. It is never overwritten.",
+		"give the reference another name, or delete that Dataset if nobody needs it",
+	},
+	CodeSourceNameInUse: {
+		"Something else has a name that Fluid would give to a copy",
+		"Mirrors have names of their own here, so it is neither read nor written. Where only Fluid's own controllers run, it would be a collision.",
+		"",
+	},
+	CodeNotShared: {
+		"The physical Dataset isn't shared with the reference's namespace",
+		"Its owner has a list of the namespaces that may refer to it, the annotation " + AnnotationSharedWith + ", and this one isn't on it; or the cluster's policy is owner and there is no list. The reference has no mirrors and new pods are denied; it recovers as soon as the Dataset is shared.",
+		"ask the owner of the physical Dataset to share it: kubectl fluid ref share NAMESPACE/DATASET --with NAMESPACE",
+	},
+	CodeNotAllowed: {
+		"Whoever creates the reference may not use the physical Dataset",
+		"A reference reads the data of another namespace and copies what its FUSE client needs. The cluster's policy is rbac: that takes the verb use on the Dataset, or the owner's list. The answer is the same whether the Dataset exists or not.",
+		"ask the owner of the Dataset for a RoleBinding to the ClusterRole fluid-dataset-user in its namespace, or to share it with yours: kubectl fluid ref share",
+	},
+	CodePodSecurity: {
+		"The namespace refuses pods with the sidecar",
+		"Of the Pod Security Standards only the level privileged allows hostPath volumes, by which the FUSE mount reaches the app.",
+		"let the namespace enforce the level privileged, or run these pods in another namespace",
+	},
+
+	CodePodClaimUnresolved: {
+		"The Dataset of a claim isn't ready for a sidecar",
+		"A pod is never admitted without the sidecar that it asks for.",
+		"wait until the Dataset is Bound, then create the pod again",
+	},
+	CodeNoNativeSidecars: {
+		"The API server doesn't know native sidecars",
+		"Init containers with restartPolicy Always exist from Kubernetes 1.29 on.",
+		"update the cluster",
+	},
+	CodePodNoDataset: {
+		"The pod asks for sidecars but uses no Dataset",
+		"None of its volumes is the claim of a Dataset.",
+		"mount the Dataset's claim, or leave the label out",
+	},
+	CodePodUnsupportedUsage: {
+		"The pod uses a Dataset in a way that a sidecar can't serve",
+		"A FUSE mount reaches the app as a directory that is propagated from the node; raw block devices, recursively read-only mounts and pods with a user namespace of their own have no part in that.",
+		"mount the claim with ordinary volumeMounts, in a pod that shares the node's user namespace",
+	},
+	CodePodNotLabelled: {
+		"The pod uses a Dataset and doesn't ask for a sidecar",
+		"Without the label serverless.fluid.io/inject=true the claim is an ordinary CSI volume, which needs Fluid's CSI plugin on the node.",
+		"give the pod the label serverless.fluid.io/inject=true (in a workload: its pod template) and create it again",
+	},
+	CodePodInjectionOff: {
+		"The pod's labels forbid sidecars",
+		"fluid.io/enable-injection=false and done.sidecar.fluid.io/inject=true keep webhooks from the pod.",
+		"leave the label out and create the pod again",
+	},
+	CodePodNotInjected: {
+		"The pod asks for a sidecar and has none",
+		"It was created while no webhook that injects sidecars answered, or Fluid's webhook admitted it unchanged after an error: v1.0.7 and later do that.",
+		"see that a webhook is installed and ready, and create the pod again",
+	},
+	CodeSidecarNotReady: {
+		"A sidecar isn't ready",
+		"Containers that mount the Dataset start after it, or see an empty directory.",
+		"look at the sidecar's log: kubectl logs POD -c CONTAINER",
+	},
+}

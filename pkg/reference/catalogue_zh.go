@@ -1,0 +1,194 @@
+package reference
+
+// chineseTexts explain the kinds of findings in the Chinese of the mainland. Names of kinds, fields and commands stay as
+// they are typed.
+var chineseTexts = map[Code]text{
+	CodeUnread: {
+		"有对象无法读取",
+		"读取失败，多数情况是没有权限。凡是取决于该对象的结论都无从得知。",
+		"申请读取（get）该对象的权限，或请有权限的人执行检查",
+	},
+
+	CodePhysicalMissing: {
+		"物理 Dataset 不存在",
+		"引用会一直等待；物理 Dataset 创建并变为 Bound 之后，引用随之变为 Bound。",
+		"创建物理 Dataset，或更正挂载点",
+	},
+	CodePhysicalUnbound: {
+		"物理 Dataset 尚未 Bound",
+		"它的 Runtime 还没有完成初始化，或者没有同名的 Runtime。",
+		"用 kubectl describe 查看物理 Dataset 及其 Runtime",
+	},
+	CodeFuseMissing: {
+		"FUSE Pod 的 DaemonSet 不存在",
+		"Sidecar 是用它的 Pod 模板生成的。",
+		"用 kubectl describe 查看物理 Dataset 的 Runtime",
+	},
+	CodeVolumeMissing: {
+		"物理 Dataset 的 PersistentVolume 不存在",
+		"它说明 FUSE 客户端挂载在哪里，以及挂载点的文件系统类型。",
+		"用 kubectl describe 查看物理 Dataset 的 Runtime",
+	},
+	CodeSourceMissing: {
+		"FUSE 客户端需要的 ConfigMap 或 Secret 不存在",
+		"物理 Dataset 的 FUSE 容器引用了它，并且没有标为 optional。",
+		"在物理 Dataset 的命名空间中创建它",
+	},
+	CodeChain: {
+		"引用指向了另一个引用",
+		"Fluid 不支持链式引用。",
+		"直接引用物理 Dataset",
+	},
+	CodeRuntimeNoSidecar: {
+		"该 Runtime 的 FUSE 客户端不能作为 Sidecar",
+		"EFC、Vineyard 和 CacheRuntime 的客户端依赖只有它们自己的 Pod 才具备的东西。",
+		"通过 CSI 卷使用该 Dataset，或改用其他 Runtime",
+	},
+	CodePhysicalDeleted: {
+		"物理 Dataset 正在被删除",
+		"一旦没有引用指向它，它就会消失。",
+		"删除这个引用；或等它消失后重新创建物理 Dataset",
+	},
+	CodeTemplateUnusable: {
+		"FUSE Pod 模板不能变成 Sidecar",
+		"模板中没有容器，或者容器没有挂载 FUSE 客户端用来挂载的那个卷。",
+		"修复物理 Dataset 的 Runtime",
+	},
+	CodeTemplateClaim: {
+		"FUSE 客户端需要 PersistentVolumeClaim",
+		"PersistentVolumeClaim 属于它所在的命名空间，无法镜像；其他命名空间里同名的那个属于别人。",
+		"让 Runtime 使用不需要 PersistentVolumeClaim 的卷，或在物理 Dataset 自己的命名空间中使用它",
+	},
+	CodeNotRecorded: {
+		"物理 Dataset 还没有登记这个引用",
+		"物理 Dataset 的 status.datasetRef 写入该引用之后，引用才会变为 Bound，这样物理 Dataset 就不会在引用仍在使用时被删除。",
+		"等待；若持续如此，请查看控制器日志",
+	},
+	CodeSharedWithInvalid: {
+		"Dataset 的共享名单中有不是命名空间的条目",
+		"注解 " + AnnotationSharedWith + " 是以逗号分隔的命名空间名单，或者是 *。不可能是命名空间的条目会被忽略，因此本该在名单上的人可能被漏掉。",
+		"请物理 Dataset 的所有者更正注解：kubectl fluid ref share",
+	},
+
+	CodeMountPointMalformed: {
+		"挂载点不是 dataset://命名空间/名称[/子/路径] 的形式",
+		"名称必须是小写的 DNS 标签；子路径不能含有空的、. 或 .. 的部分，也不能含有 shell 会解释的字符。",
+		"更正 spec.mounts[0].mountPoint",
+	},
+	CodeMountsMixed: {
+		"引用有不止一个挂载",
+		"有 dataset:// 挂载的 Dataset 不能再有其他挂载。",
+		"每个挂载各建一个 Dataset",
+	},
+	CodeSelfReference: {
+		"引用指向了自己",
+		"引用需要一个物理 Dataset。",
+		"引用一个物理 Dataset",
+	},
+	CodeMirrorNameTaken: {
+		"副本需要的名称已被占用",
+		"占用该名称的对象不属于这个引用。Fluid v1.0.8 会默默使用那个不相干的对象，Sidecar 会读到别的配置，甚至别的 Dataset 的数据。",
+		"给占用名称的对象改名，或让副本使用自己的名称（--mirror-names=unique）",
+	},
+	CodeClaimNameTaken: {
+		"与引用同名的 PersistentVolumeClaim 已经存在",
+		"Pod 会挂载那个 PersistentVolumeClaim，而不是 Dataset。Fluid v1.0.8 不会提示，还显示引用为 Bound。",
+		"删除该 PersistentVolumeClaim，或给引用换一个名称",
+	},
+	CodeVolumeNameTaken: {
+		"引用的 PersistentVolume 名称已被占用",
+		"卷名是 <命名空间>-<名称>，所以 a-b/c 和 a/b-c 要用同一个名称。",
+		"若无人使用该卷，删除它；否则给引用换一个名称",
+	},
+	CodeRuntimeNameTaken: {
+		"与引用同名的 ThinRuntime 已经存在",
+		"它服务于别的数据，或者属于别的所有者；不会被接管。",
+		"删除该 ThinRuntime，或给引用换一个名称",
+	},
+	CodeNameInvalid: {
+		"引用的名称不是 DNS-1035 标签",
+		"API server 接受这样的名称，但 Fluid 的控制器拒绝它。",
+		"使用不超过 63 个小写字母、数字和连字符，并以字母开头",
+	},
+	CodeFieldsIgnored: {
+		"有些字段对引用不起作用",
+		"引用的 spec 中只有挂载点和访问模式（accessModes）有效。",
+		"去掉这些字段",
+	},
+	CodeMountPointChanged: {
+		"挂载点被修改了",
+		"引用的卷仍然指向当初的 Dataset，而卷的来源不能修改。",
+		"改回原来的挂载点，或删除引用后重新创建",
+	},
+	CodeBeingDeleted: {
+		"同名的旧引用还有对象正在删除",
+		"它占用着这个引用需要的名称。",
+		"等待；若持续如此，请查看该对象的 finalizers",
+	},
+	CodeDatasetNameTaken: {
+		"与引用同名的 Dataset 已经存在",
+		"它有自己的数据，或者指向别处。它绝不会被覆盖。",
+		"给引用换一个名称；若无人需要那个 Dataset，也可以删除它",
+	},
+	CodeSourceNameInUse: {
+		"Fluid 会给副本用的名称已被别的对象占用",
+		"这里的副本有自己的名称，所以那个对象既不会被读取也不会被写入。如果只有 Fluid 自己的控制器在运行，这就是一次冲突。",
+		"",
+	},
+	CodeNotShared: {
+		"物理 Dataset 没有共享给引用所在的命名空间",
+		"它的所有者用注解 " + AnnotationSharedWith + " 列出了可以引用它的命名空间，而这个命名空间不在其中；或者集群策略是 owner 而没有名单。引用没有副本，新的 Pod 会被拒绝；Dataset 一旦共享，引用立即恢复。",
+		"请物理 Dataset 的所有者共享它：kubectl fluid ref share NAMESPACE/DATASET --with NAMESPACE",
+	},
+	CodeNotAllowed: {
+		"创建引用的人不能使用物理 Dataset",
+		"引用会读取另一个命名空间的数据，并复制其 FUSE 客户端所需的内容。集群策略是 rbac：需要对该 Dataset 的 use 动词权限，或者在所有者的名单上。无论 Dataset 是否存在，答复都一样。",
+		"请 Dataset 的所有者在其命名空间中创建到 ClusterRole fluid-dataset-user 的 RoleBinding，或把它共享给你的命名空间：kubectl fluid ref share",
+	},
+	CodePodSecurity: {
+		"命名空间会拒绝带有 Sidecar 的 Pod",
+		"Pod 安全标准中只有 privileged 级别允许 hostPath 卷，而 FUSE 挂载要通过它到达应用容器。",
+		"让该命名空间执行 privileged 级别，或在另一个命名空间运行这些 Pod",
+	},
+
+	CodePodClaimUnresolved: {
+		"PersistentVolumeClaim 的 Dataset 还不能提供 Sidecar",
+		"要求 Sidecar 的 Pod 绝不会在没有 Sidecar 的情况下被放行。",
+		"等 Dataset 变为 Bound，再重新创建 Pod",
+	},
+	CodeNoNativeSidecars: {
+		"API server 不支持原生 Sidecar",
+		"restartPolicy 为 Always 的 init 容器从 Kubernetes 1.29 开始提供。",
+		"升级集群",
+	},
+	CodePodNoDataset: {
+		"Pod 要求 Sidecar，但没有使用任何 Dataset",
+		"它的卷中没有任何 Dataset 的 PersistentVolumeClaim。",
+		"挂载 Dataset 的 PersistentVolumeClaim，或去掉这个标签",
+	},
+	CodePodUnsupportedUsage: {
+		"Pod 使用 Dataset 的方式是 Sidecar 无法支持的",
+		"FUSE 挂载以目录的形式从节点传播到应用容器；裸块设备、递归只读挂载以及拥有独立用户命名空间的 Pod 都做不到这一点。",
+		"用普通的 volumeMounts 挂载该 PersistentVolumeClaim，并让 Pod 与节点共用用户命名空间",
+	},
+	CodePodNotLabelled: {
+		"Pod 使用 Dataset，但没有要求 Sidecar",
+		"没有标签 serverless.fluid.io/inject=true，这个 PersistentVolumeClaim 就是普通的 CSI 卷，节点上需要有 Fluid 的 CSI 插件。",
+		"给 Pod（在工作负载中是它的 Pod 模板）加上标签 serverless.fluid.io/inject=true，然后重新创建",
+	},
+	CodePodInjectionOff: {
+		"Pod 的标签禁止注入 Sidecar",
+		"fluid.io/enable-injection=false 和 done.sidecar.fluid.io/inject=true 会让 webhook 跳过该 Pod。",
+		"去掉该标签，然后重新创建 Pod",
+	},
+	CodePodNotInjected: {
+		"Pod 要求 Sidecar，却没有得到",
+		"它创建时没有可以注入 Sidecar 的 webhook 应答，或者 Fluid 的 webhook 出错后把它原样放行：v1.0.7 及以后的版本会这样做。",
+		"确认 webhook 已安装并就绪，然后重新创建 Pod",
+	},
+	CodeSidecarNotReady: {
+		"Sidecar 尚未就绪",
+		"挂载 Dataset 的容器会在它之后启动，否则会看到空目录。",
+		"查看 Sidecar 的日志：kubectl logs POD -c CONTAINER",
+	},
+}

@@ -1,0 +1,57 @@
+package reference
+
+import (
+	"slices"
+	"strings"
+)
+
+// Language is a language that the catalogue speaks, as a BCP 47 tag.
+type Language string
+
+const (
+	English Language = "en"
+	Chinese Language = "zh-CN"
+)
+
+// Languages returns the languages that the catalogue speaks.
+func Languages() []Language { return []Language{English, Chinese} }
+
+// ParseLanguage returns the language that a tag or a locale of the environment means (zh, zh-CN, zh_CN.UTF-8, en_US, C),
+// or false if the catalogue doesn't speak it. The Chinese is that of the mainland for every locale of Chinese: there is
+// no other.
+func ParseLanguage(tag string) (Language, bool) {
+	language, _, _ := strings.Cut(strings.ToLower(tag), ".")
+	language, _, _ = strings.Cut(strings.ReplaceAll(language, "_", "-"), "-")
+	switch language {
+	case "zh":
+		return Chinese, true
+	case "en", "c", "posix":
+		return English, true
+	}
+	return "", false
+}
+
+func (l Language) texts() map[Code]text {
+	if l == Chinese {
+		return chineseTexts
+	}
+	return englishTexts
+}
+
+// In returns the finding with the catalogue's remedy in a language. What is wrong in this case stays in English: it names
+// objects and fields and repeats what the API server says.
+func (f Finding) In(language Language) Finding {
+	if entry, ok := ExplainIn(language, f.Code); ok {
+		f.Remedy = entry.Remedy
+	}
+	return f
+}
+
+// In returns the findings with the catalogue's remedies in a language.
+func (f Findings) In(language Language) Findings {
+	translated := slices.Clone(f)
+	for i := range translated {
+		translated[i] = translated[i].In(language)
+	}
+	return translated
+}
