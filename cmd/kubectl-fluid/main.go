@@ -28,7 +28,7 @@ func main() {
 		IOStreams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
 		Now:       time.Now,
 		Build:     plugin.Build{Version: version, Commit: commit, Date: date},
-	}, os.Args[1:])
+	}, plugin.Arguments(os.Args))
 	stop()
 	os.Exit(code)
 }

@@ -20,12 +20,6 @@ func newExplainCommand(env Environment) *cobra.Command {
   # All codes
   kubectl fluid explain`,
 		Args: maxArgs(1, "the code of a finding"),
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return completeCodes(), cobra.ShellCompDirectiveNoFileComp
-		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := validateOutput(cmd, output, formatJSON, formatYAML); err != nil {
 				return err
@@ -42,14 +36,6 @@ func newExplainCommand(env Environment) *cobra.Command {
 	}
 	addOutputFlag(cmd, &output, formatJSON, formatYAML)
 	return cmd
-}
-
-func completeCodes() []string {
-	var codes []string
-	for _, entry := range reference.Catalogue() {
-		codes = append(codes, string(entry.Code)+"\t"+entry.Title)
-	}
-	return codes
 }
 
 func listCodes(env Environment, output string) error {

@@ -3,6 +3,7 @@ package plugin
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -42,13 +43,18 @@ func (r result) text() string {
 
 // run runs a command line such as "ref list -n ref".
 func run(ctx context.Context, connect func(genericclioptions.RESTClientGetter) Connection, commandLine string) result {
+	return runArguments(ctx, connect, strings.Fields(commandLine))
+}
+
+// runArguments is run for arguments that may be empty or have blanks.
+func runArguments(ctx context.Context, connect func(genericclioptions.RESTClientGetter) Connection, arguments []string) result {
 	var out, errOut bytes.Buffer
 	code := Main(ctx, Environment{
 		IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut},
 		Now:       testNow,
 		Build:     Build{Version: "v1.2.3", Commit: "abc", Date: "2026-01-02T03:04:05Z"},
 		Connect:   connect,
-	}, strings.Fields(commandLine))
+	}, arguments)
 	return result{out.String(), errOut.String(), code}
 }
 
@@ -160,7 +166,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	os.Setenv("KUBECONFIG", filepath.Join(os.TempDir(), "no-such-kubeconfig"))
 	code := m.Run()
-	if err := stopCluster(); err != nil {
+	if err := errors.Join(stopCluster(), os.RemoveAll(built.dir)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

@@ -65,7 +65,8 @@ command line, 3 findings of severity Error, 4 a wait timed out, 130 interrupted.
 	root.SetErr(env.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
 	flags.AddFlags(root.PersistentFlags())
-	root.AddCommand(newRefCommand(env), newInspectCommand(env), newExplainCommand(env), newVersionCommand(env))
+	root.AddCommand(newRefCommand(env), newInspectCommand(env), newExplainCommand(env), newVersionCommand(env), newCompletionCommand(env))
+	addCompletion(root, env)
 	return root
 }
 
