@@ -30,7 +30,7 @@ func sidecarContainer(sidecar *reference.Sidecar, name string, options Options) 
 			},
 		}}
 	}
-	supervised(container, sidecar)
+	supervise(container, sidecar, options)
 	container.StartupProbe = mountProbe(sidecar)
 	// A liveness probe may run before the startup probe has succeeded (kubernetes/kubernetes#141342).
 	container.LivenessProbe = nil

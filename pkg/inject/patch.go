@@ -129,6 +129,9 @@ func (j *injection) addSidecar(sidecar *reference.Sidecar) {
 	for i := range container.VolumeMounts {
 		container.VolumeMounts[i].Name = renamed[container.VolumeMounts[i].Name]
 	}
+	if isSupervised(&sidecar.Container, sidecar) {
+		j.addNodeDirectory(container, path.Dir(j.hostDirectory(sidecar)), index)
+	}
 	j.containers = append(j.containers, *container)
 	for _, secret := range sidecar.ImagePullSecrets {
 		if !slices.Contains(j.pullSecrets, secret) && !slices.Contains(j.pod.Spec.ImagePullSecrets, secret) {
@@ -137,6 +140,16 @@ func (j *injection) addSidecar(sidecar *reference.Sidecar) {
 	}
 	j.label(datav1alpha1.LabelSidecarDatasetName+name, sidecar.Dataset.Name)
 	j.label(datav1alpha1.LabelSidecarDatasetNamespace+name, sidecar.Dataset.Namespace)
+}
+
+// addNodeDirectory lets a sidecar see the directory on the node that its pod's own directory is in, so that it can remove
+// that. Mounts that other pods end there end for this one as well.
+func (j *injection) addNodeDirectory(container *corev1.Container, directory string, index int) {
+	volume := corev1.Volume{Name: j.freeVolumeName("fluid-pods", index), VolumeSource: corev1.VolumeSource{
+		HostPath: &corev1.HostPathVolumeSource{Path: directory, Type: new(corev1.HostPathDirectoryOrCreate)}}}
+	j.volumes = append(j.volumes, volume)
+	container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: volume.Name, MountPath: nodeDirectory,
+		MountPropagation: new(corev1.MountPropagationHostToContainer)})
 }
 
 func (j *injection) label(key, value string) {

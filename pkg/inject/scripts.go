@@ -1,6 +1,9 @@
 package inject
 
 import (
+	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,21 +16,32 @@ import (
 // ended, so that nothing stays on the node; kubelet ends a sidecar after the app, but runs its preStop before
 // (Kubernetes 1.37), which is therefore no place to unmount. The client's exit code is passed on.
 //
+// Then the pod's own directory on the node goes too, which is $3, below all pods' at $2, and has what the client mounts
+// on: with rmdir, so that nothing is lost that somebody put there. It stays where kubelet starts the sidecar alone again,
+// since the app sees it: it goes when the sidecar was told to end, and with an exit code of $4, after which kubelet makes
+// all containers anew, and the container runtime the directory.
+//
 // A SIGTERM that comes while the client is being started is sent on as soon as the client's number is known, and again
 // when it has surely begun: a child that the shell has just forked still swallows it.
 //
 // The words of the command come as arguments: nothing is pasted into the script. Its variables have names of their own:
 // a shell hands a variable on to the client if the container's environment has it.
-const superviseScript = `fluid_path=$1; shift
+const superviseScript = `fluid_path=$1 fluid_all=$2 fluid_own=$3 fluid_anew=$4; shift 4
 fluid_mounted() (
   while read -r id parent device root at rest; do [ "$at" = "$fluid_path" ] && exit 0; done </proc/self/mountinfo
   exit 1
 )
 fluid_unmount() { while fluid_mounted; do umount -l "$fluid_path" || return; done; }
-fluid_client= fluid_ended=
-trap 'fluid_ended=1; [ -z "$fluid_client" ] || kill -TERM "$fluid_client" 2>/dev/null' TERM INT
+fluid_leave() {
+  fluid_unmount
+  case " $fluid_anew " in *" $1 "*) fluid_told=1 ;; esac
+  [ -z "$fluid_told" ] || [ -z "$fluid_own" ] || (cd "$fluid_all" && rmdir -p "$fluid_own")
+  exit "$1"
+}
+fluid_client= fluid_ended= fluid_told=
+trap 'fluid_ended=1 fluid_told=1; [ -z "$fluid_client" ] || kill -TERM "$fluid_client" 2>/dev/null' TERM INT
 fluid_unmount
-[ -z "$fluid_ended" ] || exit 143
+[ -z "$fluid_ended" ] || fluid_leave 143
 "$@" & fluid_client=$!
 [ -z "$fluid_ended" ] || { kill -TERM "$fluid_client"; sleep 1; kill -TERM "$fluid_client"; } 2>/dev/null
 while :; do
@@ -35,8 +49,7 @@ while :; do
   wait "$fluid_client"; fluid_code=$?
   [ -n "$fluid_ended" ] && kill -0 "$fluid_client" 2>/dev/null || break
 done
-fluid_unmount
-exit "$fluid_code"
+fluid_leave "$fluid_code"
 `
 
 // mountedScript succeeds if a file system whose type or source has $2 in it is mounted exactly at $1, answers, and has
@@ -53,15 +66,30 @@ exit 1
 // RestartAllContainers doesn't have (Kubernetes 1.37).
 func crashExitCodes() []int32 { return []int32{134, 137, 139} }
 
-// supervised wraps a container's command. Without a command the image's own entry point runs, unknown here: then the
-// client has to unmount on SIGTERM itself. So must one that mounts right on its mount volume, which the script would take
-// for a mount left behind.
-func supervised(container *corev1.Container, sidecar *reference.Sidecar) {
-	if len(container.Command) == 0 || sidecar.MountDirectory == "" {
+// nodeDirectory is where a sidecar sees the directory on the node in which each pod has its own for the sidecar's Dataset.
+const nodeDirectory = "/run/kubectl-fluid/pods"
+
+// isSupervised reports whether a client runs below the superviseScript. Without a command the image's own entry point
+// runs, unknown here: then the client has to unmount on SIGTERM itself. So must one that mounts right on its mount volume,
+// which the script would take for a mount left behind.
+func isSupervised(container *corev1.Container, sidecar *reference.Sidecar) bool {
+	return len(container.Command) > 0 && sidecar.MountDirectory != ""
+}
+
+// supervise wraps a container's command.
+func supervise(container *corev1.Container, sidecar *reference.Sidecar, options Options) {
+	if !isSupervised(container, sidecar) {
 		return
 	}
-	client := append(append([]string{}, container.Command...), container.Args...)
-	container.Command = append([]string{"sh", "-c", superviseScript, "supervise", escapeVariables(sidecar.MountPath)}, client...)
+	var anew []string
+	if options.SelfHealing {
+		for _, code := range crashExitCodes() {
+			anew = append(anew, strconv.Itoa(int(code)))
+		}
+	}
+	client := slices.Concat(container.Command, container.Args)
+	container.Command = slices.Concat([]string{"sh", "-c", superviseScript, "supervise", escapeVariables(sidecar.MountPath),
+		nodeDirectory, escapeVariables(path.Join(options.HostDirectory, sidecar.MountDirectory)), strings.Join(anew, " ")}, client)
 	container.Args = nil
 }
 

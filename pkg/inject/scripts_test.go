@@ -83,16 +83,16 @@ func TestMountedScriptWantsTheExactMountPointTypeAndSubPath(t *testing.T) {
 	})
 }
 
-// supervise makes the command of a supervised client.
-func supervise(t *testing.T, shell []string, path string, client ...string) *exec.Cmd {
+// superviseCommand makes the command of a supervised client.
+func superviseCommand(t *testing.T, shell []string, path string, client ...string) *exec.Cmd {
 	t.Helper()
-	return command(t, slices.Concat(shell, []string{"-c", superviseScript, "supervise", path}, client)...)
+	return command(t, slices.Concat(shell, []string{"-c", superviseScript, "supervise", path, "", "", ""}, client)...)
 }
 
 func TestSuperviseScriptPassesArgumentsOnAsTheyAre(t *testing.T) {
 	arguments := []string{"a b", `"'`, "$(echo no)", "`echo no`", "*", "$HOME", "", "-c", "; exit 9", "\n", `\0`, "--", "日志"}
 	withShells(t, func(t *testing.T, shell ...string) {
-		output, err := supervise(t, shell, "/nosuch", append([]string{"printf", "<%s>"}, arguments...)...).Output()
+		output, err := superviseCommand(t, shell, "/nosuch", append([]string{"printf", "<%s>"}, arguments...)...).Output()
 		if want := "<" + strings.Join(arguments, "><") + ">"; err != nil || string(output) != want {
 			t.Errorf("the client got %q, want %q (%v)", output, want, err)
 		}
@@ -102,7 +102,7 @@ func TestSuperviseScriptPassesArgumentsOnAsTheyAre(t *testing.T) {
 func TestSuperviseScriptLeavesTheEnvironmentAlone(t *testing.T) {
 	names := []string{"path", "client", "code", "id", "parent", "device", "root", "at", "rest", "IFS"}
 	withShells(t, func(t *testing.T, shell ...string) {
-		script := supervise(t, shell, "/nosuch", "env")
+		script := superviseCommand(t, shell, "/nosuch", "env")
 		for _, name := range names {
 			script.Env = append(script.Env, name+"=kept")
 		}
@@ -124,11 +124,11 @@ func TestSuperviseScriptPassesTheExitCodeOn(t *testing.T) {
 		for client, want := range map[string]int{
 			"exit 0": 0, "exit 3": 3, "exit 127": 127, "exit 200": 200, "kill -9 $$": 137, "kill -ABRT $$": 134, "kill -TERM $$": 143,
 		} {
-			if got := exitCode(t, supervise(t, shell, "/nosuch", "sh", "-c", client).Run()); got != want {
+			if got := exitCode(t, superviseCommand(t, shell, "/nosuch", "sh", "-c", client).Run()); got != want {
 				t.Errorf("%s: exit code %d, want %d", client, got, want)
 			}
 		}
-		if got := exitCode(t, supervise(t, shell, "/nosuch", "/nosuch/client").Run()); got != 127 {
+		if got := exitCode(t, superviseCommand(t, shell, "/nosuch", "/nosuch/client").Run()); got != 127 {
 			t.Errorf("a client that isn't there: exit code %d", got)
 		}
 	})
@@ -146,7 +146,7 @@ func TestSuperviseScriptForwardsTERMAndReturnsTheClientsCode(t *testing.T) {
 			`trap '' TERM; echo TERM; sleep 0.3; exit 143`:                         143,
 			`echo TERM; exec sleep 60`:                                             143,
 		} {
-			script := supervise(t, shell, "/nosuch", "sh", "-c", client)
+			script := superviseCommand(t, shell, "/nosuch", "sh", "-c", client)
 			output, err := script.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
@@ -171,7 +171,7 @@ func TestSuperviseScriptHearsTERMBeforeTheClientRuns(t *testing.T) {
 	withShells(t, func(t *testing.T, shell ...string) {
 		// The script's first command here stands for an umount that takes long.
 		slow := "umount() { echo ready; sleep 0.3; return 1; }; " + superviseScript
-		script := command(t, slices.Concat(shell, []string{"-c", slow, "supervise", "/proc", "sleep", "20"})...)
+		script := command(t, slices.Concat(shell, []string{"-c", slow, "supervise", "/proc", "", "", "", "sleep", "20"})...)
 		output, err := script.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -209,13 +209,56 @@ mount -t tmpfs other "$at-other"; mount -t tmpfs stale1 "$at"; mount -t tmpfs st
 grep -o "$at[^ ]*" /proc/self/mountinfo`
 		const client = `grep -c " $1 " /proc/self/mountinfo; mount -t tmpfs client "$1"; grep -c " $1 " /proc/self/mountinfo; exit 4`
 		words := slices.Concat([]string{"unshare", "-m", "--propagation", "private", "sh", "-c", outside, "outside", at},
-			shell, []string{"-c", superviseScript, "supervise", at, "sh", "-c", client, "client", at})
+			shell, []string{"-c", superviseScript, "supervise", at, "", "", "", "sh", "-c", client, "client", at})
 		script := command(t, words...)
 		var errors bytes.Buffer
 		script.Stderr = &errors
 		output, _ := script.Output()
 		if want := "0\n1\ncode 4\n" + at + "-other\n"; string(output) != want {
 			t.Errorf("got %q, want %q\n%s", output, want, &errors)
+		}
+	})
+}
+
+// TestSuperviseScriptRemovesThePodsDirectory when nobody will use it again, and nothing else with it.
+func TestSuperviseScriptRemovesThePodsDirectory(t *testing.T) {
+	withShells(t, func(t *testing.T, shell ...string) {
+		for _, test := range []struct {
+			name, anew, client string
+			file               string // which somebody else has left
+			want               []string
+		}{
+			{"told to end", "", "kill -TERM $PPID; sleep 20", "", []string{"other"}},
+			{"told to end, and takes long", "", `trap "sleep 0.3; exit 7" TERM; kill -TERM $PPID; while :; do sleep 0.05; done`, "", []string{"other"}},
+			{"crashed, all containers are made anew", "134 137 139", "kill -9 $$", "", []string{"other"}},
+			{"crashed, only the sidecar starts again", "", "kill -9 $$", "", []string{"other", "own", "own/a fuse"}},
+			{"ended, only the sidecar starts again", "134 137 139", "exit 37", "", []string{"other", "own", "own/a fuse"}},
+			{"told to end, with a file on the mount point", "", "kill -TERM $PPID; sleep 20", "own/a fuse/file", []string{"other", "own", "own/a fuse", "own/a fuse/file"}},
+			{"told to end, with a file beside the mount point", "", "kill -TERM $PPID; sleep 20", "own/file", []string{"other", "own", "own/file"}},
+		} {
+			all := t.TempDir()
+			for _, directory := range []string{"own", "own/a fuse", "other"} {
+				if err := os.Mkdir(filepath.Join(all, directory), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if test.file != "" {
+				if err := os.WriteFile(filepath.Join(all, test.file), nil, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			script := command(t, slices.Concat(shell, []string{"-c", superviseScript, "supervise", filepath.Join(all, "own/a fuse"), all, "own/a fuse", test.anew, "sh", "-c", test.client})...)
+			exitCode(t, script.Run())
+			var left []string
+			err := filepath.WalkDir(all, func(path string, _ os.DirEntry, err error) error {
+				if path != all {
+					left = append(left, strings.TrimPrefix(path, all+"/"))
+				}
+				return err
+			})
+			if err != nil || !slices.Equal(left, test.want) {
+				t.Errorf("%s: there are %q, want %q (%v)", test.name, left, test.want, err)
+			}
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -133,11 +134,12 @@ func execPrintsSpark(t *testing.T) {
 	}
 }
 
-// fuseMounts returns the lines of a mount table that are FUSE mounts of rclone.
+// fuseMounts returns the lines of a mount table that are FUSE mounts of rclone. A sidecar also sees those of the other
+// pods of the node, and its own, in the directory where it removes its pod's.
 func fuseMounts(table string) []string {
 	var found []string
 	for line := range strings.Lines(table) {
-		if strings.Contains(line, " fuse.rclone ") {
+		if strings.Contains(line, " fuse.rclone ") && !strings.Contains(line, " /run/kubectl-fluid/pods/") {
 			found = append(found, line)
 		}
 	}
@@ -156,6 +158,16 @@ func hostMounts(t *testing.T) []string {
 	})
 }
 
+// podDirectories returns the directories on the node of a namespace's pods, which are named for it.
+func podDirectories(t *testing.T, namespace string) []string {
+	t.Helper()
+	directories, err := filepath.Glob(filepath.Join(shared.Cluster.MountRoot(), "*", "*", "*", namespace+"-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return directories
+}
+
 func mountsAreThere(t *testing.T) {
 	needNode(t)
 	for _, container := range []string{"nginx", "fluid-fuse-0"} {
@@ -164,8 +176,8 @@ func mountsAreThere(t *testing.T) {
 			t.Errorf("container %s has the FUSE mounts %q", container, mounts)
 		}
 	}
-	if mounts := hostMounts(t); len(mounts) != 1 {
-		t.Errorf("the node has the FUSE mounts %q", mounts)
+	if mounts, directories := hostMounts(t), podDirectories(t, "ref"); len(mounts) != 1 || len(directories) != 1 {
+		t.Errorf("the node has the FUSE mounts %q in the directories %q", mounts, directories)
 	}
 	if text := kubectl(t, "exec nginx -c nginx -n ref -- cat /data_spark/spark/README.md"); !strings.Contains(text, "Spark") {
 		t.Errorf("the file reads %q", text)
@@ -231,6 +243,9 @@ func nothingIsLeft(t *testing.T) {
 	if shared.Node {
 		if mounts := hostMounts(t); len(mounts) != 0 {
 			t.Errorf("the node has the FUSE mounts %q", mounts)
+		}
+		if directories := podDirectories(t, "ref"); len(directories) != 0 {
+			t.Errorf("the node has the directories %q", directories)
 		}
 	}
 	key := client.ObjectKey{Namespace: "ref", Name: "refdemo"}
