@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin"
@@ -24,9 +25,16 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// From the first signal on, a second one ends the program at once.
 	context.AfterFunc(ctx, stop)
+	terminal := plugin.Terminal{TTY: term.IsTerminal(int(os.Stdout.Fd()))}
+	if terminal.TTY {
+		// Without a width nothing is wrapped.
+		terminal.Width, _, _ = term.GetSize(int(os.Stdout.Fd()))
+	}
 	code := plugin.Main(ctx, plugin.Environment{
 		IOStreams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
 		Now:       time.Now,
+		Getenv:    os.Getenv,
+		Terminal:  terminal,
 		Build:     plugin.Build{Version: version, Commit: commit, Date: date},
 	}, plugin.Arguments(os.Args))
 	stop()

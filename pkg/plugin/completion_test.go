@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
@@ -46,7 +45,7 @@ func TestCompletion(t *testing.T) {
 		{"a list of namespaces", []string{"ref", "share", "default/phy", "--with", "ref,o"}, "ref,other\n:4\n"},
 		{"pods", []string{"inspect", "sidecar", "-n", "ref", "n"}, "native\nno-claim\nnot-injected\nnot-labelled\n:4\n"},
 		{"codes", []string{"explain", "KF3004"}, "KF3004\tA name that a copy needs is taken\n:4\n"},
-		{"formats", []string{"ref", "list", "-o", ""}, "wide\njson\nyaml\nname\n:4\n"},
+		{"formats", []string{"ref", "list", "-o", ""}, "wide\njson\nyaml\nname\njsonpath=\ngo-template=\ncustom-columns=\n:4\n"},
 		{"no files", []string{"version", ""}, ":4\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -80,7 +79,7 @@ func TestCompletionOfWhatMayNotBeListed(t *testing.T) {
 
 // TestCompletionKnowsEveryArgument has a completion for each argument that is a name of something.
 func TestCompletionKnowsEveryArgument(t *testing.T) {
-	root := NewCommand(Environment{Connect: func(genericclioptions.RESTClientGetter) Connection { return nil }})
+	root := NewCommand(Environment{Connect: func(Kubeconfig) Connection { return nil }})
 	for path := range argumentValues() {
 		cmd, rest, err := root.Find(strings.Fields(path))
 		if err != nil || len(rest) > 0 {
@@ -206,7 +205,7 @@ func TestRealCompletion(t *testing.T) {
 		{[]string{"ref", "list", "-n", "compl"}, "completed\n:4\n"},
 		{[]string{"ref", "ch"}, "check\tCheck references for name collisions and everything else in their way\n:4\n"},
 		{[]string{"explain", "KF3004"}, "KF3004\tA name that a copy needs is taken\n:4\n"},
-		{[]string{"ref", "list", "-o", ""}, "wide\njson\nyaml\nname\n:4\n"},
+		{[]string{"ref", "list", "-o", ""}, "wide\njson\nyaml\nname\njsonpath=\ngo-template=\ncustom-columns=\n:4\n"},
 	} {
 		if got := run(kubectl, append([]string{"__complete", "fluid"}, test.arguments...)...); got != test.want {
 			t.Errorf("%q: got %q, want %q", test.arguments, got, test.want)

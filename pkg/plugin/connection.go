@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -13,11 +14,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/validation"
 	apiversion "k8s.io/apimachinery/pkg/version"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
@@ -40,31 +41,39 @@ const (
 	clientBurst = 100
 )
 
+// Kubeconfig is where a Connection learns which cluster to talk to and as whom.
+type Kubeconfig interface {
+	// Namespace returns the namespace that the flags or the kubeconfig's context name.
+	Namespace() (string, error)
+	// RESTConfig returns the way to the API server.
+	RESTConfig() (*rest.Config, error)
+}
+
 // newConnection returns the connection that kubectl's flags and files ask for. Warnings of the API server go to
 // warnings, each once.
-func newConnection(getter genericclioptions.RESTClientGetter, version string, warnings io.Writer) Connection {
-	return &kubeConnection{getter: getter, userAgent: "kubectl-fluid/" + version,
+func newConnection(kubeconfig Kubeconfig, version string, warnings io.Writer) Connection {
+	return &kubeConnection{kubeconfig: kubeconfig, userAgent: "kubectl-fluid/" + version,
 		warnings: rest.NewWarningWriter(warnings, rest.WarningWriterOptions{Deduplicate: true})}
 }
 
 type kubeConnection struct {
-	getter    genericclioptions.RESTClientGetter
-	userAgent string
-	warnings  rest.WarningHandler
+	kubeconfig Kubeconfig
+	userAgent  string
+	warnings   rest.WarningHandler
 }
 
 func (c *kubeConnection) Namespace() (string, error) {
-	namespace, _, err := c.getter.ToRawKubeConfigLoader().Namespace()
+	namespace, err := c.kubeconfig.Namespace()
 	if err != nil {
-		return "", fmt.Errorf("reading the kubeconfig: %w", err)
+		return "", explainKubeconfig(err)
 	}
 	return namespace, nil
 }
 
 func (c *kubeConnection) config() (*rest.Config, error) {
-	config, err := c.getter.ToRESTConfig()
+	config, err := c.kubeconfig.RESTConfig()
 	if err != nil {
-		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+		return nil, explainKubeconfig(err)
 	}
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst = clientQPS, clientBurst
@@ -94,12 +103,13 @@ func (c *kubeConnection) ServerVersion(ctx context.Context) (*apiversion.Info, e
 	if err != nil {
 		return nil, err
 	}
-	disco, err := discovery.NewDiscoveryClientForConfig(config)
+	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme())
+	server, err := rest.UnversionedRESTClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
 	const doing = "reading the version of the API server"
-	data, err := disco.RESTClient().Get().AbsPath("/version").DoRaw(ctx)
+	data, err := server.Get().AbsPath("/version").DoRaw(ctx)
 	if err != nil {
 		return nil, explainAPI(doing, err)
 	}
@@ -108,6 +118,14 @@ func (c *kubeConnection) ServerVersion(ctx context.Context) (*apiversion.Info, e
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	return info, nil
+}
+
+// explainKubeconfig says what was tried; that there is no configuration at all has a remedy.
+func explainKubeconfig(err error) error {
+	if clientcmd.IsEmptyConfig(err) {
+		return errors.New("reading the kubeconfig: there is none, or its context is empty: set KUBECONFIG, or use --kubeconfig or --server")
+	}
+	return fmt.Errorf("reading the kubeconfig: %w", err)
 }
 
 func newScheme() (*runtime.Scheme, error) {

@@ -14,12 +14,13 @@ import (
 
 // Exit codes of all commands; they don't depend on the output format.
 const (
-	ExitOK          = 0
-	ExitFailed      = 1   // it couldn't be done
-	ExitUsage       = 2   // the command line is wrong
-	ExitFindings    = 3   // there are findings of severity Error
-	ExitTimeout     = 4   // what was waited for didn't come in time
-	ExitInterrupted = 130 // the user ended it
+	ExitOK           = 0
+	ExitFailed       = 1   // it couldn't be done
+	ExitUsage        = 2   // the command line is wrong
+	ExitFindings     = 3   // there are findings at or above --fail-on
+	ExitTimeout      = 4   // what was waited for didn't come in time
+	ExitInconclusive = 5   // something couldn't be looked at, and --strict was given
+	ExitInterrupted  = 130 // the user ended it
 )
 
 // exitError is an error with the exit code it leads to.

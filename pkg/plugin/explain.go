@@ -7,10 +7,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
 func newExplainCommand(env Environment) *cobra.Command {
-	var output string
+	var format string
 	cmd := &cobra.Command{
 		Use:   "explain [CODE]",
 		Short: "Explain a finding's code, or list all codes",
@@ -21,41 +22,70 @@ func newExplainCommand(env Environment) *cobra.Command {
   kubectl fluid explain`,
 		Args: maxArgs(1, "the code of a finding"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := validateOutput(cmd, output, formatJSON, formatYAML); err != nil {
+			out, err := newOutput(cmd, env, format, readFormats()...)
+			if err != nil {
 				return err
 			}
 			if len(args) == 0 {
-				return listCodes(env, output)
+				return out.print(codesView())
 			}
 			entry, ok := reference.Explain(reference.Code(strings.ToUpper(args[0])))
 			if !ok {
 				return usagef(cmd, "%q is not the code of a finding: list them with '%s'", args[0], cmd.CommandPath())
 			}
-			return explainCode(env, output, entry)
+			return out.print(codeView(entry))
 		},
 	}
-	addOutputFlag(cmd, &output, formatJSON, formatYAML)
+	addOutputFlag(cmd, &format, readFormats()...)
 	return cmd
 }
 
-func listCodes(env Environment, output string) error {
-	if output != formatText {
-		return printDocument(env.Out, output, reference.Catalogue())
+// findingList is the document of all codes, findingKind that of one.
+type (
+	findingList struct {
+		report.TypeMeta
+		Items []reference.Entry `json:"items"`
 	}
-	t := newTable("CODE", "SEVERITY", "REASON", "TITLE")
-	for _, entry := range reference.Catalogue() {
-		t.add(string(entry.Code), string(entry.Severity), entry.Reason, entry.Title)
+	findingKind struct {
+		report.TypeMeta
+		reference.Entry
 	}
-	return t.print(env.Out)
+)
+
+func newFindingKind(entry reference.Entry) findingKind {
+	return findingKind{report.NewTypeMeta("FindingKind"), entry}
 }
 
-func explainCode(env Environment, output string, entry reference.Entry) error {
-	if output != formatText {
-		return printDocument(env.Out, output, entry)
+func codesView() view {
+	list := findingList{report.NewTypeMeta("FindingKindList"), reference.Catalogue()}
+	v := view{document: list, text: func(out screen, wide bool) error {
+		columns := []string{"CODE", "SEVERITY", "REASON", "TITLE"}
+		if wide {
+			columns = append(columns, "WHAT TO DO")
+		}
+		t := newTable(columns...)
+		for _, entry := range list.Items {
+			row := []string{string(entry.Code), string(entry.Severity), entry.Reason, entry.Title}
+			if wide {
+				row = append(row, orNone(entry.Remedy))
+			}
+			t.add(row...)
+		}
+		return t.print(out)
+	}}
+	for _, entry := range list.Items {
+		v.items = append(v.items, entry)
+		v.names = append(v.names, string(entry.Code))
 	}
-	fmt.Fprintf(env.Out, "%s (%s, %s)\n%s.\n\n%s\n", entry.Code, entry.Severity, entry.Reason, entry.Title, entry.Meaning)
-	if entry.Remedy != "" {
-		fmt.Fprintf(env.Out, "\nWhat to do: %s.\n", entry.Remedy)
-	}
-	return nil
+	return v
+}
+
+func codeView(entry reference.Entry) view {
+	return view{document: newFindingKind(entry), names: []string{string(entry.Code)}, text: func(out screen, _ bool) error {
+		fmt.Fprintf(out, "%s (%s, %s)\n%s.\n\n%s\n", entry.Code, entry.Severity, entry.Reason, entry.Title, entry.Meaning)
+		if entry.Remedy != "" {
+			fmt.Fprintf(out, "\nWhat to do: %s.\n", entry.Remedy)
+		}
+		return nil
+	}}
 }

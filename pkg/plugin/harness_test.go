@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	apiversion "k8s.io/apimachinery/pkg/version"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -42,12 +41,12 @@ func (r result) text() string {
 }
 
 // run runs a command line such as "ref list -n ref".
-func run(ctx context.Context, connect func(genericclioptions.RESTClientGetter) Connection, commandLine string) result {
+func run(ctx context.Context, connect func(Kubeconfig) Connection, commandLine string) result {
 	return runArguments(ctx, connect, strings.Fields(commandLine))
 }
 
 // runArguments is run for arguments that may be empty or have blanks.
-func runArguments(ctx context.Context, connect func(genericclioptions.RESTClientGetter) Connection, arguments []string) result {
+func runArguments(ctx context.Context, connect func(Kubeconfig) Connection, arguments []string) result {
 	var out, errOut bytes.Buffer
 	code := Main(ctx, Environment{
 		IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut},
@@ -82,15 +81,14 @@ func golden(t *testing.T, name, got string) {
 
 // fakeConnection is a cluster in memory.
 type fakeConnection struct {
-	getter genericclioptions.RESTClientGetter
-	client client.WithWatch
+	kubeconfig Kubeconfig
+	client     client.WithWatch
 	// err is returned instead of a client or a version.
 	err error
 }
 
 func (c *fakeConnection) Namespace() (string, error) {
-	namespace, _, err := c.getter.ToRawKubeConfigLoader().Namespace()
-	return namespace, err
+	return c.kubeconfig.Namespace()
 }
 func (c *fakeConnection) Client() (client.WithWatch, error) { return c.client, c.err }
 func (c *fakeConnection) ServerVersion(context.Context) (*apiversion.Info, error) {
@@ -98,9 +96,9 @@ func (c *fakeConnection) ServerVersion(context.Context) (*apiversion.Info, error
 }
 
 // connectTo returns a connection to a client.
-func connectTo(c client.WithWatch) func(genericclioptions.RESTClientGetter) Connection {
-	return func(getter genericclioptions.RESTClientGetter) Connection {
-		return &fakeConnection{getter: getter, client: c}
+func connectTo(c client.WithWatch) func(Kubeconfig) Connection {
+	return func(kubeconfig Kubeconfig) Connection {
+		return &fakeConnection{kubeconfig: kubeconfig, client: c}
 	}
 }
 

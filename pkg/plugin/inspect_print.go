@@ -2,13 +2,12 @@ package plugin
 
 import (
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 )
 
 // print writes the report for people: the sidecars, where containers see the data, the chains, the findings.
-func (r *sidecarReport) print(out io.Writer) error {
+func (r *sidecarReport) print(out screen, _ bool) error {
 	if err := r.printSidecars(out); err != nil {
 		return err
 	}
@@ -29,17 +28,17 @@ func (r *sidecarReport) print(out io.Writer) error {
 		return nil
 	}
 	fmt.Fprintln(out)
-	return printFindings(out, r.Findings)
+	return printResults(out, resultsOf(r.Findings), true)
 }
 
-func (w *wouldBe) print(out io.Writer) {
+func (w *wouldBe) print(out screen) {
 	fmt.Fprintf(out, "\nA pod that is created now, with the label, gets the sidecar %s with the image %s.\n", w.Container, line(w.Image))
 	if len(w.Mirrors) > 0 {
 		fmt.Fprintf(out, "It reads %s.\n", strings.Join(w.Mirrors, ", "))
 	}
 }
 
-func (r *sidecarReport) printSidecars(out io.Writer) error {
+func (r *sidecarReport) printSidecars(out screen) error {
 	if !r.Injected {
 		fmt.Fprintf(out, "Pod %s/%s has no FUSE sidecar.\n", r.Namespace, r.Pod)
 		return nil

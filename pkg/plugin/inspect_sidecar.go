@@ -13,17 +13,25 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
+
+// inspectSidecarFlags are the flags as they were given.
+type inspectSidecarFlags struct {
+	naming string
+	output string
+}
 
 // inspectSidecarOptions say which pod to look at.
 type inspectSidecarOptions struct {
 	pod    types.NamespacedName
 	naming string
-	output string
+	output *output
 }
 
 // sidecarReport is what is known about a pod's sidecars. It's also the JSON output.
 type sidecarReport struct {
+	report.TypeMeta
 	Namespace string `json:"namespace"`
 	Pod       string `json:"pod"`
 	Injected  bool   `json:"injected"`
@@ -35,7 +43,7 @@ type sidecarReport struct {
 }
 
 func newInspectSidecarCommand(env Environment) *cobra.Command {
-	o := &inspectSidecarOptions{}
+	flags := &inspectSidecarFlags{}
 	cmd := &cobra.Command{
 		Use:   "sidecar POD",
 		Short: "Show a pod's FUSE sidecars and where they come from, or why there are none",
@@ -49,26 +57,33 @@ what would be injected. It only reads.`,
   kubectl fluid inspect sidecar nginx -n ref`,
 		Args: exactArg("the name of a pod"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			namespace, err := namespaceOf(env.connection)
+			o, err := flags.options(cmd, env, args[0])
 			if err != nil {
-				return usagef(cmd, "%w", err)
-			}
-			if problems := validation.IsDNS1123Subdomain(args[0]); len(problems) > 0 {
-				return usagef(cmd, "%q is not a pod's name: %s", args[0], problems[0])
-			}
-			if err := validateNaming(cmd, o.naming); err != nil {
 				return err
 			}
-			if err := validateOutput(cmd, o.output, formatJSON, formatYAML); err != nil {
-				return err
-			}
-			o.pod = types.NamespacedName{Namespace: namespace, Name: args[0]}
 			return o.run(cmd.Context(), env)
 		},
 	}
-	addNamingFlag(cmd, &o.naming)
-	addOutputFlag(cmd, &o.output, formatJSON, formatYAML)
+	addNamingFlag(cmd, &flags.naming)
+	addOutputFlag(cmd, &flags.output, readFormats()...)
 	return cmd
+}
+
+// options validates the command line. It doesn't talk to the cluster.
+func (f *inspectSidecarFlags) options(cmd *cobra.Command, env Environment, name string) (*inspectSidecarOptions, error) {
+	namespace, err := namespaceOf(env.connection)
+	if err != nil {
+		return nil, usagef(cmd, "%w", err)
+	}
+	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
+		return nil, usagef(cmd, "%q is not a pod's name: %s", name, problems[0])
+	}
+	if err := validateNaming(cmd, f.naming); err != nil {
+		return nil, err
+	}
+	o := &inspectSidecarOptions{pod: types.NamespacedName{Namespace: namespace, Name: name}, naming: f.naming}
+	o.output, err = newOutput(cmd, env, f.output, readFormats()...)
+	return o, err
 }
 
 func (o *inspectSidecarOptions) run(ctx context.Context, env Environment) error {
@@ -91,16 +106,12 @@ func (o *inspectSidecarOptions) run(ctx context.Context, env Environment) error 
 	if note != "" {
 		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
 	}
-	report, err := inspectPod(ctx, c, pod, s)
+	found, err := inspectPod(ctx, c, pod, s)
 	if err != nil {
 		return err
 	}
-	if o.output != formatText {
-		err = printDocument(env.Out, o.output, report)
-	} else {
-		err = report.print(env.Out)
-	}
-	if err == nil && len(report.Findings.Of(reference.Error)) > 0 {
+	err = o.output.print(view{document: found, names: []string{"pod/" + found.Pod}, text: found.print})
+	if err == nil && len(found.Findings.Of(reference.Error)) > 0 {
 		return &exitError{code: ExitFindings}
 	}
 	return err
@@ -108,17 +119,17 @@ func (o *inspectSidecarOptions) run(ctx context.Context, env Environment) error 
 
 // inspectPod reads the chain of each Dataset that a pod has a sidecar for or a claim of.
 func inspectPod(ctx context.Context, reader client.Reader, pod *corev1.Pod, s settings) (*sidecarReport, error) {
-	report := &sidecarReport{Namespace: pod.Namespace, Pod: pod.Name, Sidecars: viewSidecars(pod),
+	found := &sidecarReport{TypeMeta: report.NewTypeMeta("SidecarReport"), Namespace: pod.Namespace, Pod: pod.Name, Sidecars: viewSidecars(pod),
 		Chains: []chain{}, Findings: reference.Findings{}}
-	report.Injected = len(report.Sidecars) > 0
-	report.InjectedBy = injectedBy(pod)
-	i := inspector{ctx: ctx, reader: reader, settings: s, report: report}
-	for _, sidecar := range report.Sidecars {
+	found.Injected = len(found.Sidecars) > 0
+	found.InjectedBy = injectedBy(pod)
+	i := inspector{ctx: ctx, reader: reader, settings: s, report: found}
+	for _, sidecar := range found.Sidecars {
 		if sidecar.Dataset != "" {
 			i.followDataset(sidecar.key)
 		}
 		if problem := sidecar.problem(); problem != "" && !ended(pod) {
-			report.Findings = append(report.Findings, reference.NewFinding(reference.CodeSidecarNotReady, podObject(pod),
+			found.Findings = append(found.Findings, reference.NewFinding(reference.CodeSidecarNotReady, podObject(pod),
 				"its container %s is not ready: %s", sidecar.Container, problem))
 		}
 	}
@@ -129,10 +140,10 @@ func inspectPod(ctx context.Context, reader client.Reader, pod *corev1.Pod, s se
 			claims++
 		}
 	}
-	if i.err == nil && !report.Injected {
+	if i.err == nil && !found.Injected {
 		i.explainAbsence(pod, claims)
 	}
-	return report, i.err
+	return found, i.err
 }
 
 // claimsOf returns the claims that a pod's volumes use in the order in which they get sidecars.

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,7 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/printers"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
 // Output formats. Each command says which of them it has; "" is its own text for people.
@@ -19,52 +23,226 @@ const (
 	formatJSON = "json"
 	formatYAML = "yaml"
 	formatName = "name"
-	// formatTable is another word for the text where that is a table.
-	formatTable = "table"
+
+	// These take a template after their names.
+	formatJSONPath      = "jsonpath="
+	formatGoTemplate    = "go-template="
+	formatCustomColumns = "custom-columns="
+
+	// These are for checks.
+	formatShort    = "short"
+	formatMarkdown = "markdown"
+	formatJUnit    = "junit"
+	formatSARIF    = "sarif"
 )
+
+// readFormats are those of commands that show something.
+func readFormats() []string {
+	return []string{formatWide, formatJSON, formatYAML, formatName, formatJSONPath, formatGoTemplate, formatCustomColumns}
+}
+
+// checkFormats are those of commands that judge something.
+func checkFormats() []string {
+	return append(readFormats(), formatShort, formatMarkdown, formatJUnit, formatSARIF)
+}
 
 // addOutputFlag adds -o with completion.
 func addOutputFlag(cmd *cobra.Command, format *string, allowed ...string) {
-	cmd.Flags().StringVarP(format, "output", "o", "", "Output format. One of: "+strings.Join(allowed, ", ")+".")
+	cmd.Flags().StringVarP(format, "output", "o", "", "Output format. One of: "+strings.Join(shown(allowed), ", ")+".")
 	// It fails only for a flag that doesn't exist or has a completion.
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(allowed, cobra.ShellCompDirectiveNoFileComp))
 }
 
-func validateOutput(cmd *cobra.Command, format string, allowed ...string) error {
-	if format == formatText || slices.Contains(allowed, format) {
-		return nil
+// shown returns formats as help texts have them.
+func shown(formats []string) []string {
+	texts := slices.Clone(formats)
+	for i := range texts {
+		if strings.HasSuffix(texts[i], "=") {
+			texts[i] += "..."
+		}
 	}
-	return usagef(cmd, "unknown output format %q: allowed are %s", format, strings.Join(allowed, ", "))
+	return texts
 }
 
-// printDocument writes a value as one JSON or YAML document.
-func printDocument(out io.Writer, format string, value any) error {
-	data, err := json.MarshalIndent(value, "", "    ")
-	if err == nil && format == formatYAML {
-		data, err = yaml.JSONToYAML(data)
-	} else {
-		data = append(data, '\n')
+// view is what a command found, ready for any of its formats. What a command's formats don't use may be left out.
+type view struct {
+	// document is what json, yaml, jsonpath and go-template show: a struct or a map with apiVersion and kind.
+	document any
+	// items are the parts of the document that custom-columns shows a line of; the document itself if nil.
+	items []any
+	// names are what name shows, kind.group/name each.
+	names []string
+	// text writes it for people; wide asks for more.
+	text func(out screen, wide bool) error
+	// checks are what the formats of checks show, and policy what they make of it.
+	checks []report.Group
+	policy report.Policy
+}
+
+// output writes views in one format. Make it with newOutput, which says what is wrong with the user's choice.
+type output struct {
+	env    Environment
+	format string
+	// template prints a document with the user's jsonpath or go-template.
+	template printers.ResourcePrinter
+	columns  []customColumn
+}
+
+// newOutput reads the value of -o.
+func newOutput(cmd *cobra.Command, env Environment, format string, allowed ...string) (*output, error) {
+	name, template, hasTemplate := strings.Cut(format, "=")
+	if hasTemplate {
+		name += "="
+	}
+	if format != formatText && !slices.Contains(allowed, name) {
+		return nil, usagef(cmd, "unknown output format %q: allowed are %s", format, strings.Join(shown(allowed), ", "))
+	}
+	o := &output{env: env, format: name}
+	var err error
+	switch name {
+	case formatJSONPath:
+		var path *printers.JSONPathPrinter
+		if path, err = printers.NewJSONPathPrinter(template); err == nil {
+			path.AllowMissingKeys(true)
+			o.template = path
+		}
+	case formatGoTemplate:
+		o.template, err = printers.NewGoTemplatePrinter([]byte(template))
+	case formatCustomColumns:
+		o.columns, err = parseCustomColumns(template)
 	}
 	if err != nil {
-		return fmt.Errorf("encoding the output: %w", err)
+		return nil, usagef(cmd, "output format %q: %w", format, err)
 	}
-	_, err = out.Write(data)
+	return o, nil
+}
+
+// human reports whether the output is text for people.
+func (o *output) human() bool { return o.format == formatText || o.format == formatWide }
+
+// notes is where text that isn't the output goes: with a format for machines, stdout holds one document and nothing else.
+func (o *output) notes() screen {
+	if o.human() {
+		return newScreen(o.env)
+	}
+	return plain(o.env.ErrOut)
+}
+
+// print writes a view in the format.
+func (o *output) print(v view) error {
+	out := o.env.Out
+	switch o.format {
+	case formatText, formatWide:
+		return v.text(newScreen(o.env), o.format == formatWide)
+	case formatName:
+		for _, name := range v.names {
+			if _, err := fmt.Fprintln(out, line(name)); err != nil {
+				return err
+			}
+		}
+		return nil
+	case formatShort:
+		return report.WriteShort(out, v.checks, line)
+	case formatMarkdown:
+		return report.WriteMarkdown(out, v.checks)
+	case formatJUnit:
+		return report.WriteJUnit(out, v.checks, v.policy)
+	case formatSARIF:
+		return report.WriteSARIF(out, v.checks, o.env.Build.Version)
+	case formatCustomColumns:
+		items := v.items
+		if items == nil {
+			items = []any{v.document}
+		}
+		return printCustomColumns(newScreen(o.env), o.columns, items)
+	}
+	return o.printDocument(v.document)
+}
+
+// printDocument writes a document as JSON, as YAML, or through the user's template.
+func (o *output) printDocument(document any) error {
+	object, err := generic(document)
+	if err != nil {
+		return err
+	}
+	var printer printers.ResourcePrinter
+	switch o.format {
+	case formatJSON:
+		printer = &printers.JSONPrinter{}
+	case formatYAML:
+		printer = &printers.YAMLPrinter{}
+	default:
+		return o.printTemplate(object)
+	}
+	return printer.PrintObj(object, o.env.Out)
+}
+
+// printTemplate writes nothing of a template that fails, and on a terminal no control characters of the cluster.
+func (o *output) printTemplate(object runtime.Object) error {
+	var buffer bytes.Buffer
+	if err := o.template.PrintObj(object, &buffer); err != nil {
+		return fmt.Errorf("-o %s: %w", o.format, err)
+	}
+	text := buffer.String()
+	if o.env.Terminal.TTY {
+		text = multiline(text)
+	}
+	_, err := io.WriteString(o.env.Out, text)
 	return err
 }
 
-// printObject writes an object of the API as kubectl does: without its managed fields.
-func printObject(out io.Writer, format string, object *unstructured.Unstructured) error {
-	if format == formatName {
-		_, err := fmt.Fprintln(out, resourceName(object))
-		return err
+// generic turns a document into what cli-runtime's printers take, without managed fields, as kubectl shows objects.
+func generic(document any) (*unstructured.Unstructured, error) {
+	data, err := json.Marshal(document)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the output: %w", err)
 	}
-	object = object.DeepCopy()
-	object.SetManagedFields(nil)
-	return printDocument(out, format, object.Object)
+	object := &unstructured.Unstructured{}
+	if err := json.Unmarshal(data, &object.Object); err != nil {
+		return nil, fmt.Errorf("encoding the output: %w", err)
+	}
+	withoutManagedFields(object.Object)
+	items, _, _ := unstructured.NestedSlice(object.Object, "items")
+	for _, item := range items {
+		if fields, ok := item.(map[string]any); ok {
+			withoutManagedFields(fields)
+		}
+	}
+	if items != nil {
+		object.Object["items"] = items
+	}
+	return object, nil
+}
+
+func withoutManagedFields(object map[string]any) {
+	if metadata, ok := object["metadata"].(map[string]any); ok {
+		delete(metadata, "managedFields")
+	}
+}
+
+// objectView shows an object of the API as kubectl does.
+func objectView(object *unstructured.Unstructured) view {
+	return view{document: object.Object, names: []string{resourceName(object)}}
+}
+
+// listView shows objects of the API as kubectl does: as a List.
+func listView(objects []unstructured.Unstructured) view {
+	v := view{items: []any{}}
+	items := make([]any, 0, len(objects))
+	for i := range objects {
+		items = append(items, objects[i].Object)
+		v.names = append(v.names, resourceName(&objects[i]))
+	}
+	v.items = items
+	v.document = map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": ""}, "items": items}
+	return v
 }
 
 // resourceName returns kind.group/name as kubectl's -o name.
 func resourceName(object *unstructured.Unstructured) string {
 	gvk := object.GroupVersionKind()
+	if gvk.Group == "" {
+		return strings.ToLower(gvk.Kind) + "/" + object.GetName()
+	}
 	return strings.ToLower(gvk.Kind) + "." + gvk.Group + "/" + object.GetName()
 }

@@ -3,7 +3,6 @@ package plugin
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
 // preflight is everything that is known about a reference, be it there already or not.
@@ -67,38 +67,23 @@ func merge(plan, collisions reference.Findings) reference.Findings {
 	return merged
 }
 
-// resultOK is the result of a check that found nothing; others have a finding's severity.
-const resultOK = "OK"
-
-// check is one line of a preflight.
-type check struct {
-	result  string
-	object  string
-	message string
-	remedy  string
-}
-
-// checks returns what is fine first, then the findings.
-func (p *preflight) checks() []check {
-	list := append(p.physicalChecks(), p.nameChecks()...)
-	for _, f := range p.findings {
-		list = append(list, check{result: string(f.Severity), object: f.Object, message: string(f.Code) + ": " + f.Message, remedy: f.Remedy})
-	}
-	return list
+// results returns what is fine first, then the findings.
+func (p *preflight) results() []report.Result {
+	return append(append(p.physicalChecks(), p.nameChecks()...), resultsOf(p.findings)...)
 }
 
 // fine returns a check that found nothing, unless there is a finding about the object that does more than note.
-func (p *preflight) fine(object reference.Object, format string, args ...any) []check {
+func (p *preflight) fine(object reference.Object, format string, args ...any) []report.Result {
 	if slices.ContainsFunc(p.findings, func(f reference.Finding) bool {
 		return f.Object == object.String() && f.Severity != reference.Note
 	}) {
 		return nil
 	}
-	return []check{{result: resultOK, object: object.String(), message: fmt.Sprintf(format, args...)}}
+	return []report.Result{report.NewPass(object.String(), fmt.Sprintf(format, args...))}
 }
 
-func (p *preflight) physicalChecks() []check {
-	var list []check
+func (p *preflight) physicalChecks() []report.Result {
+	var list []report.Result
 	source := p.plan.Source
 	if physical := p.world.Physical; physical != nil {
 		served := ""
@@ -110,7 +95,7 @@ func (p *preflight) physicalChecks() []check {
 	}
 	if p.consent != "" {
 		object := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}
-		list = append(list, check{result: resultOK, object: object.String(), message: p.consent})
+		list = append(list, report.NewPass(object.String(), p.consent))
 	}
 	if fuse := p.world.Fuse; fuse != nil && p.plan.Sidecar != nil {
 		list = append(list, p.fine(reference.Object{Kind: "DaemonSet", Namespace: fuse.Namespace, Name: fuse.Name},
@@ -124,9 +109,9 @@ func (p *preflight) physicalChecks() []check {
 	return list
 }
 
-func (p *preflight) nameChecks() []check {
+func (p *preflight) nameChecks() []report.Result {
 	key := p.world.Key()
-	var list []check
+	var list []report.Result
 	for _, own := range []struct {
 		object reference.Object
 		exists bool
@@ -155,20 +140,8 @@ func (p *preflight) nameChecks() []check {
 	return list
 }
 
-// printChecks prints the checks as a table, each remedy below its finding.
-func (p *preflight) printChecks(out io.Writer) error {
-	t := newTable("RESULT", "OBJECT", "MESSAGE")
-	for _, c := range p.checks() {
-		t.add(c.result, c.object, c.message)
-		if c.remedy != "" && c.result != string(reference.Note) {
-			t.add("", "", "what to do: "+c.remedy)
-		}
-	}
-	return t.print(out)
-}
-
 // printObjects prints what the controller makes for the reference, once nothing keeps it from that.
-func (p *preflight) printObjects(out io.Writer) error {
+func (p *preflight) printObjects(out screen) error {
 	key := p.world.Key()
 	t := newTable("KIND", "NAME", "DETAILS")
 	t.add(datav1alpha1.ThinRuntimeKind, key.String(), "empty: it stands for the reference")

@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -219,9 +218,9 @@ func TestRealWait(t *testing.T) {
 	r.put(t, "waits", "alluxio.yaml")
 	go func() {
 		key := types.NamespacedName{Namespace: "waits", Name: "demo"}
-		report(t, r.admin, key, datav1alpha1.NotBoundPhase, "NotRecorded", "KF2011: wait")
+		writeStatus(t, r.admin, key, datav1alpha1.NotBoundPhase, "NotRecorded", "KF2011: wait")
 		time.Sleep(100 * time.Millisecond)
-		report(t, r.admin, key, datav1alpha1.BoundPhase, reference.ReasonReady, "fine")
+		writeStatus(t, r.admin, key, datav1alpha1.BoundPhase, reference.ReasonReady, "fine")
 	}()
 	res := r.run(t, "ref create demo -n waits --from default/phy --wait --timeout 30s")
 	if res.code != ExitOK || !strings.HasSuffix(res.out, "Dataset waits/demo is Bound\n") || !strings.Contains(res.err, "Waiting: KF2011: wait\n") {
@@ -254,14 +253,14 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
 
-// recordingGetter is kubectl's flags with a recorder in the transport.
-type recordingGetter struct {
-	genericclioptions.RESTClientGetter
+// recordingKubeconfig is kubectl's flags with a recorder in the transport.
+type recordingKubeconfig struct {
+	Kubeconfig
 	recorder *recorder
 }
 
-func (g recordingGetter) ToRESTConfig() (*rest.Config, error) {
-	config, err := g.RESTClientGetter.ToRESTConfig()
+func (g recordingKubeconfig) RESTConfig() (*rest.Config, error) {
+	config, err := g.Kubeconfig.RESTConfig()
 	if err == nil {
 		config.WrapTransport = transport.Wrappers(config.WrapTransport, g.recorder.wrap)
 	}
@@ -297,8 +296,8 @@ func TestRealRequests(t *testing.T) {
 	} {
 		t.Run(command, func(t *testing.T) {
 			rec := &recorder{}
-			res := run(t.Context(), func(getter genericclioptions.RESTClientGetter) Connection {
-				return newConnection(recordingGetter{getter, rec}, "v1.2.3", t.Output())
+			res := run(t.Context(), func(kubeconfig Kubeconfig) Connection {
+				return newConnection(recordingKubeconfig{kubeconfig, rec}, "v1.2.3", t.Output())
 			}, command+" --kubeconfig "+r.kubeconfig)
 			if res.code != ExitOK {
 				t.Error(res.text())

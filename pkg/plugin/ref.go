@@ -35,6 +35,13 @@ func newDatasetObject() *unstructured.Unstructured {
 	return object
 }
 
+// datasetName returns kind.group/name as kubectl's -o name.
+func datasetName(name string) string {
+	object := newDatasetObject()
+	object.SetName(name)
+	return resourceName(object)
+}
+
 // getDataset returns a Dataset, or nil if it doesn't exist.
 func getDataset(ctx context.Context, reader client.Reader, key types.NamespacedName) (*unstructured.Unstructured, error) {
 	object := newDatasetObject()

@@ -3,7 +3,6 @@ package plugin
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +11,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
 // refCheckFlags are the flags as they were given.
@@ -19,6 +19,7 @@ type refCheckFlags struct {
 	from   string
 	name   string
 	naming string
+	policy policyFlags
 	output string
 }
 
@@ -30,22 +31,9 @@ type refCheckOptions struct {
 	// source is what a reference that needn't exist refers to; nil for existing ones.
 	source *reference.Source
 	naming string
-	output string
+	policy report.Policy
+	output *output
 }
-
-// refReport is what is known about one reference.
-type refReport struct {
-	Namespace   string                `json:"namespace"`
-	Name        string                `json:"name"`
-	From        string                `json:"from"`
-	Exists      bool                  `json:"exists"`
-	MirrorNames reference.MirrorNames `json:"mirrorNames"`
-	// Names are the ConfigMaps and Secrets that the reference needs in its namespace.
-	Names    []reference.NameNeed `json:"names"`
-	Findings reference.Findings   `json:"findings"`
-}
-
-func refCheckFormats() []string { return []string{formatTable, formatJSON, formatYAML} }
 
 func newRefCheckCommand(env Environment) *cobra.Command {
 	flags := &refCheckFlags{}
@@ -79,13 +67,14 @@ the name already. Only metadata is read, never a value of a Secret.`,
 	cmd.Flags().StringVar(&flags.from, "from", "", "Check a reference to this Dataset, namespace/name[/sub/path], before it is created.")
 	cmd.Flags().StringVar(&flags.name, "name", "", "With --from: the reference's name. Default: the Dataset's name.")
 	addNamingFlag(cmd, &flags.naming)
-	addOutputFlag(cmd, &flags.output, refCheckFormats()...)
+	flags.policy.add(cmd)
+	addOutputFlag(cmd, &flags.output, checkFormats()...)
 	return cmd
 }
 
 // options validates the command line. It doesn't talk to the cluster.
 func (f *refCheckFlags) options(cmd *cobra.Command, env Environment, args []string) (*refCheckOptions, error) {
-	o := &refCheckOptions{naming: f.naming, output: f.output, name: f.name}
+	o := &refCheckOptions{naming: f.naming, name: f.name}
 	var err error
 	if o.namespace, err = namespaceOf(env.connection); err != nil {
 		return nil, usagef(cmd, "%w", err)
@@ -118,7 +107,11 @@ func (f *refCheckFlags) options(cmd *cobra.Command, env Environment, args []stri
 	if err := validateNaming(cmd, f.naming); err != nil {
 		return nil, err
 	}
-	return o, validateOutput(cmd, f.output, refCheckFormats()...)
+	if o.policy, err = f.policy.policy(cmd); err != nil {
+		return nil, err
+	}
+	o.output, err = newOutput(cmd, env, f.output, checkFormats()...)
+	return o, err
 }
 
 func (o *refCheckOptions) key() types.NamespacedName {
@@ -141,24 +134,23 @@ func (o *refCheckOptions) run(ctx context.Context, env Environment) error {
 	if note != "" {
 		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
 	}
-	reports := make([]refReport, 0, len(datasets))
+	document := newReferenceReport()
 	for _, dataset := range datasets {
 		p, err := runPreflight(ctx, c, dataset, s, true)
 		if err != nil {
 			return err
 		}
 		p.askConsent(ctx, c)
-		reports = append(reports, newRefReport(p, s.names, extra))
+		document.add(p, s.names, extra)
 	}
-	if err := o.print(env, reports); err != nil {
+	if len(document.References) == 0 && o.output.human() {
+		fmt.Fprintf(env.ErrOut, "No references found in namespace %s.\n", o.namespace)
+		return nil
+	}
+	if err := o.output.print(document.view(o.policy)); err != nil {
 		return err
 	}
-	for _, report := range reports {
-		if len(report.Findings.Of(reference.Error)) > 0 {
-			return &exitError{code: ExitFindings}
-		}
-	}
-	return nil
+	return exitWith(o.policy, document.Summary)
 }
 
 // datasets returns the references to check, and findings about a Dataset that has the name of the only one.
@@ -195,93 +187,4 @@ func (o *refCheckOptions) datasets(ctx context.Context, reader client.Reader) ([
 		return []*datav1alpha1.Dataset{wanted}, reference.Findings{finding}, nil
 	}
 	return []*datav1alpha1.Dataset{existing}, nil, nil
-}
-
-func newRefReport(p *preflight, names reference.MirrorNames, extra reference.Findings) refReport {
-	report := refReport{
-		Namespace: p.world.Dataset.Namespace, Name: p.world.Dataset.Name, From: sourceText(p.world.Dataset),
-		Exists: p.world.Dataset.UID != "", MirrorNames: names, Names: p.names,
-		Findings: append(append(reference.Findings{}, extra...), p.findings...),
-	}
-	if report.Names == nil {
-		report.Names = []reference.NameNeed{}
-	}
-	return report
-}
-
-func (o *refCheckOptions) print(env Environment, reports []refReport) error {
-	if o.output == formatJSON || o.output == formatYAML {
-		return printDocument(env.Out, o.output, map[string]any{"references": reports})
-	}
-	if len(reports) == 0 {
-		fmt.Fprintf(env.ErrOut, "No references found in namespace %s.\n", o.namespace)
-		return nil
-	}
-	for i, report := range reports {
-		if i > 0 {
-			fmt.Fprintln(env.Out)
-		}
-		if err := report.print(env.Out); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *refReport) print(out io.Writer) error {
-	state := "exists"
-	if !r.Exists {
-		state = "doesn't exist yet"
-	}
-	fmt.Fprintf(out, "Reference %s/%s to %s (%s), names of copies: %s\n\n", r.Namespace, r.Name, line(r.From), state, r.MirrorNames)
-	if len(r.Names) == 0 {
-		fmt.Fprintf(out, "It needs no ConfigMap or Secret in namespace %s, as far as is known.\n", r.Namespace)
-	} else if err := r.printNames(out); err != nil {
-		return err
-	}
-	fmt.Fprintln(out)
-	if len(r.Findings) == 0 {
-		fmt.Fprintln(out, "No findings.")
-		return nil
-	}
-	return printFindings(out, r.Findings)
-}
-
-func (r *refReport) printNames(out io.Writer) error {
-	t := newTable("KIND", "NAME", "SOURCE", "STATE", "HELD BY")
-	for _, name := range r.Names {
-		source := name.Source
-		if source == "" {
-			source = "script of Fluid's webhook"
-		}
-		t.add(name.Kind, name.Name, source, stateText(name.State), orNone(name.Holder))
-	}
-	return t.print(out)
-}
-
-// stateText returns a name's state; the one that matters stands out.
-func stateText(state reference.NameState) string {
-	switch state {
-	case reference.NameFree:
-		return "free"
-	case reference.NameOwn:
-		return "its own"
-	case reference.NameShared:
-		return "shared"
-	case reference.NameTaken:
-		return "TAKEN"
-	}
-	return "unknown"
-}
-
-// printFindings prints findings as a table, each remedy below its finding.
-func printFindings(out io.Writer, findings reference.Findings) error {
-	t := newTable("SEVERITY", "CODE", "OBJECT", "MESSAGE")
-	for _, f := range findings {
-		t.add(string(f.Severity), string(f.Code), f.Object, f.Message)
-		if f.Remedy != "" {
-			t.add("", "", "", "what to do: "+f.Remedy)
-		}
-	}
-	return t.print(out)
 }

@@ -3,7 +3,6 @@ package plugin
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -51,10 +50,12 @@ type refCreateOptions struct {
 	dryRun      string
 	wait        bool
 	timeout     time.Duration
-	output      string
+	output      *output
 }
 
-func refCreateFormats() []string { return []string{formatJSON, formatYAML, formatName} }
+func refCreateFormats() []string {
+	return []string{formatJSON, formatYAML, formatName, formatJSONPath, formatGoTemplate}
+}
 
 func newRefCreateCommand(env Environment) *cobra.Command {
 	flags := &refCreateFlags{}
@@ -106,7 +107,7 @@ func accessModes() []cobra.Completion {
 
 // options validates the command line. It doesn't talk to the cluster.
 func (f *refCreateFlags) options(cmd *cobra.Command, env Environment, name string) (*refCreateOptions, error) {
-	o := &refCreateOptions{naming: f.naming, dryRun: f.dryRun, wait: f.wait, timeout: f.timeout, output: f.output}
+	o := &refCreateOptions{naming: f.naming, dryRun: f.dryRun, wait: f.wait, timeout: f.timeout}
 	if err := reference.ValidateName(name); err != nil {
 		return nil, usagef(cmd, "%w", err)
 	}
@@ -141,7 +142,8 @@ func (f *refCreateFlags) options(cmd *cobra.Command, env Environment, name strin
 	if err := validateNaming(cmd, f.naming); err != nil {
 		return nil, err
 	}
-	return o, validateOutput(cmd, f.output, refCreateFormats()...)
+	o.output, err = newOutput(cmd, env, f.output, refCreateFormats()...)
+	return o, err
 }
 
 // parseFrom reads --from; the mount point's scheme may precede it.
@@ -183,8 +185,8 @@ func (o *refCreateOptions) run(ctx context.Context, env Environment) error {
 	if o.wait {
 		err = o.waitBound(ctx, env, c)
 	}
-	if o.output != formatText {
-		if printErr := o.printApplied(ctx, env, c, applied); printErr != nil {
+	if !o.output.human() {
+		if printErr := o.printApplied(ctx, c, applied); printErr != nil {
 			return printErr
 		}
 	}
@@ -192,8 +194,8 @@ func (o *refCreateOptions) run(ctx context.Context, env Environment) error {
 }
 
 // printApplied prints the Dataset, after a wait as it is then.
-func (o *refCreateOptions) printApplied(ctx context.Context, env Environment, reader client.Reader, applied *unstructured.Unstructured) error {
-	if o.wait && o.output != formatName && ctx.Err() == nil {
+func (o *refCreateOptions) printApplied(ctx context.Context, reader client.Reader, applied *unstructured.Unstructured) error {
+	if o.wait && ctx.Err() == nil {
 		latest, err := getDataset(ctx, reader, o.key)
 		if err != nil {
 			return err
@@ -202,7 +204,7 @@ func (o *refCreateOptions) printApplied(ctx context.Context, env Environment, re
 			applied = latest
 		}
 	}
-	return printObject(env.Out, o.output, applied)
+	return o.output.print(objectView(applied))
 }
 
 // dataset returns the reference as it would be; an error if an existing Dataset of the name isn't this reference.
@@ -269,20 +271,15 @@ func (o *refCreateOptions) check(ctx context.Context, env Environment, c client.
 		return nil, err
 	}
 	p.askConsent(ctx, c)
-	// With an output format stdout belongs to the object.
-	out := env.Out
-	if o.output != formatText {
-		out = env.ErrOut
-	}
-	if err := o.printPreflight(out, p); err != nil {
+	if err := o.printPreflight(o.output.notes(), p); err != nil {
 		return nil, err
 	}
 	return p, p.refusal(fmt.Sprintf("the reference %s was not created, nothing was written", o.key))
 }
 
-func (o *refCreateOptions) printPreflight(out io.Writer, p *preflight) error {
+func (o *refCreateOptions) printPreflight(out screen, p *preflight) error {
 	fmt.Fprintf(out, "Checks of the reference %s to %s:\n\n", o.key, o.source)
-	if err := p.printChecks(out); err != nil {
+	if err := printResults(out, p.results(), true); err != nil {
 		return err
 	}
 	if len(p.findings.Of(reference.Error)) > 0 {
@@ -320,7 +317,7 @@ func (o *refCreateOptions) apply(ctx context.Context, env Environment, c client.
 	default:
 		verb = "configured"
 	}
-	if o.output == formatText {
+	if o.output.human() {
 		fmt.Fprintf(env.Out, "%s %s%s\n", resourceName(object), verb, suffix)
 	}
 	return object, nil

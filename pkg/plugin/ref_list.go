@@ -19,16 +19,21 @@ import (
 // listChunk is how many Datasets one request lists, as kubectl does it.
 const listChunk = 500
 
-type refListOptions struct {
+// refListFlags are the flags as they were given.
+type refListFlags struct {
 	allNamespaces bool
 	output        string
+}
+
+// refListOptions say which references to list.
+type refListOptions struct {
 	// namespace is empty for all.
 	namespace string
+	output    *output
 }
 
 func newRefListCommand(env Environment) *cobra.Command {
-	o := &refListOptions{}
-	formats := []string{formatWide, formatJSON, formatYAML, formatName}
+	flags := &refListFlags{}
 	cmd := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
@@ -45,21 +50,29 @@ where only Fluid's own controllers run.`,
   kubectl fluid ref list -A -o wide`,
 		Args: maxArgs(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := validateOutput(cmd, o.output, formats...); err != nil {
+			o, err := flags.options(cmd, env)
+			if err != nil {
 				return err
-			}
-			if !o.allNamespaces {
-				var err error
-				if o.namespace, err = namespaceOf(env.connection); err != nil {
-					return usagef(cmd, "%w", err)
-				}
 			}
 			return o.run(cmd.Context(), env)
 		},
 	}
-	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "List the references of all namespaces.")
-	addOutputFlag(cmd, &o.output, formats...)
+	cmd.Flags().BoolVarP(&flags.allNamespaces, "all-namespaces", "A", false, "List the references of all namespaces.")
+	addOutputFlag(cmd, &flags.output, readFormats()...)
 	return cmd
+}
+
+// options validates the command line. It doesn't talk to the cluster.
+func (f *refListFlags) options(cmd *cobra.Command, env Environment) (*refListOptions, error) {
+	o := &refListOptions{}
+	var err error
+	if !f.allNamespaces {
+		if o.namespace, err = namespaceOf(env.connection); err != nil {
+			return nil, usagef(cmd, "%w", err)
+		}
+	}
+	o.output, err = newOutput(cmd, env, f.output, readFormats()...)
+	return o, err
 }
 
 func (o *refListOptions) run(ctx context.Context, env Environment) error {
@@ -71,26 +84,17 @@ func (o *refListOptions) run(ctx context.Context, env Environment) error {
 	if err != nil {
 		return err
 	}
-	switch o.output {
-	case formatJSON, formatYAML:
-		return printList(env, o.output, objects)
-	case formatName:
-		for i := range objects {
-			if err := printObject(env.Out, formatName, &objects[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if len(datasets) == 0 {
+	if len(datasets) == 0 && o.output.human() {
 		where := "in any namespace"
-		if !o.allNamespaces {
+		if o.namespace != "" {
 			where = "in namespace " + o.namespace
 		}
 		fmt.Fprintf(env.ErrOut, "No references found %s.\n", where)
 		return nil
 	}
-	return o.printTable(env, datasets)
+	v := listView(objects)
+	v.text = func(out screen, wide bool) error { return o.table(env, datasets, wide).print(out) }
+	return o.output.print(v)
 }
 
 // listReferences returns the references of a namespace (empty for all), as they are and typed.
@@ -119,32 +123,21 @@ func listReferences(ctx context.Context, reader client.Reader, namespace string)
 	}
 }
 
-// printList prints a List as kubectl does.
-func printList(env Environment, format string, objects []unstructured.Unstructured) error {
-	items := make([]any, 0, len(objects))
-	for i := range objects {
-		objects[i].SetManagedFields(nil)
-		items = append(items, objects[i].Object)
-	}
-	return printDocument(env.Out, format, map[string]any{
-		"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": ""}, "items": items})
-}
-
-func (o *refListOptions) printTable(env Environment, datasets []*datav1alpha1.Dataset) error {
+func (o *refListOptions) table(env Environment, datasets []*datav1alpha1.Dataset, wide bool) *table {
 	columns := []string{"NAME", "FROM", "PHASE", "READY", "AGE"}
-	if o.allNamespaces {
+	if o.namespace == "" {
 		columns = append([]string{"NAMESPACE"}, columns...)
 	}
-	if o.output == formatWide {
+	if wide {
 		columns = append(columns, "ACCESS MODES", "MESSAGE")
 	}
 	t := newTable(columns...)
 	for _, dataset := range datasets {
-		row := []string{dataset.Name, sourceText(dataset), orNone(string(dataset.Status.Phase)), readyText(dataset), o.age(env, dataset)}
-		if o.allNamespaces {
+		row := []string{dataset.Name, sourceText(dataset), orNone(string(dataset.Status.Phase)), readyText(dataset), age(env, dataset.CreationTimestamp)}
+		if o.namespace == "" {
 			row = append([]string{dataset.Namespace}, row...)
 		}
-		if o.output == formatWide {
+		if wide {
 			message := ""
 			if condition := readyCondition(dataset); condition != nil && condition.Status != corev1.ConditionTrue {
 				message = condition.Message
@@ -153,11 +146,7 @@ func (o *refListOptions) printTable(env Environment, datasets []*datav1alpha1.Da
 		}
 		t.add(row...)
 	}
-	return t.print(env.Out)
-}
-
-func (o *refListOptions) age(env Environment, dataset *datav1alpha1.Dataset) string {
-	return age(env, dataset.CreationTimestamp)
+	return t
 }
 
 // age returns how long ago a time was, as kubectl shows it.

@@ -149,7 +149,7 @@ func TestConsentIsKnownBefore(t *testing.T) {
 		{"owner", &ref, false, ExitOK, "its owner shares it", ExitOK, "yes: its owner"},
 		{"open", &other, false, ExitOK, "created", ExitOK, "yes: this cluster asks for nobody's consent"},
 		{"nothing", nil, false, ExitOK, "created", ExitOK, "yes: this cluster asks for nobody's consent"},
-		{"strange", nil, false, ExitOK, "Warning   Dataset ref/phy", ExitFailed, "the cluster's policy or the owner's list can't be read"},
+		{"strange", nil, false, ExitOK, "warning   KF3015   Dataset ref/phy", ExitFailed, "the cluster's policy or the owner's list can't be read"},
 	} {
 		c := consentClient(t, test.sharing, test.allowed, interceptor.Funcs{})
 		withList(t, c, test.list)
@@ -192,7 +192,7 @@ func TestConsentThatCantBeKnown(t *testing.T) {
 		return errors.New("the API server is busy")
 	}})
 	r = run(t.Context(), connectTo(failing), "ref create phy -n ref --from default/phy --dry-run=client")
-	if r.code != ExitOK || !strings.Contains(r.out, "Inconclusive") || !strings.Contains(r.out, "busy") {
+	if r.code != ExitOK || !strings.Contains(r.out, "inconclusive") || !strings.Contains(r.out, "busy") {
 		t.Error(r.text())
 	}
 }

@@ -38,11 +38,7 @@ func (o *refCreateOptions) waitBound(ctx context.Context, env Environment, c cli
 	err := w.follow(limited, c)
 	switch {
 	case err == nil:
-		out := env.Out
-		if o.output != formatText {
-			out = env.ErrOut
-		}
-		fmt.Fprintf(out, "Dataset %s is Bound\n", o.key)
+		fmt.Fprintf(o.output.notes(), "Dataset %s is Bound\n", o.key)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case limited.Err() != nil:

@@ -16,8 +16,8 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
-// report writes a reference's phase and condition, as the controller does.
-func report(t *testing.T, c client.Client, key types.NamespacedName, phase datav1alpha1.DatasetPhase, reason, message string) {
+// writeStatus writes a reference's phase and condition, as the controller does.
+func writeStatus(t *testing.T, c client.Client, key types.NamespacedName, phase datav1alpha1.DatasetPhase, reason, message string) {
 	t.Helper()
 	dataset := &datav1alpha1.Dataset{}
 	for c.Get(t.Context(), key, dataset) != nil {
@@ -53,33 +53,33 @@ func TestCreateWaits(t *testing.T) {
 		err         []string
 	}{
 		{"bound", "", func(t *testing.T, c client.Client, _ func()) {
-			report(t, c, key, datav1alpha1.NotBoundPhase, "NotRecorded", "KF2011: first")
+			writeStatus(t, c, key, datav1alpha1.NotBoundPhase, "NotRecorded", "KF2011: first")
 			time.Sleep(50 * time.Millisecond)
-			report(t, c, key, datav1alpha1.NotBoundPhase, "PhysicalDatasetNotBound", "KF2002: second\x1b[31m")
+			writeStatus(t, c, key, datav1alpha1.NotBoundPhase, "PhysicalDatasetNotBound", "KF2002: second\x1b[31m")
 			time.Sleep(50 * time.Millisecond)
-			report(t, c, key, datav1alpha1.BoundPhase, reference.ReasonReady, "fine")
+			writeStatus(t, c, key, datav1alpha1.BoundPhase, reference.ReasonReady, "fine")
 		}, ExitOK, "Dataset ref/refdemo is Bound\n", []string{"Waiting: KF2011: first\nWaiting: KF2002: second\\x1b[31m\n"}},
 		{"hopeless", " --timeout 1m", func(t *testing.T, c client.Client, _ func()) {
-			report(t, c, key, datav1alpha1.NotBoundPhase, "MirrorNameTaken", "KF3004: taken")
+			writeStatus(t, c, key, datav1alpha1.NotBoundPhase, "MirrorNameTaken", "KF3004: taken")
 		}, ExitFindings, "", []string{"error: Dataset ref/refdemo won't become Bound: KF3004: taken\n"}},
 		{"silence", " --timeout 100ms", func(*testing.T, client.Client, func()) {}, ExitTimeout, "",
 			[]string{"error: timed out after 100ms waiting for Dataset ref/refdemo", "is a controller for references running?"}},
 		{"timeout", " --timeout 300ms", func(t *testing.T, c client.Client, _ func()) {
-			report(t, c, key, datav1alpha1.NotBoundPhase, "PhysicalDatasetNotBound", "KF2002: not yet")
+			writeStatus(t, c, key, datav1alpha1.NotBoundPhase, "PhysicalDatasetNotBound", "KF2002: not yet")
 		}, ExitTimeout, "", []string{"Waiting: KF2002: not yet\n", "to be Bound: KF2002: not yet; it exists"}},
 		{"deleted", "", func(t *testing.T, c client.Client, _ func()) {
-			report(t, c, key, datav1alpha1.NotBoundPhase, "NotRecorded", "KF2011: wait")
+			writeStatus(t, c, key, datav1alpha1.NotBoundPhase, "NotRecorded", "KF2011: wait")
 			if err := c.Delete(t.Context(), &datav1alpha1.Dataset{ObjectMeta: objectMeta(key)}); err != nil {
 				t.Error(err)
 			}
 		}, ExitFailed, "", []string{"was deleted while waiting"}},
 		{"interrupted", "", func(t *testing.T, c client.Client, cancel func()) {
-			report(t, c, key, datav1alpha1.NotBoundPhase, "NotRecorded", "KF2011: wait")
+			writeStatus(t, c, key, datav1alpha1.NotBoundPhase, "NotRecorded", "KF2011: wait")
 			time.Sleep(50 * time.Millisecond)
 			cancel()
 		}, ExitInterrupted, "", []string{"error: interrupted\n"}},
 		{"name", " -o name", func(t *testing.T, c client.Client, _ func()) {
-			report(t, c, key, datav1alpha1.BoundPhase, reference.ReasonReady, "fine")
+			writeStatus(t, c, key, datav1alpha1.BoundPhase, reference.ReasonReady, "fine")
 		}, ExitOK, "dataset.data.fluid.io/refdemo\n", []string{"Dataset ref/refdemo is Bound\n"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
 
@@ -19,7 +18,11 @@ type Environment struct {
 	// Build says which build this is.
 	Build Build
 	// Connect makes the connection that the connection flags and kubeconfig ask for; nil means a real one.
-	Connect func(genericclioptions.RESTClientGetter) Connection
+	Connect func(Kubeconfig) Connection
+	// Getenv reads the environment; nil means that it's empty.
+	Getenv func(string) string
+	// Terminal says what Out is, if it's a terminal.
+	Terminal Terminal
 
 	// connection is set once the flags exist; commands use it.
 	connection Connection
@@ -40,14 +43,14 @@ func Main(ctx context.Context, env Environment, args []string) int {
 
 // NewCommand returns the command kubectl fluid.
 func NewCommand(env Environment) *cobra.Command {
-	flags := genericclioptions.NewConfigFlags(true)
 	if env.Connect == nil {
-		env.Connect = func(getter genericclioptions.RESTClientGetter) Connection {
-			return newConnection(getter, env.Build.Version, env.ErrOut)
+		env.Connect = func(kubeconfig Kubeconfig) Connection {
+			return newConnection(kubeconfig, env.Build.Version, env.ErrOut)
 		}
 	}
-	env.connection = env.Connect(flags)
-
+	if env.Getenv == nil {
+		env.Getenv = func(string) string { return "" }
+	}
 	root := newGroup(&cobra.Command{
 		Use:         "kubectl-fluid",
 		Short:       "Use Fluid Datasets of other namespaces safely",
@@ -56,7 +59,8 @@ func NewCommand(env Environment) *cobra.Command {
 written what would go wrong, and see what a FUSE sidecar is or would be.
 
 Exit codes, whatever the output format: 0 fine, 1 it could not be done, 2 wrong
-command line, 3 findings of severity Error, 4 a wait timed out, 130 interrupted.`,
+command line, 3 findings at or above --fail-on, 4 a wait timed out, 5 something
+couldn't be looked at and --strict was given, 130 interrupted.`,
 	})
 	// Errors are printed in one place, Main, and usage only on demand, as kubectl does it.
 	root.SilenceErrors, root.SilenceUsage = true, true
@@ -64,7 +68,7 @@ command line, 3 findings of severity Error, 4 a wait timed out, 130 interrupted.
 	root.SetOut(env.Out)
 	root.SetErr(env.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
-	flags.AddFlags(root.PersistentFlags())
+	env.connection = env.Connect(newKubeconfigFlags(root.PersistentFlags()))
 	root.AddCommand(newRefCommand(env), newInspectCommand(env), newExplainCommand(env), newVersionCommand(env), newCompletionCommand(env))
 	addCompletion(root, env)
 	return root

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	apiversion "k8s.io/apimachinery/pkg/version"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
 // Build says which build of the plugin this is; the linker sets it in package main.
@@ -22,7 +24,8 @@ func modules() []string {
 	return []string{"k8s.io/api", "k8s.io/apimachinery", "k8s.io/cli-runtime", "k8s.io/client-go", "sigs.k8s.io/controller-runtime"}
 }
 
-type versionOptions struct {
+// versionFlags are the flags as they were given.
+type versionFlags struct {
 	client bool
 	output string
 }
@@ -36,13 +39,15 @@ type clientVersion struct {
 	Modules  map[string]string `json:"modules"`
 }
 
+// versionReport is the document of the versions.
 type versionReport struct {
+	report.TypeMeta
 	Client clientVersion    `json:"clientVersion"`
 	Server *apiversion.Info `json:"serverVersion,omitempty"`
 }
 
 func newVersionCommand(env Environment) *cobra.Command {
-	o := &versionOptions{}
+	flags := &versionFlags{}
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Show the versions of the plugin and the API server",
@@ -53,25 +58,27 @@ func newVersionCommand(env Environment) *cobra.Command {
   kubectl fluid version --client`,
 		Args: maxArgs(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := validateOutput(cmd, o.output, formatJSON, formatYAML); err != nil {
+			out, err := newOutput(cmd, env, flags.output, readFormats()...)
+			if err != nil {
 				return err
 			}
-			return o.run(cmd.Context(), env)
+			return runVersion(cmd.Context(), env, out, flags.client)
 		},
 	}
-	cmd.Flags().BoolVar(&o.client, "client", false, "Don't ask the API server for its version.")
-	addOutputFlag(cmd, &o.output, formatJSON, formatYAML)
+	cmd.Flags().BoolVar(&flags.client, "client", false, "Don't ask the API server for its version.")
+	addOutputFlag(cmd, &flags.output, readFormats()...)
 	return cmd
 }
 
-func (o *versionOptions) run(ctx context.Context, env Environment) error {
-	report := versionReport{Client: newClientVersion(env.Build)}
+// runVersion prints the versions; clientOnly doesn't ask the API server.
+func runVersion(ctx context.Context, env Environment, out *output, clientOnly bool) error {
+	versions := versionReport{TypeMeta: report.NewTypeMeta("Version"), Client: newClientVersion(env.Build)}
 	var serverErr error
-	if !o.client {
-		report.Server, serverErr = env.connection.ServerVersion(ctx)
+	if !clientOnly {
+		versions.Server, serverErr = env.connection.ServerVersion(ctx)
 	}
 	// The plugin's own version is worth showing even if the server can't be reached.
-	if err := o.print(env, report); err != nil {
+	if err := out.print(versions.view()); err != nil {
 		return err
 	}
 	return serverErr
@@ -94,20 +101,21 @@ func newClientVersion(build Build) clientVersion {
 	return v
 }
 
-func (o *versionOptions) print(env Environment, report versionReport) error {
-	if o.output != formatText {
-		return printDocument(env.Out, o.output, report)
-	}
-	c := report.Client
-	fmt.Fprintf(env.Out, "Client Version: %s (commit %s, built %s)\n", c.Version, c.Commit, c.Date)
-	fmt.Fprintf(env.Out, "Go Version: %s\nPlatform: %s\n", c.Go, c.Platform)
+func (r versionReport) view() view {
+	return view{document: r, names: []string{"kubectl-fluid/" + r.Client.Version}, text: r.print}
+}
+
+func (r versionReport) print(out screen, _ bool) error {
+	c := r.Client
+	fmt.Fprintf(out, "Client Version: %s (commit %s, built %s)\n", c.Version, c.Commit, c.Date)
+	fmt.Fprintf(out, "Go Version: %s\nPlatform: %s\n", c.Go, c.Platform)
 	for _, module := range modules() {
 		if version := c.Modules[module]; version != "" {
-			fmt.Fprintf(env.Out, "Module %s: %s\n", module, version)
+			fmt.Fprintf(out, "Module %s: %s\n", module, version)
 		}
 	}
-	if report.Server != nil {
-		fmt.Fprintf(env.Out, "Server Version: %s\n", line(report.Server.GitVersion))
+	if r.Server != nil {
+		fmt.Fprintf(out, "Server Version: %s\n", line(r.Server.GitVersion))
 	}
 	return nil
 }

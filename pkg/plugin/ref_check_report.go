@@ -1,0 +1,124 @@
+package plugin
+
+import (
+	"fmt"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
+)
+
+// referenceReport is the document of ref check.
+type referenceReport struct {
+	report.TypeMeta
+	Summary    report.Summary    `json:"summary"`
+	References []referenceResult `json:"references"`
+}
+
+// referenceResult is what is known about one reference.
+type referenceResult struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	// From is what it refers to as namespace/name[/sub/path].
+	From string `json:"from"`
+	// Exists says that the cluster has the reference already.
+	Exists bool `json:"exists"`
+	// MirrorNames says how copies of ConfigMaps and Secrets are named.
+	MirrorNames reference.MirrorNames `json:"mirrorNames"`
+	// Names are the ConfigMaps and Secrets that the reference needs in its namespace.
+	Names []reference.NameNeed `json:"names"`
+	// Results are what was checked, the passes first.
+	Results []report.Result `json:"results"`
+}
+
+func newReferenceReport() *referenceReport {
+	return &referenceReport{TypeMeta: report.NewTypeMeta("ReferenceReport"), References: []referenceResult{}}
+}
+
+// add adds a reference; extra are findings about what has its name.
+func (r *referenceReport) add(p *preflight, names reference.MirrorNames, extra reference.Findings) {
+	result := referenceResult{
+		Namespace: p.world.Dataset.Namespace, Name: p.world.Dataset.Name, From: sourceText(p.world.Dataset),
+		Exists: p.world.Dataset.UID != "", MirrorNames: names, Names: p.names, Results: []report.Result{},
+	}
+	if result.Names == nil {
+		result.Names = []reference.NameNeed{}
+	}
+	for _, finding := range extra {
+		result.Results = append(result.Results, report.NewResult(finding))
+	}
+	result.Results = append(result.Results, p.results()...)
+	r.References = append(r.References, result)
+	r.Summary = report.Summarize(r.groups()...)
+}
+
+func (r *referenceReport) groups() []report.Group {
+	var groups []report.Group
+	for _, item := range r.References {
+		groups = append(groups, report.Group{Name: "Dataset " + item.Namespace + "/" + item.Name, Results: item.Results})
+	}
+	return groups
+}
+
+func (r *referenceReport) view(policy report.Policy) view {
+	v := view{document: r, items: []any{}, text: r.print, checks: r.groups(), policy: policy}
+	for _, item := range r.References {
+		v.items = append(v.items, item)
+		v.names = append(v.names, datasetName(item.Name))
+	}
+	return v
+}
+
+// print writes the report for people; wide shows what is fine too.
+func (r *referenceReport) print(out screen, wide bool) error {
+	for i := range r.References {
+		if i > 0 {
+			fmt.Fprintln(out)
+		}
+		if err := r.References[i].print(out, wide); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *referenceResult) print(out screen, wide bool) error {
+	state := "exists"
+	if !r.Exists {
+		state = "doesn't exist yet"
+	}
+	fmt.Fprintf(out, "Reference %s/%s to %s (%s), names of copies: %s\n\n", r.Namespace, r.Name, line(r.From), state, r.MirrorNames)
+	if len(r.Names) == 0 {
+		fmt.Fprintf(out, "It needs no ConfigMap or Secret in namespace %s, as far as is known.\n", r.Namespace)
+	} else if err := r.printNames(out); err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	return printResults(out, r.Results, wide)
+}
+
+func (r *referenceResult) printNames(out screen) error {
+	t := newTable("KIND", "NAME", "SOURCE", "STATE", "HELD BY")
+	for _, name := range r.Names {
+		source := name.Source
+		if source == "" {
+			source = "script of Fluid's webhook"
+		}
+		t.add(name.Kind, name.Name, source, stateText(name.State), orNone(name.Holder))
+	}
+	return t.print(out)
+}
+
+// stateText returns a name's state; the one that matters stands out.
+func stateText(state reference.NameState) string {
+	switch state {
+	case reference.NameFree:
+		return "free"
+	case reference.NameOwn:
+		return "its own"
+	case reference.NameShared:
+		return "shared"
+	case reference.NameTaken:
+		return "TAKEN"
+	}
+	return "unknown"
+}

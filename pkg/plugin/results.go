@@ -1,0 +1,100 @@
+package plugin
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
+)
+
+// policyFlags say what the results of a check mean for the exit code.
+type policyFlags struct {
+	failOn string
+	strict bool
+}
+
+func (f *policyFlags) add(cmd *cobra.Command) {
+	choices := []cobra.Completion{string(report.FailOnError), string(report.FailOnWarning), string(report.FailOnNever)}
+	cmd.Flags().StringVar(&f.failOn, "fail-on", string(report.FailOnError),
+		"From which state on results lead to exit code 3. One of: "+strings.Join(choices, ", ")+".")
+	cmd.Flags().BoolVar(&f.strict, "strict", false, "Exit with code 5 if something couldn't be looked at.")
+	_ = cmd.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (f *policyFlags) policy(cmd *cobra.Command) (report.Policy, error) {
+	failOn, err := report.ParseFailOn(f.failOn)
+	if err != nil {
+		return report.Policy{}, usagef(cmd, "--fail-on: %w", err)
+	}
+	return report.Policy{FailOn: failOn, Strict: f.strict}, nil
+}
+
+// exitWith returns the error that leads to the exit code of a summary; the output has said everything.
+func exitWith(policy report.Policy, summary report.Summary) error {
+	switch policy.Judge(summary) {
+	case report.Failed:
+		return &exitError{code: ExitFindings}
+	case report.Unknown:
+		return &exitError{code: ExitInconclusive}
+	}
+	return nil
+}
+
+// resultsOf returns findings as results.
+func resultsOf(findings reference.Findings) []report.Result {
+	results := make([]report.Result, 0, len(findings))
+	for _, finding := range findings {
+		results = append(results, report.NewResult(finding))
+	}
+	return results
+}
+
+// printResults prints results as a table, each remedy below its finding. Checks that found nothing are only counted,
+// unless all results shall be shown.
+func printResults(out screen, results []report.Result, all bool) error {
+	shown := slices.DeleteFunc(slices.Clone(results), func(r report.Result) bool {
+		return !all && r.Code == "" && (r.State == report.Pass || r.State == report.Skipped)
+	})
+	if len(shown) > 0 {
+		t := newTable("RESULT", "CODE", "OBJECT", "MESSAGE")
+		for _, r := range shown {
+			t.add(string(r.State), string(r.Code), r.Object, r.Message)
+			if r.Remedy != "" {
+				t.add("", "", "", "what to do: "+r.Remedy)
+			}
+		}
+		if err := t.print(out); err != nil {
+			return err
+		}
+		fmt.Fprintln(out)
+	}
+	_, err := fmt.Fprintln(out, summaryText(report.Summarize(report.Group{Results: results})))
+	return err
+}
+
+// summaryText counts results for a person: "error: 2 errors, 1 warning, 5 passed".
+func summaryText(s report.Summary) string {
+	var parts []string
+	for _, part := range []struct {
+		count        int
+		one, several string
+	}{
+		{s.Errors, "error", "errors"}, {s.Inconclusive, "inconclusive", "inconclusive"}, {s.Warnings, "warning", "warnings"},
+		{s.Passed, "passed", "passed"}, {s.Skipped, "skipped", "skipped"},
+	} {
+		switch {
+		case part.count == 1:
+			parts = append(parts, "1 "+part.one)
+		case part.count > 1:
+			parts = append(parts, fmt.Sprintf("%d %s", part.count, part.several))
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"nothing was checked"}
+	}
+	return string(s.State) + ": " + strings.Join(parts, ", ")
+}

@@ -1,0 +1,53 @@
+package report
+
+import (
+	"fmt"
+	"html"
+	"io"
+	"strings"
+)
+
+// WriteShort writes one line for each result that is neither a pass nor skipped, as compilers do.
+func WriteShort(out io.Writer, groups []Group, safe func(string) string) error {
+	for _, group := range groups {
+		for _, result := range group.Results {
+			if result.State == Pass || result.State == Skipped {
+				continue
+			}
+			code := ""
+			if result.Code != "" {
+				code = " " + string(result.Code)
+			}
+			if _, err := fmt.Fprintf(out, "%s: %s%s: %s: %s\n", safe(group.Name), result.State, code, safe(result.Object), safe(result.Message)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// WriteMarkdown writes a table for each group, as a comment on a pull request has it.
+func WriteMarkdown(out io.Writer, groups []Group) error {
+	var text strings.Builder
+	for i, group := range groups {
+		if i > 0 {
+			text.WriteString("\n")
+		}
+		fmt.Fprintf(&text, "### %s\n\n| State | Code | Object | Message | What to do |\n|---|---|---|---|---|\n", cell(group.Name))
+		for _, result := range group.Results {
+			fmt.Fprintf(&text, "| %s | %s | %s | %s | %s |\n", result.State, result.Code, cell(result.Object), cell(result.Message), cell(result.Remedy))
+		}
+	}
+	summary := Summarize(groups...)
+	fmt.Fprintf(&text, "\n**%s**: errors %d, inconclusive %d, warnings %d, passed %d, skipped %d\n",
+		summary.State, summary.Errors, summary.Inconclusive, summary.Warnings, summary.Passed, summary.Skipped)
+	_, err := io.WriteString(out, text.String())
+	return err
+}
+
+// cell makes a text of the cluster fit for a cell: no markup and no line end of its own.
+func cell(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "]", "\\]", "~", "\\~", "@", "&#64;").
+		Replace(html.EscapeString(text))
+}
