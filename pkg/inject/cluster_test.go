@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -110,4 +113,34 @@ func codes(text string) []reference.Code {
 		}
 	}
 	return found
+}
+
+// memory reads objects as an informer cache does, without copying them.
+type memory struct {
+	client.Reader
+	objects map[string]client.Object
+}
+
+// newMemory has the objects of the physical Dataset default/phy and of the reference ref/refdemo to it.
+func newMemory(t testing.TB) *memory {
+	c := newCluster(t, "alluxio")
+	m := &memory{objects: map[string]client.Object{}}
+	for i, object := range []client.Object{c.reference, c.physical, c.fuse, c.physicalVolume, c.physicalClaim} {
+		object.SetResourceVersion(fmt.Sprint(i))
+		m.objects[memoryKey(client.ObjectKeyFromObject(object), object)] = object
+	}
+	return m
+}
+
+func memoryKey(key client.ObjectKey, object client.Object) string {
+	return fmt.Sprintf("%T %s", object, key)
+}
+
+func (m *memory) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	found, ok := m.objects[memoryKey(key, object)]
+	if !ok {
+		return apierrors.NewNotFound(schema.GroupResource{Resource: "things"}, key.Name)
+	}
+	reflect.ValueOf(object).Elem().Set(reflect.ValueOf(found).Elem())
+	return nil
 }

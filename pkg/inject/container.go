@@ -17,12 +17,13 @@ func trimmed(volume string) bool {
 }
 
 // sidecarContainer turns the FUSE container into a native sidecar: an init container that goes on running. The app's
-// containers start after its startup probe has succeeded.
-func sidecarContainer(sidecar *reference.Sidecar, name string, options Options) *corev1.Container {
+// containers start after its startup probe has succeeded. The pod's own directory on the node is ownDirectory below all
+// pods'.
+func sidecarContainer(sidecar *reference.Sidecar, name, ownDirectory string, variant Variant) *corev1.Container {
 	container := sidecar.Container.DeepCopy()
 	container.Name = name
 	container.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
-	if options.SelfHealing {
+	if variant.SelfHealing {
 		container.RestartPolicyRules = []corev1.ContainerRestartRule{{
 			Action: corev1.ContainerRestartRuleActionRestartAllContainers,
 			ExitCodes: &corev1.ContainerRestartRuleOnExitCodes{
@@ -30,7 +31,7 @@ func sidecarContainer(sidecar *reference.Sidecar, name string, options Options) 
 			},
 		}}
 	}
-	supervise(container, sidecar, options)
+	supervise(container, sidecar, ownDirectory, variant)
 	container.StartupProbe = mountProbe(sidecar)
 	// A liveness probe may run before the startup probe has succeeded (kubernetes/kubernetes#141342).
 	container.LivenessProbe = nil

@@ -1,10 +1,8 @@
 package inject
 
 import (
-	"encoding/json"
-	"fmt"
-	"path"
-	"slices"
+	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -16,217 +14,315 @@ import (
 const AnnotationInjectedBy = "kubectl-fluid.dev/injected-by"
 
 // containerNamePrefix and an index are the name of a sidecar, as Fluid has it since v0.9.0.
-const containerNamePrefix = "fluid-fuse"
+const containerNamePrefix = "fluid-fuse-"
 
 // Options are what a patch depends on beside the pod and the sidecars.
 type Options struct {
 	// HostDirectory is the name of the pod's own directory below that of the FUSE client on the node. It must differ
 	// from pod to pod: on a directory that two pods share their mounts are stacked, and the end of one ends the other's.
 	HostDirectory string
-	// SelfHealing lets a sidecar that crashed restart all containers, so that the app gets the new mount. The server
-	// must have ContainerRestartRules with RestartAllContainers (on by default from Kubernetes 1.36).
-	SelfHealing bool
 }
 
 // Patch returns the JSON patch that gives a pod its sidecars: for each claim the sidecar of its Dataset. The patch is
 // nil if no claim of the pod has a sidecar. Findings say why a pod can't be patched; then the patch is nil too.
 //
 // The pod must not have been patched before (see Pod.Wants).
-func Patch(pod *Pod, sidecars map[string]*reference.Sidecar, options Options) ([]byte, reference.Findings) {
-	j := injection{pod: pod, options: options, volumeNames: map[string]bool{}, hostPaths: map[int]string{}}
-	for _, volume := range pod.Spec.Volumes {
-		j.volumeNames[volume.Name] = true
+func Patch(pod *Pod, sidecars map[string]*Sidecar, options Options) ([]byte, reference.Findings) {
+	j := injection{pod: pod, volumes: make(map[string]volumeUse, len(pod.Spec.Volumes)+8)}
+	if options.HostDirectory != "" {
+		j.directory = "/" + options.HostDirectory
 	}
-	for _, claim := range pod.Claims() {
-		if sidecar := sidecars[claim]; sidecar != nil {
-			j.inject(claim, sidecar)
-		}
+	j.findServed(sidecars)
+	j.findMounts()
+	if findings := j.refusals(); len(j.served) == 0 || len(findings) > 0 {
+		return nil, findings
 	}
-	if len(j.datasets) == 0 || len(j.findings) > 0 {
-		return nil, j.findings
-	}
-	patch, err := json.Marshal(j.operations())
-	if err != nil {
-		// Sidecars come from the API server as JSON, so they can be encoded.
-		panic(fmt.Sprintf("encoding the patch of pod %s: %v", pod.Name(), err))
-	}
-	return patch, nil
+	j.nameSidecars()
+	return j.write(), nil
 }
 
-// injection collects what a pod gets, one Dataset after the other.
+// injection collects what a pod gets.
 type injection struct {
-	pod     *Pod
-	options Options
-
-	volumeNames map[string]bool
-	hostPaths   map[int]string // of the pod's volumes by index
-	containers  []corev1.Container
-	volumes     []corev1.Volume
-	pullSecrets []corev1.LocalObjectReference
-	datasets    []string
-	labels      map[string]string
-	labelKeys   []string
-	nextIndex   int
-	findings    reference.Findings
+	pod       *Pod
+	directory string
+	// volumes has all volumes of the pod, and of its sidecars, by name.
+	volumes map[string]volumeUse
+	// served are the Datasets of the pod's claims, in the order of the claims' names; claims has their indexes.
+	served []served
+	claims map[string]int
+	// added are the indexes of those that some container mounts, and so need a sidecar.
+	added []int
 }
 
-// inject gives the pod the sidecar of the Dataset that has a claim.
-func (j *injection) inject(claim string, sidecar *reference.Sidecar) {
-	var names []string
-	var indexes []int
-	for i, volume := range j.pod.Spec.Volumes {
-		if volume.Claim != nil && volume.Claim.ClaimName == claim {
-			names, indexes = append(names, volume.Name), append(indexes, i)
+// volumeUse says what a volume is: the claim of the Dataset served[dataset], or with -1 something else.
+type volumeUse struct {
+	dataset  int
+	readOnly bool
+}
+
+// served is a Dataset that the pod uses.
+type served struct {
+	claim    string
+	sidecar  *Sidecar
+	mounted  bool
+	obstacle string
+	values   values
+}
+
+// findServed finds the Datasets of the pod's claims, and its volumes of them.
+func (j *injection) findServed(sidecars map[string]*Sidecar) {
+	for _, claim := range j.pod.Claims() {
+		if sidecar := sidecars[claim]; sidecar != nil {
+			j.served = append(j.served, served{claim: claim, sidecar: sidecar})
 		}
 	}
-	mounted, obstacle := j.pod.mounts(names)
-	if obstacle != "" {
-		j.findings = append(j.findings, reference.NewFinding(reference.CodePodUnsupportedUsage,
-			reference.Object{Kind: "Pod", Namespace: sidecar.Dataset.Namespace, Name: j.pod.Name()},
-			"a sidecar can't serve it the Dataset %s: %s", sidecar.Dataset, obstacle))
-		return
+	j.claims = make(map[string]int, len(j.served))
+	for i := range j.served {
+		j.claims[j.served[i].claim] = i
 	}
-	directory := path.Join(j.hostDirectory(sidecar), sidecar.MountDirectory, sidecar.SubPath)
-	for _, i := range indexes {
-		j.hostPaths[i] = directory
+	for i := range j.pod.Spec.Volumes {
+		volume := &j.pod.Spec.Volumes[i]
+		use := volumeUse{dataset: -1}
+		if at, ok := j.claims[volume.Claim]; ok && volume.Claimed {
+			use = volumeUse{at, volume.ReadOnly}
+		} else if before, ok := j.volumes[volume.Name]; ok {
+			use = before // The API server refuses two volumes of one name, and says so better than a patch for one of them.
+		}
+		j.volumes[volume.Name] = use
 	}
-	j.datasets = append(j.datasets, sidecar.Dataset.Name)
-	if mounted {
-		j.addSidecar(sidecar)
+	// Nor does it take a volume without a name.
+	if use, ok := j.volumes[""]; ok && use.dataset >= 0 {
+		j.volumes[""] = volumeUse{dataset: -1}
 	}
 }
 
-// hostDirectory is the directory on the node in which this pod's FUSE client of a Dataset mounts.
-func (j *injection) hostDirectory(sidecar *reference.Sidecar) string {
-	for _, volume := range sidecar.Volumes {
-		if volume.Name == sidecar.MountVolume {
-			return path.Join(volume.HostPath.Path, j.options.HostDirectory)
+// dataset returns the Dataset whose volume has a name, or nil.
+func (j *injection) dataset(volume string) (*served, bool) {
+	if use, ok := j.volumes[volume]; ok && use.dataset >= 0 {
+		return &j.served[use.dataset], use.readOnly
+	}
+	return nil, false
+}
+
+// findMounts finds out which Datasets are mounted, and what a sidecar can't serve.
+func (j *injection) findMounts() {
+	j.pod.containers(func(_ string, _ int, container *podContainer) {
+		for i := range container.Mounts {
+			if dataset, _ := j.dataset(container.Mounts[i].Name); dataset != nil {
+				dataset.mounted = true
+				if obstacle := container.obstacle(&container.Mounts[i]); obstacle != "" {
+					dataset.obstacle = obstacle
+				}
+			}
+		}
+		for i := range container.Devices {
+			if dataset, _ := j.dataset(container.Devices[i].Name); dataset != nil {
+				dataset.obstacle = "container " + container.Name + " uses it as a raw block device"
+			}
+		}
+	})
+	for i := range j.served {
+		if j.served[i].mounted && j.pod.Spec.OwnUsers {
+			j.served[i].obstacle = "the pod has a user namespace of its own (hostUsers: false), out of which no mount is propagated"
 		}
 	}
-	panic("sidecar of " + sidecar.Dataset.String() + " without its mount volume " + sidecar.MountVolume)
 }
 
-// addSidecar adds the container and its volumes under names that are free in the pod.
-func (j *injection) addSidecar(sidecar *reference.Sidecar) {
-	name, index := j.pod.sidecarName(j.nextIndex)
-	j.nextIndex = index + 1
-	container := sidecarContainer(sidecar, name, j.options)
-	renamed := map[string]string{}
-	for _, volume := range sidecar.Volumes {
-		if trimmed(volume.Name) {
+// refusals says why the pod can't have its sidecars.
+func (j *injection) refusals() reference.Findings {
+	var findings reference.Findings
+	for i := range j.served {
+		if s := &j.served[i]; s.obstacle != "" {
+			findings = append(findings, reference.NewFinding(reference.CodePodUnsupportedUsage,
+				reference.Object{Kind: "Pod", Namespace: s.sidecar.dataset.Namespace, Name: j.pod.Name()},
+				"a sidecar can't serve it the Dataset %s: %s", s.sidecar.dataset, s.obstacle))
+		}
+	}
+	return findings
+}
+
+// nameSidecars gives the sidecars and their volumes names that are free in the pod.
+func (j *injection) nameSidecars() {
+	taken := j.takenIndexes()
+	index := 0
+	for i := range j.served {
+		s := &j.served[i]
+		if !s.mounted {
 			continue
 		}
-		volume = *volume.DeepCopy()
-		if volume.Name == sidecar.MountVolume {
-			volume.HostPath.Path = j.hostDirectory(sidecar)
-			volume.HostPath.Type = new(corev1.HostPathDirectoryOrCreate)
+		for taken[index] {
+			index++
 		}
-		renamed[volume.Name] = j.freeVolumeName(volume.Name, index)
-		volume.Name = renamed[volume.Name]
-		j.volumes = append(j.volumes, volume)
-	}
-	container.VolumeMounts = slices.DeleteFunc(container.VolumeMounts, func(mount corev1.VolumeMount) bool { return trimmed(mount.Name) })
-	for i := range container.VolumeMounts {
-		container.VolumeMounts[i].Name = renamed[container.VolumeMounts[i].Name]
-	}
-	if isSupervised(&sidecar.Container, sidecar) {
-		j.addNodeDirectory(container, path.Dir(j.hostDirectory(sidecar)), index)
-	}
-	j.containers = append(j.containers, *container)
-	for _, secret := range sidecar.ImagePullSecrets {
-		if !slices.Contains(j.pullSecrets, secret) && !slices.Contains(j.pod.Spec.ImagePullSecrets, secret) {
-			j.pullSecrets = append(j.pullSecrets, secret)
+		suffix := strconv.Itoa(index)
+		s.values = values{container: containerNamePrefix + suffix, directory: j.directory, volumes: make([]string, len(s.sidecar.volumes))}
+		for v := range s.sidecar.volumes {
+			s.values.volumes[v] = j.freeVolumeName(s.sidecar.volumes[v].name, suffix)
 		}
+		j.added = append(j.added, i)
+		index++
 	}
-	j.label(datav1alpha1.LabelSidecarDatasetName+name, sidecar.Dataset.Name)
-	j.label(datav1alpha1.LabelSidecarDatasetNamespace+name, sidecar.Dataset.Namespace)
 }
 
-// addNodeDirectory lets a sidecar see the directory on the node that its pod's own directory is in, so that it can remove
-// that. Mounts that other pods end there end for this one as well.
-func (j *injection) addNodeDirectory(container *corev1.Container, directory string, index int) {
-	volume := corev1.Volume{Name: j.freeVolumeName("fluid-pods", index), VolumeSource: corev1.VolumeSource{
-		HostPath: &corev1.HostPathVolumeSource{Path: directory, Type: new(corev1.HostPathDirectoryOrCreate)}}}
-	j.volumes = append(j.volumes, volume)
-	container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: volume.Name, MountPath: nodeDirectory,
-		MountPropagation: new(corev1.MountPropagationHostToContainer)})
+// takenIndexes are those of the names of sidecars that containers of the pod have.
+func (j *injection) takenIndexes() map[int]bool {
+	var taken map[int]bool
+	j.pod.containers(func(_ string, _ int, container *podContainer) {
+		suffix, ok := strings.CutPrefix(container.Name, containerNamePrefix)
+		if index, err := strconv.Atoi(suffix); ok && err == nil && suffix == strconv.Itoa(index) {
+			if taken == nil {
+				taken = map[int]bool{}
+			}
+			taken[index] = true
+		}
+	})
+	return taken
 }
 
-func (j *injection) label(key, value string) {
-	if j.labels == nil {
-		j.labels = map[string]string{}
-	}
-	j.labels[key] = value
-	j.labelKeys = append(j.labelKeys, key)
-}
+// maxVolumeName is the length of a DNS label, which a volume's name is.
+const maxVolumeName = 63
 
 // freeVolumeName returns <name>-<index>, or the first of <name>-<index>-1, -2 … that the pod doesn't have.
-func (j *injection) freeVolumeName(name string, index int) string {
+func (j *injection) freeVolumeName(name, index string) string {
 	for attempt := 0; ; attempt++ {
-		suffix := fmt.Sprintf("-%d", index)
+		suffix := "-" + index
 		if attempt > 0 {
-			suffix += fmt.Sprintf("-%d", attempt)
+			suffix += "-" + strconv.Itoa(attempt)
 		}
 		free := name
 		if room := maxVolumeName - len(suffix); len(free) > room {
 			free = free[:room]
 		}
 		free += suffix
-		if !j.volumeNames[free] {
-			j.volumeNames[free] = true
+		if _, taken := j.volumes[free]; !taken {
+			j.volumes[free] = volumeUse{dataset: -1}
 			return free
 		}
 	}
 }
 
-// maxVolumeName is the length of a DNS label, which a volume's name is.
-const maxVolumeName = 63
-
-// operations writes the patch. Every path in it exists or is made by an operation before.
-func (j *injection) operations() operations {
-	var o operations
+// write writes the patch. Every path in it exists or is made by an operation before.
+func (j *injection) write() []byte {
 	spec := &j.pod.Spec
-	readOnly := map[string]bool{}
-	concerned := map[string]bool{}
-	for i, volume := range spec.Volumes {
-		if directory, ok := j.hostPaths[i]; ok {
-			// The API server refuses a volume without a name, and says so better than a patch for mounts that are null.
-			concerned[volume.Name], readOnly[volume.Name] = volume.Name != "", volume.Claim.ReadOnly
-			o.replace(fmt.Sprintf("/spec/volumes/%d", i), corev1.Volume{Name: volume.Name,
-				VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: directory}}})
+	w := &patchWriter{buffer: make([]byte, 0, j.size())}
+	for i := range spec.Volumes {
+		if volume := &spec.Volumes[i]; volume.Claimed {
+			j.writeData(w, i, volume)
 		}
 	}
-	j.pod.containers(func(pointer string, container *podContainer) {
-		for i, mount := range container.VolumeMounts {
-			if !concerned[mount.Name] {
-				continue
-			}
-			at := fmt.Sprintf("%s/volumeMounts/%d", pointer, i)
-			o.add(at+"/mountPropagation", corev1.MountPropagationHostToContainer)
-			if readOnly[mount.Name] {
-				o.add(at+"/readOnly", true)
-			}
-			if mount.RecursiveReadOnly == corev1.RecursiveReadOnlyIfPossible {
-				o.replace(at+"/recursiveReadOnly", corev1.RecursiveReadOnlyDisabled)
+	j.pod.containers(func(list string, index int, container *podContainer) {
+		for i := range container.Mounts {
+			if dataset, readOnly := j.dataset(container.Mounts[i].Name); dataset != nil {
+				writeMount(w, list, index, i, &container.Mounts[i], readOnly)
 			}
 		}
 	})
-	appendAll(&o, "/spec/volumes", true, j.volumes)
-	insertAll(&o, "/spec/initContainers", spec.InitContainers != nil, j.containers)
-	appendAll(&o, "/spec/imagePullSecrets", spec.ImagePullSecrets != nil, j.pullSecrets)
-	j.describe(&o)
-	return o
+	for _, i := range j.added {
+		s := &j.served[i]
+		w.appendAll("/spec/volumes", true, len(s.sidecar.volumes), func(v int) {
+			w.buffer = s.sidecar.volumes[v].json.appendTo(w.buffer, &s.values)
+		})
+	}
+	w.insertAll(initContainersPointer, spec.InitContainers != nil, len(j.added), func(i int) {
+		s := &j.served[j.added[i]]
+		w.buffer = s.sidecar.container.appendTo(w.buffer, &s.values)
+	})
+	j.writePullSecrets(w)
+	j.writeMetadata(w)
+	return w.finish()
 }
 
-// describe adds the labels and annotations by which Fluid, and this project, recognize what was done.
-func (j *injection) describe(o *operations) {
-	j.label(datav1alpha1.LabelInjectionDone, "true")
-	j.label(datav1alpha1.LabelManagedBy, "fluid")
-	o.addMembers("/metadata/labels", j.pod.Metadata.Labels != nil, j.labelKeys, j.labels)
-	o.addMembers("/metadata/annotations", j.pod.Metadata.Annotations != nil,
-		[]string{datav1alpha1.AnnotationDatasetsInUse, AnnotationInjectedBy},
-		map[string]string{
-			datav1alpha1.AnnotationDatasetsInUse: j.pod.datasetsInUse(j.datasets),
-			AnnotationInjectedBy:                 reference.FieldManager,
-		})
+// size is about how long the patch gets.
+func (j *injection) size() int {
+	size := 2048
+	for _, i := range j.added {
+		size += j.served[i].sidecar.size + 512
+	}
+	j.pod.containers(func(_ string, _ int, container *podContainer) {
+		for i := range container.Mounts {
+			if dataset, _ := j.dataset(container.Mounts[i].Name); dataset != nil {
+				size += 256
+			}
+		}
+	})
+	return size
+}
+
+// writeData makes a volume the directory on the node where the pod's FUSE client has its data.
+func (j *injection) writeData(w *patchWriter, index int, volume *podVolume) {
+	at, ok := j.claims[volume.Claim]
+	if !ok {
+		return
+	}
+	sidecar := j.served[at].sidecar
+	w.replace("/spec/volumes/", number(index))
+	w.text(`{"name":`)
+	w.string(volume.Name)
+	w.text(`,"hostPath":{"path":"`)
+	w.buffer = appendEscaped(w.buffer, sidecar.dataBefore)
+	w.buffer = appendEscaped(w.buffer, j.directory)
+	w.buffer = appendEscaped(w.buffer, sidecar.dataAfter)
+	w.text(`"}}`)
+	w.end()
+}
+
+// writeMount lets a mount of a Dataset's volume receive the FUSE client's mount.
+func writeMount(w *patchWriter, list string, container, index int, mount *podMount, readOnly bool) {
+	at := list + "/" + number(container) + "/volumeMounts/" + number(index)
+	w.add(at, "/mountPropagation")
+	w.string(string(corev1.MountPropagationHostToContainer))
+	w.end()
+	if readOnly {
+		w.add(at, "/readOnly")
+		w.text("true")
+		w.end()
+	}
+	if corev1.RecursiveReadOnlyMode(mount.RecursiveReadOnly) == corev1.RecursiveReadOnlyIfPossible {
+		w.replace(at, "/recursiveReadOnly")
+		w.string(string(corev1.RecursiveReadOnlyDisabled))
+		w.end()
+	}
+}
+
+// writePullSecrets adds the sidecars' pull secrets that the pod doesn't have.
+func (j *injection) writePullSecrets(w *patchWriter) {
+	var missing []string
+	present := map[string]bool{}
+	for _, name := range j.pod.Spec.ImagePullSecrets {
+		present[name] = true
+	}
+	for _, i := range j.added {
+		for _, name := range j.served[i].sidecar.pullSecrets {
+			if !present[name] {
+				missing = append(missing, name)
+				present[name] = true
+			}
+		}
+	}
+	w.appendAll("/spec/imagePullSecrets", j.pod.Spec.ImagePullSecrets != nil, len(missing), func(i int) {
+		w.text(`{"name":`)
+		w.string(missing[i])
+		w.text(`}`)
+	})
+}
+
+// writeMetadata adds the labels and annotations by which Fluid, and this project, recognize what was done.
+func (j *injection) writeMetadata(w *patchWriter) {
+	labels := make([]member, 0, 2*len(j.added)+2)
+	for _, i := range j.added {
+		s := &j.served[i]
+		labels = append(labels,
+			member{datav1alpha1.LabelSidecarDatasetName + s.values.container, s.sidecar.dataset.Name},
+			member{datav1alpha1.LabelSidecarDatasetNamespace + s.values.container, s.sidecar.dataset.Namespace})
+	}
+	labels = append(labels, member{datav1alpha1.LabelInjectionDone, "true"}, member{datav1alpha1.LabelManagedBy, "fluid"})
+	w.addMembers("/metadata/labels", j.pod.Metadata.Labels != nil, labels)
+
+	datasets := make([]string, len(j.served))
+	for i := range j.served {
+		datasets[i] = j.served[i].sidecar.dataset.Name
+	}
+	w.addMembers("/metadata/annotations", j.pod.Metadata.Annotations != nil, []member{
+		{datav1alpha1.AnnotationDatasetsInUse, j.pod.datasetsInUse(datasets)},
+		{AnnotationInjectedBy, reference.FieldManager},
+	})
 }

@@ -97,6 +97,7 @@ type goldenCase struct {
 	name     string
 	pod      string
 	datasets map[string]dataset
+	variant  Variant
 	options  Options
 	// unknown says that the pod has fields that corev1.Pod doesn't.
 	unknown bool
@@ -107,39 +108,39 @@ func goldenCases() []goldenCase {
 		return map[string]dataset{"refdemo": {runtime, physical, change}}
 	}
 	alluxio := one("alluxio", nil)
-	pod := Options{HostDirectory: "ref-3f0c", SelfHealing: true}
+	healing, pod := Variant{SelfHealing: true}, Options{HostDirectory: "ref-3f0c"}
 	return []goldenCase{
-		{"alluxio", "nginx", alluxio, pod, false},
-		{"jindo", "nginx", one("jindo", nil), pod, false},
-		{"juicefs", "nginx", one("juicefs", nil), pod, false},
-		{"thin", "nginx", one("thin", nil), pod, false},
-		{"sub-path", "nginx", map[string]dataset{"refdemo": {"alluxio", physical + "/spark/日志", nil}}, pod, false},
-		{"own-namespace", "own-namespace", map[string]dataset{"phy": {"juicefs", "", pullSecret}}, pod, false},
-		{"two-datasets", "two-claims", map[string]dataset{"zebra": {"alluxio", physical, nil}, "ant": {"alluxio", physical + "/ants", nil}}, pod, false},
-		{"two-runtimes", "two-claims", map[string]dataset{"zebra": {"juicefs", physical, pullSecret}, "ant": {"thin", physical, pullSecret}}, pod, false},
-		{"one-dataset-of-two-claims", "two-claims", map[string]dataset{"zebra": {"thin", physical, nil}}, pod, false},
-		{"claim-in-several-volumes", "several-volumes", alluxio, pod, false},
-		{"init-containers", "init-containers", alluxio, pod, false},
-		{"init-container-reads", "init-reads", alluxio, pod, false},
-		{"read-only-claim", "read-only", alluxio, pod, false},
-		{"mount-propagation", "propagation", alluxio, pod, false},
-		{"recursive-read-only-if-possible", "recursive-read-only-if-possible", alluxio, pod, false},
-		{"mounted-nowhere", "unmounted", alluxio, pod, false},
-		{"volume-names-taken", "volume-names", alluxio, pod, false},
-		{"long-volume-names", "long-volume-names", one("thin", longVolumes), pod, false},
-		{"container-names-taken", "container-names", alluxio, pod, false},
-		{"annotations-and-labels", "annotations", alluxio, pod, false},
-		{"pull-secrets", "nginx", one("thin", pullSecret), pod, false},
-		{"pull-secrets-of-the-pod", "pull-secrets", one("thin", pullSecret), pod, false},
-		{"generate-name", "generate-name", alluxio, pod, false},
-		{"no-self-healing", "nginx", alluxio, Options{HostDirectory: "ref-3f0c"}, false},
-		{"no-command", "nginx", one("thin", noCommand), pod, false},
-		{"mount-on-volume", "nginx", one("thin", mountOnVolume), pod, false},
-		{"probes-and-hooks", "nginx", one("thin", probesAndHooks), pod, false},
-		{"variables", "nginx", one("thin", variables), pod, false},
-		{"nulls", "nulls", alluxio, pod, false},
-		{"empty-lists", "empty-lists", one("thin", pullSecret), pod, false},
-		{"unknown-fields", "unknown-fields", one("thin", pullSecret), pod, true},
+		{"alluxio", "nginx", alluxio, healing, pod, false},
+		{"jindo", "nginx", one("jindo", nil), healing, pod, false},
+		{"juicefs", "nginx", one("juicefs", nil), healing, pod, false},
+		{"thin", "nginx", one("thin", nil), healing, pod, false},
+		{"sub-path", "nginx", map[string]dataset{"refdemo": {"alluxio", physical + "/spark/日志", nil}}, healing, pod, false},
+		{"own-namespace", "own-namespace", map[string]dataset{"phy": {"juicefs", "", pullSecret}}, healing, pod, false},
+		{"two-datasets", "two-claims", map[string]dataset{"zebra": {"alluxio", physical, nil}, "ant": {"alluxio", physical + "/ants", nil}}, healing, pod, false},
+		{"two-runtimes", "two-claims", map[string]dataset{"zebra": {"juicefs", physical, pullSecret}, "ant": {"thin", physical, pullSecret}}, healing, pod, false},
+		{"one-dataset-of-two-claims", "two-claims", map[string]dataset{"zebra": {"thin", physical, nil}}, healing, pod, false},
+		{"claim-in-several-volumes", "several-volumes", alluxio, healing, pod, false},
+		{"init-containers", "init-containers", alluxio, healing, pod, false},
+		{"init-container-reads", "init-reads", alluxio, healing, pod, false},
+		{"read-only-claim", "read-only", alluxio, healing, pod, false},
+		{"mount-propagation", "propagation", alluxio, healing, pod, false},
+		{"recursive-read-only-if-possible", "recursive-read-only-if-possible", alluxio, healing, pod, false},
+		{"mounted-nowhere", "unmounted", alluxio, healing, pod, false},
+		{"volume-names-taken", "volume-names", alluxio, healing, pod, false},
+		{"long-volume-names", "long-volume-names", one("thin", longVolumes), healing, pod, false},
+		{"container-names-taken", "container-names", alluxio, healing, pod, false},
+		{"annotations-and-labels", "annotations", alluxio, healing, pod, false},
+		{"pull-secrets", "nginx", one("thin", pullSecret), healing, pod, false},
+		{"pull-secrets-of-the-pod", "pull-secrets", one("thin", pullSecret), healing, pod, false},
+		{"generate-name", "generate-name", alluxio, healing, pod, false},
+		{"no-self-healing", "nginx", alluxio, Variant{}, pod, false},
+		{"no-command", "nginx", one("thin", noCommand), healing, pod, false},
+		{"mount-on-volume", "nginx", one("thin", mountOnVolume), healing, pod, false},
+		{"probes-and-hooks", "nginx", one("thin", probesAndHooks), healing, pod, false},
+		{"variables", "nginx", one("thin", variables), healing, pod, false},
+		{"nulls", "nulls", alluxio, healing, pod, false},
+		{"empty-lists", "empty-lists", one("thin", pullSecret), healing, pod, false},
+		{"unknown-fields", "unknown-fields", one("thin", pullSecret), healing, pod, true},
 	}
 }
 
@@ -157,12 +158,18 @@ func readPod(t testing.TB, name string) []byte {
 	return raw
 }
 
-// sidecars returns the sidecars of a case by claim.
-func (c *goldenCase) sidecars(t testing.TB) map[string]*reference.Sidecar {
+// compiled returns the sidecar ready for patches.
+func (d dataset) compiled(t testing.TB, claim string) *Sidecar {
 	t.Helper()
-	sidecars := map[string]*reference.Sidecar{}
+	return Compile(d.sidecar(t, claim), Variant{SelfHealing: true})
+}
+
+// sidecars returns the sidecars of a case by claim.
+func (c *goldenCase) sidecars(t testing.TB) map[string]*Sidecar {
+	t.Helper()
+	sidecars := map[string]*Sidecar{}
 	for claim, d := range c.datasets {
-		sidecars[claim] = d.sidecar(t, claim)
+		sidecars[claim] = Compile(d.sidecar(t, claim), c.variant)
 	}
 	return sidecars
 }
@@ -280,7 +287,7 @@ func checkPod(t testing.TB, raw []byte, strict bool) {
 }
 
 func TestPodsThatUseNoDatasetAreLeftAlone(t *testing.T) {
-	sidecars := map[string]*reference.Sidecar{"refdemo": dataset{runtime: "thin", mountPoint: physical}.sidecar(t, "refdemo")}
+	sidecars := map[string]*Sidecar{"refdemo": dataset{runtime: "thin", mountPoint: physical}.compiled(t, "refdemo")}
 	for _, name := range []string{"ephemeral", "other-claim"} {
 		patch, findings := Patch(mustRead(t, readPod(t, name)), sidecars, Options{HostDirectory: "x"})
 		if patch != nil || findings != nil {
@@ -288,13 +295,13 @@ func TestPodsThatUseNoDatasetAreLeftAlone(t *testing.T) {
 		}
 	}
 	raw := readPod(t, "nginx")
-	if patch, findings := Patch(mustRead(t, raw), map[string]*reference.Sidecar{"refdemo": nil}, Options{}); patch != nil || findings != nil {
+	if patch, findings := Patch(mustRead(t, raw), map[string]*Sidecar{"refdemo": nil}, Options{}); patch != nil || findings != nil {
 		t.Errorf("without a sidecar: patch %s, findings %v", patch, findings)
 	}
 }
 
 func TestPodsThatASidecarCantServeAreRefused(t *testing.T) {
-	sidecars := map[string]*reference.Sidecar{"refdemo": dataset{runtime: "thin", mountPoint: physical}.sidecar(t, "refdemo")}
+	sidecars := map[string]*Sidecar{"refdemo": dataset{runtime: "thin", mountPoint: physical}.compiled(t, "refdemo")}
 	for name, words := range map[string]string{
 		"block-device":        "container reader uses it as a raw block device",
 		"recursive-read-only": "container reader mounts it with recursiveReadOnly",

@@ -1,65 +1,204 @@
 package inject
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/json"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 )
 
 // Pod is what the engine needs to know of a pod.
 type Pod struct {
-	Metadata struct {
-		Namespace    string            `json:"namespace"`
-		Name         string            `json:"name"`
-		GenerateName string            `json:"generateName"`
-		Labels       map[string]string `json:"labels"`
-		Annotations  map[string]string `json:"annotations"`
-	} `json:"metadata"`
-	Spec podSpec `json:"spec"`
+	Metadata podMetadata
+	Spec     podSpec
 }
 
+type podMetadata struct {
+	Namespace, Name, GenerateName string
+	// Labels and Annotations are nil if the pod has no such object.
+	Labels, Annotations map[string]string
+}
+
+// podSpec has nil for a list that isn't there.
 type podSpec struct {
-	Volumes          []podVolume                   `json:"volumes"`
-	InitContainers   []podContainer                `json:"initContainers"`
-	Containers       []podContainer                `json:"containers"`
-	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets"`
-	HostUsers        *bool                         `json:"hostUsers"`
+	Volumes                    []podVolume
+	InitContainers, Containers []podContainer
+	ImagePullSecrets           []string
+	// OwnUsers says that the pod has a user namespace of its own.
+	OwnUsers bool
 }
 
 type podVolume struct {
-	Name  string `json:"name"`
-	Claim *struct {
-		ClaimName string `json:"claimName"`
-		ReadOnly  bool   `json:"readOnly"`
-	} `json:"persistentVolumeClaim"`
+	Name string
+	// Claimed says that the volume is the claim of the name Claim; the others are that claim's.
+	Claimed  bool
+	Claim    string
+	ReadOnly bool
 }
 
 type podContainer struct {
-	Name         string           `json:"name"`
-	VolumeMounts []podVolumeMount `json:"volumeMounts"`
-	Devices      []podVolumeMount `json:"volumeDevices"`
+	Name    string
+	Mounts  []podMount
+	Devices []podMount
 }
 
-type podVolumeMount struct {
-	Name              string                       `json:"name"`
-	RecursiveReadOnly corev1.RecursiveReadOnlyMode `json:"recursiveReadOnly"`
+type podMount struct {
+	Name              string
+	RecursiveReadOnly string
 }
 
 // ReadPod reads what matters from a pod's JSON, by the rules of the API server: names of fields are case-sensitive. The
 // error says what isn't a pod about it; that a field is there twice is an error too, since a patch could mean either.
 func ReadPod(raw []byte) (*Pod, error) {
 	pod := &Pod{}
-	twice, err := json.UnmarshalStrict(raw, pod, json.DisallowDuplicateFields)
-	if err := errors.Join(append(twice, err)...); err != nil {
+	s := &scanner{text: string(raw)}
+	if err := s.document(func() { pod.scan(s) }); err != nil {
 		return nil, fmt.Errorf("reading the pod: %w", err)
 	}
 	return pod, nil
+}
+
+// roomy appends with room for as many as are usual, so that lists seldom grow.
+func roomy[T any](list []T, element T) []T {
+	if cap(list) == 0 {
+		list = make([]T, 0, 8)
+	}
+	return append(list, element)
+}
+
+// scanList reads a list of what scan reads; nil is null.
+func scanList[T any](s *scanner, scan func(*scanner) T) []T {
+	var read []T
+	if s.list(func() { read = roomy(read, scan(s)) }) && read == nil {
+		read = []T{}
+	}
+	return read
+}
+
+func (p *Pod) scan(s *scanner) {
+	s.object(func(field string) bool {
+		switch field {
+		case "metadata":
+			p.Metadata.scan(s)
+		case "spec":
+			p.Spec.scan(s)
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+func (m *podMetadata) scan(s *scanner) {
+	s.object(func(field string) bool {
+		switch field {
+		case "namespace":
+			s.string(&m.Namespace)
+		case "name":
+			s.string(&m.Name)
+		case "generateName":
+			s.string(&m.GenerateName)
+		case "labels":
+			m.Labels = s.strings()
+		case "annotations":
+			m.Annotations = s.strings()
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+func (p *podSpec) scan(s *scanner) {
+	s.object(func(field string) bool {
+		switch field {
+		case "volumes":
+			p.Volumes = scanList(s, scanVolume)
+		case "initContainers":
+			p.InitContainers = scanList(s, scanContainer)
+		case "containers":
+			p.Containers = scanList(s, scanContainer)
+		case "imagePullSecrets":
+			p.ImagePullSecrets = scanList(s, scanName)
+		case "hostUsers":
+			hostUsers := true
+			s.bool(&hostUsers)
+			p.OwnUsers = !hostUsers
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+func scanVolume(s *scanner) (v podVolume) {
+	s.object(func(field string) bool {
+		switch field {
+		case "name":
+			s.string(&v.Name)
+		case "persistentVolumeClaim":
+			v.Claimed = s.object(func(field string) bool {
+				switch field {
+				case "claimName":
+					s.string(&v.Claim)
+				case "readOnly":
+					s.bool(&v.ReadOnly)
+				default:
+					return false
+				}
+				return true
+			})
+		default:
+			return false
+		}
+		return true
+	})
+	return v
+}
+
+func scanContainer(s *scanner) (c podContainer) {
+	s.object(func(field string) bool {
+		switch field {
+		case "name":
+			s.string(&c.Name)
+		case "volumeMounts":
+			c.Mounts = scanList(s, scanMount)
+		case "volumeDevices":
+			c.Devices = scanList(s, scanMount)
+		default:
+			return false
+		}
+		return true
+	})
+	return c
+}
+
+func scanMount(s *scanner) (m podMount) {
+	s.object(func(field string) bool {
+		switch field {
+		case "name":
+			s.string(&m.Name)
+		case "recursiveReadOnly":
+			s.string(&m.RecursiveReadOnly)
+		default:
+			return false
+		}
+		return true
+	})
+	return m
+}
+
+func scanName(s *scanner) (name string) {
+	s.object(func(field string) bool {
+		if field == "name" {
+			s.string(&name)
+		}
+		return field == "name"
+	})
+	return name
 }
 
 // Name returns the pod's name for a person; a pod that a workload makes may only have the beginning of one.
@@ -82,65 +221,46 @@ func (p *Pod) Wants() bool {
 // of their own, which no Dataset has.
 func (p *Pod) Claims() []string {
 	var claims []string
-	for _, volume := range p.Spec.Volumes {
-		if volume.Claim != nil {
-			claims = append(claims, volume.Claim.ClaimName)
+	for i := range p.Spec.Volumes {
+		if p.Spec.Volumes[i].Claimed {
+			claims = append(claims, p.Spec.Volumes[i].Claim)
 		}
 	}
 	slices.Sort(claims)
 	return slices.Compact(claims)
 }
 
-// containers returns all containers with the JSON pointer of the list that each is in.
-func (p *Pod) containers(visit func(pointer string, container *podContainer)) {
+// The lists of a pod's containers.
+const (
+	initContainersPointer = "/spec/initContainers"
+	containersPointer     = "/spec/containers"
+)
+
+// containers calls visit for all containers, with the JSON pointer of the list that each is in.
+func (p *Pod) containers(visit func(list string, index int, container *podContainer)) {
 	for i := range p.Spec.InitContainers {
-		visit(fmt.Sprintf("/spec/initContainers/%d", i), &p.Spec.InitContainers[i])
+		visit(initContainersPointer, i, &p.Spec.InitContainers[i])
 	}
 	for i := range p.Spec.Containers {
-		visit(fmt.Sprintf("/spec/containers/%d", i), &p.Spec.Containers[i])
+		visit(containersPointer, i, &p.Spec.Containers[i])
 	}
 }
 
-// mounts reports whether any container mounts one of the volumes, and what keeps a sidecar from serving them.
-func (p *Pod) mounts(volumes []string) (mounted bool, obstacle string) {
-	p.containers(func(_ string, container *podContainer) {
-		for _, mount := range container.VolumeMounts {
-			if !slices.Contains(volumes, mount.Name) {
-				continue
-			}
-			mounted = true
-			if mount.RecursiveReadOnly == corev1.RecursiveReadOnlyEnabled {
-				obstacle = "container " + container.Name + " mounts it with recursiveReadOnly, which Kubernetes doesn't have for mounts that a sidecar propagates"
-			}
-		}
-		for _, used := range container.Devices {
-			if slices.Contains(volumes, used.Name) {
-				obstacle = "container " + container.Name + " uses it as a raw block device"
-			}
-		}
-	})
-	if mounted && p.Spec.HostUsers != nil && !*p.Spec.HostUsers {
-		obstacle = "the pod has a user namespace of its own (hostUsers: false), out of which no mount is propagated"
+// obstacle says what keeps a sidecar from serving a container a volume that it mounts; empty if nothing does.
+func (c *podContainer) obstacle(mount *podMount) string {
+	if corev1.RecursiveReadOnlyMode(mount.RecursiveReadOnly) == corev1.RecursiveReadOnlyEnabled {
+		return "container " + c.Name + " mounts it with recursiveReadOnly, which Kubernetes doesn't have for mounts that a sidecar propagates"
 	}
-	return mounted, obstacle
-}
-
-// sidecarName returns the first name fluid-fuse-<index> that no container of the pod has.
-func (p *Pod) sidecarName(from int) (name string, index int) {
-	taken := map[string]bool{}
-	p.containers(func(_ string, container *podContainer) { taken[container.Name] = true })
-	for index = from; ; index++ {
-		name = fmt.Sprintf("%s-%d", containerNamePrefix, index)
-		if !taken[name] {
-			return name, index
-		}
-	}
+	return ""
 }
 
 // datasetsInUse merges names into those that the pod's annotation has already.
 func (p *Pod) datasetsInUse(names []string) string {
 	if present := p.Metadata.Annotations[datav1alpha1.AnnotationDatasetsInUse]; present != "" {
 		names = append(names, strings.Split(present, ",")...)
+	}
+	if len(names) == 1 {
+		return names[0]
 	}
 	slices.Sort(names)
 	return strings.Join(slices.Compact(names), ",")

@@ -32,6 +32,8 @@ type PodHandler struct {
 	NativeSidecars bool
 	// SelfHealing says that it has RestartAllContainers (on by default from Kubernetes 1.36).
 	SelfHealing bool
+
+	compiled compiled
 }
 
 var _ admission.Handler = &PodHandler{}
@@ -49,8 +51,7 @@ func (h *PodHandler) Handle(ctx context.Context, request admission.Request) admi
 	sidecars, warnings, findings := h.resolve(ctx, request.Namespace, pod)
 	var patch []byte
 	if len(findings) == 0 {
-		options := Options{HostDirectory: request.Namespace + "-" + string(request.UID), SelfHealing: h.SelfHealing}
-		patch, findings = Patch(pod, sidecars, options)
+		patch, findings = Patch(pod, sidecars, Options{HostDirectory: request.Namespace + "-" + string(request.UID)})
 	}
 	if len(findings) > 0 {
 		logger.Info("Denied", "code", findings[0].Code, "finding", findings[0].Message)
@@ -76,8 +77,8 @@ func denial(findings reference.Findings) string {
 }
 
 // resolve finds the sidecars of a pod's claims by claim name. A claim that no Dataset has is left to Kubernetes.
-func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod) (sidecars map[string]*reference.Sidecar, warnings []string, findings reference.Findings) {
-	sidecars = map[string]*reference.Sidecar{}
+func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod) (sidecars map[string]*Sidecar, warnings []string, findings reference.Findings) {
+	sidecars = map[string]*Sidecar{}
 	for _, name := range pod.Claims() {
 		key := types.NamespacedName{Namespace: namespace, Name: name}
 		dataset, err := h.datasetOf(ctx, key)
@@ -88,9 +89,11 @@ func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod) (s
 		if dataset == nil {
 			continue
 		}
-		sidecar, found := h.sidecarOf(ctx, dataset)
+		sidecar, found := h.sidecarOf(ctx, dataset, Variant{SelfHealing: h.SelfHealing})
 		findings = append(findings, found...)
-		sidecars[name] = sidecar
+		if sidecar != nil {
+			sidecars[name] = sidecar
+		}
 	}
 	if len(sidecars) == 0 && len(findings) == 0 {
 		note := reference.NewFinding(reference.CodePodNoDataset, reference.Object{Kind: "Pod", Namespace: namespace, Name: pod.Name()},
@@ -113,7 +116,7 @@ func unreadable(key types.NamespacedName, err error) reference.Finding {
 // together with its reference is as welcome as any.
 func (h *PodHandler) datasetOf(ctx context.Context, key types.NamespacedName) (*datav1alpha1.Dataset, error) {
 	dataset := &datav1alpha1.Dataset{}
-	if err := h.Reader.Get(ctx, key, dataset); apierrors.IsNotFound(err) {
+	if err := (shared{h.Reader}).Get(ctx, key, dataset); apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err
@@ -123,7 +126,7 @@ func (h *PodHandler) datasetOf(ctx context.Context, key types.NamespacedName) (*
 		return dataset, nil
 	}
 	claim := &corev1.PersistentVolumeClaim{}
-	if err := h.Reader.Get(ctx, key, claim); apierrors.IsNotFound(err) {
+	if err := (shared{h.Reader}).Get(ctx, key, claim); apierrors.IsNotFound(err) {
 		return dataset, nil
 	} else if err != nil {
 		return nil, err
@@ -137,24 +140,31 @@ func (h *PodHandler) datasetOf(ctx context.Context, key types.NamespacedName) (*
 }
 
 // sidecarOf plans the sidecar of a Dataset from the physical's objects, so that nothing waits for copies.
-func (h *PodHandler) sidecarOf(ctx context.Context, dataset *datav1alpha1.Dataset) (*reference.Sidecar, reference.Findings) {
-	key := client.ObjectKeyFromObject(dataset)
+func (h *PodHandler) sidecarOf(ctx context.Context, dataset *datav1alpha1.Dataset, variant Variant) (*Sidecar, reference.Findings) {
+	read := observe.Physical
+	plan := func(world *reference.World) (*reference.Sidecar, reference.Findings) {
+		sidecar, _, findings := reference.NewSidecar(world, reference.Source{Namespace: dataset.Namespace, Name: dataset.Name})
+		return sidecar, findings
+	}
 	if reference.IsReference(dataset) {
-		world, err := observe.ReferenceWithoutMirrors(ctx, h.Reader, dataset, h.MirrorNames)
-		if err != nil {
-			return nil, reference.Findings{unreadable(key, err)}
+		read = func(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset) (*reference.World, error) {
+			return observe.ReferenceWithoutMirrors(ctx, reader, dataset, h.MirrorNames)
 		}
-		world.Sharing = h.Sharing
-		plan := reference.NewPlan(world)
-		if blocking := plan.Findings.BlockingSidecar(); len(blocking) > 0 {
-			return nil, blocking
-		}
-		return plan.Sidecar, nil
+		plan = planReference
 	}
-	world, err := observe.Physical(ctx, h.Reader, dataset)
+	world, err := read(ctx, shared{h.Reader}, dataset)
 	if err != nil {
-		return nil, reference.Findings{unreadable(key, err)}
+		return nil, reference.Findings{unreadable(client.ObjectKeyFromObject(dataset), err)}
 	}
-	sidecar, _, findings := reference.NewSidecar(world, reference.Source{Namespace: dataset.Namespace, Name: dataset.Name})
-	return sidecar, findings
+	world.Sharing = h.Sharing
+	return h.compiled.of(world, variant, func() (*reference.Sidecar, reference.Findings) { return plan(world) })
+}
+
+// planReference plans the sidecar of a reference.
+func planReference(world *reference.World) (*reference.Sidecar, reference.Findings) {
+	plan := reference.NewPlan(world)
+	if blocking := plan.Findings.BlockingSidecar(); len(blocking) > 0 {
+		return nil, blocking
+	}
+	return plan.Sidecar, nil
 }

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 type (
@@ -97,10 +96,10 @@ func (g generator) pod() object {
 	return g.unknown(object{"apiVersion": "v1", "kind": "Pod", "metadata": g.unknown(metadata), "spec": g.unknown(spec)})
 }
 
-func randomSidecars(t testing.TB) map[string]*reference.Sidecar {
-	return map[string]*reference.Sidecar{
-		"refdemo": dataset{"thin", physical, pullSecret}.sidecar(t, "refdemo"),
-		"other":   dataset{"alluxio", physical + "/sub", pullSecret}.sidecar(t, "other"),
+func randomSidecars(t testing.TB) map[string]*Sidecar {
+	return map[string]*Sidecar{
+		"refdemo": dataset{"thin", physical, pullSecret}.compiled(t, "refdemo"),
+		"other":   dataset{"alluxio", physical + "/sub", pullSecret}.compiled(t, "other"),
 	}
 }
 
@@ -114,11 +113,11 @@ func TestRandomPodsArePatchedOnceAndKeepEverythingElse(t *testing.T) {
 			t.Fatal(err)
 		}
 		pod := mustRead(t, raw)
-		patch, findings := Patch(pod, sidecars, Options{HostDirectory: "x", SelfHealing: true})
+		patch, findings := Patch(pod, sidecars, Options{HostDirectory: "x"})
 		if len(findings) > 0 {
 			t.Fatalf("seed %d: %v", seed, findings)
 		}
-		again, _ := Patch(mustRead(t, raw), sidecars, Options{HostDirectory: "x", SelfHealing: true})
+		again, _ := Patch(mustRead(t, raw), sidecars, Options{HostDirectory: "x"})
 		if !bytes.Equal(patch, again) {
 			t.Errorf("seed %d: two patches of one pod differ", seed)
 		}
@@ -295,7 +294,8 @@ func seeds(f *testing.F) {
 
 func FuzzReadPod(f *testing.F) {
 	seeds(f)
-	f.Fuzz(func(_ *testing.T, raw []byte) {
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		compareReaders(t, raw)
 		if pod, err := ReadPod(raw); err == nil {
 			_, _, _ = pod.Name(), pod.Wants(), pod.Claims()
 		}
@@ -304,13 +304,13 @@ func FuzzReadPod(f *testing.F) {
 
 func FuzzPatch(f *testing.F) {
 	seeds(f)
-	sidecar := dataset{"thin", physical + "/sub", pullSecret}.sidecar(f, "refdemo")
+	sidecar := dataset{"thin", physical + "/sub", pullSecret}.compiled(f, "refdemo")
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		pod, err := ReadPod(raw)
 		if err != nil || !pod.Wants() {
 			return
 		}
-		sidecars := map[string]*reference.Sidecar{}
+		sidecars := map[string]*Sidecar{}
 		for _, claim := range pod.Claims() {
 			sidecars[claim] = sidecar
 		}

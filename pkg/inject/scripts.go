@@ -76,20 +76,20 @@ func isSupervised(container *corev1.Container, sidecar *reference.Sidecar) bool 
 	return len(container.Command) > 0 && sidecar.MountDirectory != ""
 }
 
-// supervise wraps a container's command.
-func supervise(container *corev1.Container, sidecar *reference.Sidecar, options Options) {
+// supervise wraps a container's command. The pod's own directory on the node is ownDirectory below all pods'.
+func supervise(container *corev1.Container, sidecar *reference.Sidecar, ownDirectory string, variant Variant) {
 	if !isSupervised(container, sidecar) {
 		return
 	}
 	var anew []string
-	if options.SelfHealing {
+	if variant.SelfHealing {
 		for _, code := range crashExitCodes() {
 			anew = append(anew, strconv.Itoa(int(code)))
 		}
 	}
 	client := slices.Concat(container.Command, container.Args)
 	container.Command = slices.Concat([]string{"sh", "-c", superviseScript, "supervise", escapeVariables(sidecar.MountPath),
-		nodeDirectory, escapeVariables(path.Join(options.HostDirectory, sidecar.MountDirectory)), strings.Join(anew, " ")}, client)
+		nodeDirectory, escapeVariables(path.Join(ownDirectory, sidecar.MountDirectory)), strings.Join(anew, " ")}, client)
 	container.Args = nil
 }
 

@@ -1,0 +1,126 @@
+package inject
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// Variant is how a FUSE container becomes a sidecar, as far as that differs from pod to pod or from server to server.
+// Variants can be compared.
+type Variant struct {
+	// SelfHealing lets a sidecar that crashed restart all containers, so that the app gets the new mount. The server
+	// must have ContainerRestartRules with RestartAllContainers (on by default from Kubernetes 1.36).
+	SelfHealing bool
+}
+
+// Sidecar is a reference.Sidecar made ready for patches: JSON with slots for what differs from pod to pod. It is never
+// changed, and serves any number of pods at once.
+type Sidecar struct {
+	dataset     types.NamespacedName
+	container   fragment
+	volumes     []compiledVolume
+	pullSecrets []string
+	// What pods see is on the node at dataBefore, the pod's own directory, and dataAfter.
+	dataBefore, dataAfter string
+	size                  int
+}
+
+// compiledVolume is a volume of the sidecar with the name that it has in the FUSE pod.
+type compiledVolume struct {
+	name string
+	json fragment
+}
+
+// Compile makes a Sidecar.
+func Compile(sidecar *reference.Sidecar, variant Variant) *Sidecar {
+	c := &Sidecar{dataset: sidecar.Dataset}
+	var err error
+	if c.container, c.volumes, err = compileTemplate(sidecar, variant); err != nil {
+		// Sidecars come from the API server as JSON, so they can be encoded.
+		panic(fmt.Sprintf("encoding the sidecar of Dataset %s: %v", sidecar.Dataset, err))
+	}
+	for _, secret := range sidecar.ImagePullSecrets {
+		c.pullSecrets = append(c.pullSecrets, secret.Name)
+	}
+	c.dataBefore = mountVolumePath(sidecar)
+	if below := path.Join(sidecar.MountDirectory, sidecar.SubPath); below != "" {
+		c.dataAfter = "/" + below
+	}
+	c.size = c.container.size
+	for i := range c.volumes {
+		c.size += c.volumes[i].json.size
+	}
+	return c
+}
+
+// mountVolumePath is the directory on the node of the volume in which the FUSE client mounts.
+func mountVolumePath(sidecar *reference.Sidecar) string {
+	for _, volume := range sidecar.Volumes {
+		if volume.Name == sidecar.MountVolume {
+			return path.Clean(volume.HostPath.Path)
+		}
+	}
+	panic("sidecar of " + sidecar.Dataset.String() + " without its mount volume " + sidecar.MountVolume)
+}
+
+// compileTemplate encodes the container and its volumes.
+func compileTemplate(sidecar *reference.Sidecar, variant Variant) (fragment, []compiledVolume, error) {
+	slots, err := newSlots([]any{sidecar.Container, sidecar.Volumes})
+	if err != nil {
+		return fragment{}, nil, err
+	}
+	container := sidecarContainer(sidecar, slots.text(slotContainer), slots.text(slotOwnDirectory), variant)
+	var volumes []compiledVolume
+	renamed := map[string]string{}
+	for _, volume := range sidecar.Volumes {
+		if trimmed(volume.Name) {
+			continue
+		}
+		name, inPod := volume.Name, slots.text(slotVolume+slot(len(volumes)))
+		renamed[name] = inPod
+		volume.Name = inPod
+		if name == sidecar.MountVolume {
+			volume.HostPath = &corev1.HostPathVolumeSource{
+				Path: path.Clean(volume.HostPath.Path) + slots.text(slotDirectory), Type: new(corev1.HostPathDirectoryOrCreate),
+			}
+		}
+		encoded, err := slots.fragment(volume)
+		if err != nil {
+			return fragment{}, nil, err
+		}
+		volumes = append(volumes, compiledVolume{name, encoded})
+	}
+	container.VolumeMounts = slices.DeleteFunc(container.VolumeMounts, func(mount corev1.VolumeMount) bool { return renamed[mount.Name] == "" })
+	for i := range container.VolumeMounts {
+		container.VolumeMounts[i].Name = renamed[container.VolumeMounts[i].Name]
+	}
+	if isSupervised(&sidecar.Container, sidecar) {
+		name := slots.text(slotVolume + slot(len(volumes)))
+		volume, mount := allDirectories(name, mountVolumePath(sidecar))
+		encoded, err := slots.fragment(volume)
+		if err != nil {
+			return fragment{}, nil, err
+		}
+		volumes = append(volumes, compiledVolume{allDirectoriesVolume, encoded})
+		container.VolumeMounts = append(container.VolumeMounts, mount)
+	}
+	encoded, err := slots.fragment(container)
+	return encoded, volumes, err
+}
+
+// allDirectoriesVolume is the volume that allDirectories makes.
+const allDirectoriesVolume = "fluid-pods"
+
+// allDirectories lets a sidecar see the directory on the node that its pod's own directory is in, so that it can remove
+// that. Mounts that other pods end there end for this one as well.
+func allDirectories(name, directory string) (corev1.Volume, corev1.VolumeMount) {
+	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
+			HostPath: &corev1.HostPathVolumeSource{Path: directory, Type: new(corev1.HostPathDirectoryOrCreate)}}},
+		corev1.VolumeMount{Name: name, MountPath: nodeDirectory, MountPropagation: new(corev1.MountPropagationHostToContainer)}
+}
