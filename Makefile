@@ -33,7 +33,7 @@ test: ## Run all tests, on real clusters where they need one; sets up what they 
 	@go run ./test/demo -prepare
 	go test -timeout 20m ./api/... ./cmd/... ./pkg/...
 	go test -timeout 20m -p 1 ./test/cluster ./test/walkthrough
-	go test -timeout 20m -v ./test/e2e
+	go test -timeout 20m -parallel 8 -v ./test/e2e
 	@$(MAKE) --no-print-directory race
 
 .PHONY: test-short

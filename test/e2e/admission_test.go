@@ -26,6 +26,7 @@ func newReference(namespace, name string, mountPoints ...string) *datav1alpha1.D
 
 // TestAdmissionRefusesWhatCannotWork: each mistake is refused with its code, on creation, and nothing is left of it.
 func TestAdmissionRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
 	namespace := newNamespace(t, "admission")
 	kubectl(t, "fluid ref create good --from default/phy --wait --timeout=30s -n "+namespace)
 	claim := &corev1.PersistentVolumeClaim{
@@ -72,6 +73,7 @@ func TestAdmissionRefusesWhatCannotWork(t *testing.T) {
 
 // TestMountPointCannotChange: a reference goes on leading where its volume leads.
 func TestMountPointCannotChange(t *testing.T) {
+	t.Parallel()
 	namespace := newNamespace(t, "change")
 	kubectl(t, "fluid ref create fixed --from default/phy --wait --timeout=30s -n "+namespace)
 	message := kubectlError(t, "", `patch dataset fixed --type=json -p [{"op":"replace","path":"/spec/mounts/0/mountPoint","value":"dataset://default/other"}] -n `+namespace)
@@ -84,6 +86,7 @@ func TestMountPointCannotChange(t *testing.T) {
 // TestReferenceWaitsForPhysical: a reference may come before what it refers to; it says what it waits for, and is Bound
 // when that is there.
 func TestReferenceWaitsForPhysical(t *testing.T) {
+	t.Parallel()
 	namespace := newNamespace(t, "waiting")
 	if err := shared.client.Create(t.Context(), newReference(namespace, "early", "dataset://"+namespace+"/late")); err != nil {
 		t.Fatal(err)
@@ -124,6 +127,7 @@ func TestReferenceWaitsForPhysical(t *testing.T) {
 // TestPodSecurityIsSaidAhead: a namespace that will refuse pods with sidecars is a warning when the reference is made,
 // and the pod is indeed refused.
 func TestPodSecurityIsSaidAhead(t *testing.T) {
+	t.Parallel()
 	namespace := newNamespace(t, "baseline")
 	kubectl(t, "label namespace "+namespace+" pod-security.kubernetes.io/enforce=baseline")
 	output := kubectl(t, "fluid ref check --from default/phy --name refdemo -n "+namespace)

@@ -14,6 +14,7 @@ import (
 // TestForeignConfigMapOfFluidsName: a ConfigMap that has the name that Fluid's copy would have stays as it is, and the
 // reference works beside it.
 func TestForeignConfigMapOfFluidsName(t *testing.T) {
+	t.Parallel()
 	namespace := newNamespace(t, "collision")
 	var foreign []*corev1.ConfigMap
 	for _, name := range []string{"phy-fuse-conf", "phy-config"} {
@@ -44,6 +45,7 @@ func TestForeignConfigMapOfFluidsName(t *testing.T) {
 // TestReferenceKeepsPhysical: a physical Dataset that is deleted stays, and goes on serving, until its last reference
 // is gone.
 func TestReferenceKeepsPhysical(t *testing.T) {
+	t.Parallel()
 	namespace := newNamespace(t, "physical")
 	manifest := `
 apiVersion: data.fluid.io/v1alpha1

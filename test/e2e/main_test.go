@@ -17,7 +17,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/client-go/discovery"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -29,6 +32,8 @@ import (
 type suite struct {
 	*walkthrough.Environment
 	client client.Client
+	// selfHealing says whether the cluster has the restart rule RestartAllContainers: Kubernetes 1.36 and newer.
+	selfHealing bool
 }
 
 // shared is set by TestMain and only read by tests.
@@ -78,6 +83,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
+	if err := shared.checkClean(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	if code != 0 {
 		shared.showLogs()
 	}
@@ -101,7 +110,27 @@ func newSuite(environment *walkthrough.Environment) (*suite, error) {
 		return nil, err
 	}
 	c, err := client.New(config, client.Options{Scheme: scheme})
-	return &suite{environment, c}, err
+	if err != nil {
+		return nil, err
+	}
+	server, err := serverVersion(config)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Printf("The cluster has Kubernetes %s.\n", server)
+	return &suite{environment, c, server.AtLeast(version.MajorMinor(1, 36))}, nil
+}
+
+func serverVersion(config *rest.Config) (*version.Version, error) {
+	discoverer, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	info, err := discoverer.ServerVersion()
+	if err != nil {
+		return nil, err
+	}
+	return version.ParseGeneric(info.GitVersion)
 }
 
 // createPhysical runs the walk-through's first step: the physical Dataset default/phy, which all tests refer to.
@@ -125,14 +154,6 @@ func (s *suite) showLogs() {
 		}
 	}
 	fmt.Printf("the end of the controller's log:\n%s\n", text)
-}
-
-// needNode skips a test where pods don't run.
-func needNode(t *testing.T) {
-	t.Helper()
-	if !shared.Node {
-		t.Skip("pods don't run on this machine")
-	}
 }
 
 // kubectl runs kubectl and returns what it prints.

@@ -87,6 +87,7 @@ func (s *sharing) expect(t *testing.T, phase datav1alpha1.DatasetPhase, reason s
 
 // TestWhoMayReferToADataset: nobody without a right, then who has it, then whom the owner's list names.
 func TestWhoMayReferToADataset(t *testing.T) {
+	t.Parallel()
 	s := newSharing(t)
 	existing, absent := s.refused(t, "refdemo", "payroll", reference.CodeNotAllowed), s.refused(t, "refdemo", "nosuch", reference.CodeNotAllowed)
 	if existing != absent {

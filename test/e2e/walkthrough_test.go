@@ -3,8 +3,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -134,40 +132,6 @@ func execPrintsSpark(t *testing.T) {
 	}
 }
 
-// fuseMounts returns the lines of a mount table that are FUSE mounts of rclone. A sidecar also sees those of the other
-// pods of the node, and its own, in the directory where it removes its pod's.
-func fuseMounts(table string) []string {
-	var found []string
-	for line := range strings.Lines(table) {
-		if strings.Contains(line, " fuse.rclone ") && !strings.Contains(line, " /run/kubectl-fluid/pods/") {
-			found = append(found, line)
-		}
-	}
-	return found
-}
-
-// hostMounts returns the FUSE mounts of rclone below the cluster's mount root on this machine.
-func hostMounts(t *testing.T) []string {
-	t.Helper()
-	table, err := os.ReadFile("/proc/mounts")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.DeleteFunc(fuseMounts(string(table)), func(line string) bool {
-		return !strings.Contains(line, shared.Cluster.MountRoot())
-	})
-}
-
-// podDirectories returns the directories on the node of a namespace's pods, which are named for it.
-func podDirectories(t *testing.T, namespace string) []string {
-	t.Helper()
-	directories, err := filepath.Glob(filepath.Join(shared.Cluster.MountRoot(), "*", "*", "*", namespace+"-*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return directories
-}
-
 func mountsAreThere(t *testing.T) {
 	needNode(t)
 	for _, container := range []string{"nginx", "fluid-fuse-0"} {
@@ -176,9 +140,7 @@ func mountsAreThere(t *testing.T) {
 			t.Errorf("container %s has the FUSE mounts %q", container, mounts)
 		}
 	}
-	if mounts, directories := hostMounts(t), podDirectories(t, "ref"); len(mounts) != 1 || len(directories) != 1 {
-		t.Errorf("the node has the FUSE mounts %q in the directories %q", mounts, directories)
-	}
+	nodeHas(t, 1, "ref")
 	if text := kubectl(t, "exec nginx -c nginx -n ref -- cat /data_spark/spark/README.md"); !strings.Contains(text, "Spark") {
 		t.Errorf("the file reads %q", text)
 	}
@@ -216,9 +178,7 @@ func killedClientHeals(t *testing.T) {
 	if after := get(t, "ref", "nginx", &corev1.Pod{}); after.UID != before.UID {
 		t.Error("it is another pod")
 	}
-	if mounts := hostMounts(t); len(mounts) != 1 {
-		t.Errorf("the node has the FUSE mounts %q", mounts)
-	}
+	nodeHas(t, 1, "ref")
 }
 
 func referenceInUseStays(t *testing.T) {
@@ -241,12 +201,7 @@ func referenceInUseStays(t *testing.T) {
 func nothingIsLeft(t *testing.T) {
 	kubectl(t, "delete pod nginx -n ref --timeout=60s")
 	if shared.Node {
-		if mounts := hostMounts(t); len(mounts) != 0 {
-			t.Errorf("the node has the FUSE mounts %q", mounts)
-		}
-		if directories := podDirectories(t, "ref"); len(directories) != 0 {
-			t.Errorf("the node has the directories %q", directories)
-		}
+		nodeHas(t, 0, "ref")
 	}
 	key := client.ObjectKey{Namespace: "ref", Name: "refdemo"}
 	eventually(t, 30*time.Second, func() error {
