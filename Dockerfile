@@ -1,12 +1,14 @@
 # The controller as an image for your registry: docker build -t REGISTRY/kubectl-fluid/controller .
+# make push IMAGE=REGISTRY/kubectl-fluid/controller:TAG does the same without a container engine.
 FROM golang:1.26 AS build
+ARG VERSION=v0.0.0-dev
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY api ./api
 COPY cmd ./cmd
 COPY pkg ./pkg
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /controller ./cmd/controller
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /controller ./cmd/controller
 
 FROM scratch
 COPY --from=build /controller /controller

@@ -3,7 +3,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+COMMIT := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+DATE := $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
+# The controller's image, by its full name.
+IMAGE ?= kubectl-fluid/controller:$(VERSION)
+RELEASE := go run ./hack/release -version "$(VERSION)" -image "$(IMAGE)"
 DEVTOOLS := hack/devtools
 # The product is static; the race detector below is the only use of cgo.
 export CGO_ENABLED ?= 0
@@ -20,6 +25,20 @@ build: ## Build kubectl-fluid and controller into bin/
 install: build ## Install kubectl-fluid where kubectl finds it (PREFIX=/usr/local)
 	install -D bin/kubectl-fluid $(or $(PREFIX),/usr/local)/bin/kubectl-fluid
 
+.PHONY: image
+image: ## Build the controller's image (IMAGE=name) for amd64 and arm64 into dist/, without a container engine
+	$(RELEASE) image
+
+.PHONY: push
+push: image ## Build the image and send it to the registry that its name says (IMAGE=registry.example.com/name:tag)
+	$(RELEASE) push
+
+.PHONY: release
+release: ## Build all that is published of VERSION=v1.2.3 into dist/; from a clean checkout, the same each time
+	@test -z "$$(git status --porcelain)" || { echo "a release is made from a clean checkout, but there are changes:"; git status --short; exit 1; }
+	rm -rf dist
+	$(RELEASE) release
+
 .PHONY: demo
 demo: ## Start a real one-node cluster and walk through the example; it goes on running
 	@go run ./test/demo
@@ -32,6 +51,7 @@ demo-down: ## Stop the demo's cluster and leave nothing behind
 test: ## Run all tests, on real clusters where they need one; sets up what they need
 	@go run ./test/demo -prepare
 	go test -timeout 20m ./api/... ./cmd/... ./pkg/...
+	go test -timeout 30m ./hack/...
 	go test -timeout 20m -p 1 ./test/cluster ./test/walkthrough
 	go test -timeout 20m -parallel 8 -v ./test/e2e
 	@$(MAKE) --no-print-directory race
@@ -74,4 +94,4 @@ lint: ## Check formatting and run go vet and staticcheck
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin
+	rm -rf bin dist

@@ -16,7 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/version"
+	apiversion "k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/client-go/discovery"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -33,6 +33,13 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// Set by the linker: -X main.version=v1.2.3 -X main.commit=<hash> -X main.date=<RFC 3339>.
+var (
+	version = "v0.0.0-dev"
+	commit  = "unknown"
+	date    = "unknown"
 )
 
 // webhookConfiguration is the name of the webhook configurations in config/webhook.
@@ -68,6 +75,7 @@ func main() {
 	flag.Parse()
 
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, nil)))
+	ctrl.Log.Info("starting", "version", version, "commit", commit, "built", date)
 	if err := run(ctrl.SetupSignalHandler(), o); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
@@ -136,13 +144,13 @@ func serverFeatures(restConfig *rest.Config) (features, error) {
 	if err != nil {
 		return features{}, fmt.Errorf("asking %s for its version: %w", restConfig.Host, err)
 	}
-	server, err := version.ParseGeneric(info.GitVersion)
+	server, err := apiversion.ParseGeneric(info.GitVersion)
 	if err != nil {
 		return features{}, fmt.Errorf("reading the API server's version %q: %w", info.GitVersion, err)
 	}
 	return features{
-		nativeSidecars: server.AtLeast(version.MajorMinor(1, 29)),
-		selfHealing:    server.AtLeast(version.MajorMinor(1, 36)),
+		nativeSidecars: server.AtLeast(apiversion.MajorMinor(1, 29)),
+		selfHealing:    server.AtLeast(apiversion.MajorMinor(1, 36)),
 	}, nil
 }
 

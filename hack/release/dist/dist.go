@@ -1,0 +1,191 @@
+// Package dist puts a release together: everything that is published, in one directory.
+package dist
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/kubectl-fluid/kubectl-fluid/hack/release/archive"
+	"github.com/kubectl-fluid/kubectl-fluid/hack/release/bom"
+	"github.com/kubectl-fluid/kubectl-fluid/hack/release/build"
+	"github.com/kubectl-fluid/kubectl-fluid/hack/release/krew"
+	"github.com/kubectl-fluid/kubectl-fluid/hack/release/license"
+)
+
+// The names of files of a release.
+const (
+	KrewManifest = "krew-manifest.yaml"
+	Checksums    = "checksums.txt"
+	Materials    = "materials.spdx.json"
+	Provenance   = "provenance.json"
+	notices      = "THIRD_PARTY_NOTICES"
+)
+
+// Options say what to put together.
+type Options struct {
+	build.Release
+	// Platforms are those of the plugin.
+	Platforms []build.Platform
+	// Directory gets the files. It is made, and must not have files of another release.
+	Directory string
+	// BaseURL is where the files will be for download.
+	BaseURL string
+	// Extra are more files to publish, which are there already: copies of them go into Directory.
+	Extra []string
+	// Out is told what is going on.
+	Out io.Writer
+}
+
+// digestedFile is a file of the release.
+type digestedFile struct {
+	name, sha256 string
+}
+
+// Make puts a release together. What it made can be installed by krew: it has tried that for every platform.
+func Make(ctx context.Context, o Options) error {
+	work, err := os.MkdirTemp("", "release")
+	if err != nil {
+		return fmt.Errorf("making a release: %w", err)
+	}
+	defer os.RemoveAll(work)
+	if err := os.MkdirAll(o.Directory, 0o755); err != nil {
+		return fmt.Errorf("making a release: %w", err)
+	}
+	modules, err := license.Modules(ctx, o.Source, append(build.ControllerPlatforms(), o.Platforms...), "./cmd/kubectl-fluid", "./cmd/controller")
+	if err != nil {
+		return err
+	}
+	noticesFile := filepath.Join(work, notices)
+	if err := os.WriteFile(noticesFile, license.Notices(modules), 0o644); err != nil {
+		return fmt.Errorf("making a release: %w", err)
+	}
+	programs, files, err := o.archives(ctx, work, noticesFile)
+	if err != nil {
+		return err
+	}
+	if err := o.krewManifest(files); err != nil {
+		return err
+	}
+	materials, err := bom.Document(o.Release, programs, modules)
+	if err != nil {
+		return err
+	}
+	more := map[string][]byte{Materials: materials}
+	for _, extra := range o.Extra {
+		if more[filepath.Base(extra)], err = os.ReadFile(extra); err != nil {
+			return fmt.Errorf("adding a file to the release: %w", err)
+		}
+	}
+	for name, data := range more {
+		if err := o.write(name, data); err != nil {
+			return err
+		}
+	}
+	return o.describe()
+}
+
+// archives builds the plugin for all platforms and packs it with its licenses.
+func (o Options) archives(ctx context.Context, work, noticesFile string) ([]bom.Program, map[build.Platform]string, error) {
+	var programs []bom.Program
+	digests := map[build.Platform]string{}
+	for _, p := range o.Platforms {
+		fmt.Fprintf(o.Out, "Building kubectl-fluid for %s ...\n", p)
+		executable, err := o.Program(ctx, "kubectl-fluid", p, filepath.Join(work, p.OS, p.Arch))
+		if err != nil {
+			return nil, nil, err
+		}
+		programs = append(programs, bom.Program{Name: "kubectl-fluid " + p.String(), File: executable})
+		name := krew.ArchiveName(o.Version, p)
+		err = archive.Write(filepath.Join(o.Directory, name), o.Date, []archive.File{
+			{Name: filepath.Base(executable), Source: executable, Executable: true},
+			{Name: "LICENSE", Source: filepath.Join(o.Source, "LICENSE")},
+			{Name: notices, Source: noticesFile},
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		if digests[p], err = o.sha256(name); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, p := range build.ControllerPlatforms() {
+		fmt.Fprintf(o.Out, "Building controller for %s ...\n", p)
+		executable, err := o.Program(ctx, "controller", p, filepath.Join(work, p.OS, p.Arch))
+		if err != nil {
+			return nil, nil, err
+		}
+		programs = append(programs, bom.Program{Name: "controller " + p.String(), File: executable})
+	}
+	return programs, digests, nil
+}
+
+// krewManifest writes the manifest and tries it: krew's rules, and an installation for each platform.
+func (o Options) krewManifest(digests map[build.Platform]string) error {
+	manifest := krew.New(o.Version, o.BaseURL, o.Platforms, digests)
+	if err := manifest.Validate(); err != nil {
+		return fmt.Errorf("checking %s: %w", KrewManifest, err)
+	}
+	for i, p := range manifest.Spec.Platforms {
+		root, err := os.MkdirTemp("", "krew")
+		if err != nil {
+			return fmt.Errorf("trying %s: %w", KrewManifest, err)
+		}
+		_, err = manifest.Install(p, filepath.Join(o.Directory, krew.ArchiveName(o.Version, o.Platforms[i])), root)
+		if err := errors.Join(err, os.RemoveAll(root)); err != nil {
+			return err
+		}
+	}
+	data, err := manifest.YAML()
+	if err != nil {
+		return err
+	}
+	return o.write(KrewManifest, data)
+}
+
+// describe writes the checksums of all files, and where they come from.
+func (o Options) describe() error {
+	entries, err := os.ReadDir(o.Directory)
+	if err != nil {
+		return fmt.Errorf("describing the release: %w", err)
+	}
+	var files []digestedFile
+	var checksums strings.Builder
+	for _, entry := range entries {
+		if name := entry.Name(); name != Checksums && name != Provenance {
+			digest, err := o.sha256(name)
+			if err != nil {
+				return err
+			}
+			files = append(files, digestedFile{name, digest})
+			fmt.Fprintf(&checksums, "%s  %s\n", digest, name)
+		}
+	}
+	statement, err := provenanceOf(o.Release, runtime.Version(), files)
+	if err != nil {
+		return err
+	}
+	return errors.Join(o.write(Checksums, []byte(checksums.String())), o.write(Provenance, statement))
+}
+
+func (o Options) write(name string, data []byte) error {
+	if err := os.WriteFile(filepath.Join(o.Directory, name), data, 0o644); err != nil {
+		return fmt.Errorf("writing a file of the release: %w", err)
+	}
+	return nil
+}
+
+// sha256 returns the digest of a file of the release in lower case.
+func (o Options) sha256(name string) (string, error) {
+	data, err := os.ReadFile(filepath.Join(o.Directory, name))
+	if err != nil {
+		return "", fmt.Errorf("reading a file of the release: %w", err)
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(data)), nil
+}
