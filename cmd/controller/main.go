@@ -191,7 +191,8 @@ func setup(ctx context.Context, mgr manager.Manager, o options, f features, keep
 	if err := reconcile.AddIndexes(ctx, mgr); err != nil {
 		return err
 	}
-	references := &reconcile.ReferenceReconciler{Client: writer, Live: mgr.GetAPIReader(), Recorder: recorder, MirrorNames: names, Sharing: sharing, Now: time.Now}
+	references := &reconcile.ReferenceReconciler{Client: writer, Live: mgr.GetAPIReader(), Recorder: recorder, MirrorNames: names, Sharing: sharing,
+		Controller: types.NamespacedName{Namespace: o.namespace, Name: reference.DefaultController().Name}, Now: time.Now}
 	datasetRefs := &reconcile.DatasetRefReconciler{Client: writer, Sharing: sharing}
 	if err := errors.Join(keeper.SetupWithManager(mgr), references.SetupWithManager(mgr), datasetRefs.SetupWithManager(mgr)); err != nil {
 		return fmt.Errorf("setting up controllers: %w", err)

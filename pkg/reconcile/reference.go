@@ -32,7 +32,9 @@ type ReferenceReconciler struct {
 	MirrorNames reference.MirrorNames
 	// Sharing says whose consent references need. Who created one isn't known here, so that of owners is enforced only.
 	Sharing reference.Sharing
-	Now     func() time.Time
+	// Controller is the ServiceAccount by which this process acts, for findings that say what rights it lacks.
+	Controller types.NamespacedName
+	Now        func() time.Time
 
 	inputs   inputs
 	verified verified
@@ -87,7 +89,7 @@ func (r *ReferenceReconciler) reconcile(ctx context.Context, key types.Namespace
 	if err != nil {
 		return 0, err
 	}
-	world.Sharing = r.Sharing
+	world.Sharing, world.Controller = r.Sharing, r.Controller
 	return r.makeTrue(ctx, world, reference.NewPlan(world))
 }
 

@@ -20,6 +20,7 @@ const (
 	CodeTemplateClaim     Code = "KF2010"
 	CodeNotRecorded       Code = "KF2011"
 	CodeSharedWithInvalid Code = "KF2012"
+	CodeSecretsNotGranted Code = "KF2013"
 
 	CodeMountPointMalformed Code = "KF3001"
 	CodeMountsMixed         Code = "KF3002"
@@ -72,6 +73,7 @@ var kinds = []kind{
 	{CodeTemplateClaim, Error, "FuseTemplateNeedsClaim"},
 	{CodeNotRecorded, Waiting, "NotRecorded"},
 	{CodeSharedWithInvalid, Warning, "SharedWithInvalid"},
+	{CodeSecretsNotGranted, Error, "SecretsNotGranted"},
 
 	{CodeMountPointMalformed, Error, "MountPointMalformed"},
 	{CodeMountsMixed, Error, "MountsMixed"},

@@ -68,6 +68,11 @@ var englishTexts = map[Code]text{
 		"The annotation " + AnnotationSharedWith + " is a list of namespaces, separated by commas, or *. Entries that can't be namespaces are ignored, so somebody may be left out who was meant.",
 		"let the owner of the physical Dataset correct the annotation: kubectl fluid ref share",
 	},
+	CodeSecretsNotGranted: {
+		"The controller may not mirror Secrets of a namespace",
+		"The FUSE client needs Secrets. The controller has a right to Secrets only where somebody gave it one: it reads them in the physical Dataset's namespace and keeps the mirrors in the reference's.",
+		"give the controller the Roles of the reference, which name these Secrets only (kubectl fluid rbac print), or all Secrets of the namespace",
+	},
 
 	CodeMountPointMalformed: {
 		"The mount point isn't dataset://namespace/name[/sub/path]",

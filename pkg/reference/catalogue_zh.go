@@ -69,6 +69,11 @@ var chineseTexts = map[Code]text{
 		"注解 " + AnnotationSharedWith + " 是以逗号分隔的命名空间名单，或者是 *。不可能是命名空间的条目会被忽略，因此本该在名单上的人可能被漏掉。",
 		"请物理 Dataset 的所有者更正注解：kubectl fluid ref share",
 	},
+	CodeSecretsNotGranted: {
+		"控制器无权镜像某个命名空间的 Secret",
+		"FUSE 客户端需要 Secret。控制器只在被授权的地方才能访问 Secret：在物理 Dataset 的命名空间读取它们，在引用的命名空间维护副本。",
+		"把该引用的 Role（只包含这些 Secret，见 kubectl fluid rbac print）授予控制器，或者授予该命名空间的全部 Secret",
+	},
 
 	CodeMountPointMalformed: {
 		"挂载点不是 dataset://命名空间/名称[/子/路径] 的形式",

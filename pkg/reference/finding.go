@@ -38,6 +38,8 @@ type Finding struct {
 	Message string `json:"message"`
 	// Remedy says what to do about it.
 	Remedy string `json:"remedy,omitempty"`
+	// Command is what to type for it, where that is known; the remedy ends with it.
+	Command string `json:"command,omitempty"`
 }
 
 // String returns the finding as one line.
@@ -55,6 +57,13 @@ type Findings []Finding
 // add appends a finding with the catalogue's severity and remedy.
 func (f *Findings) add(code Code, object fmt.Stringer, format string, args ...any) {
 	*f = append(*f, NewFinding(code, object, format, args...))
+}
+
+// addCommand is add with a command that does what the remedy says.
+func (f *Findings) addCommand(code Code, object fmt.Stringer, command, format string, args ...any) {
+	finding := NewFinding(code, object, format, args...)
+	finding.Command = command
+	*f = append(*f, finding.In(English))
 }
 
 // NewFinding makes a finding with the severity, reason and remedy that the catalogue has for a code. It panics for a

@@ -43,6 +43,9 @@ func (l Language) texts() map[Code]text {
 func (f Finding) In(language Language) Finding {
 	if entry, ok := ExplainIn(language, f.Code); ok {
 		f.Remedy = entry.Remedy
+		if f.Command != "" {
+			f.Remedy += map[Language]string{English: ": ", Chinese: "："}[language] + f.Command
+		}
 	}
 	return f
 }

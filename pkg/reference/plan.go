@@ -45,6 +45,9 @@ func NewPlan(w *World) *Plan {
 
 func (p *Plan) plan(w *World) {
 	p.checkUnread(w)
+	if w.Controller.Name != "" {
+		p.checkSecretAccess(w)
+	}
 	p.checkNames(w)
 	p.checkFields(w)
 	source, ok := p.parseSource(w)
@@ -88,6 +91,7 @@ func (p *Plan) Creatable() bool {
 func (p *Plan) checkUnread(w *World) {
 	for _, object := range sortedObjects(w.Unread) {
 		switch {
+		case object.Kind == kindSecret && w.Controller.Name != "":
 		case object.Kind == "DaemonSet", object.Kind == datav1alpha1.DatasetKind,
 			object.Kind == "PersistentVolume" && object.Name != VolumeName(w.Key()):
 		default:

@@ -1,0 +1,109 @@
+package reference_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/yaml"
+
+	. "github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
+)
+
+// TestSecretAccessNamesTheSecretsOfThePlanOnly compares the Roles and RoleBindings of a reference with a golden file.
+func TestSecretAccessNamesTheSecretsOfThePlanOnly(t *testing.T) {
+	controller := types.NamespacedName{Namespace: "fluid-tools", Name: "mirrors"}
+	access := SecretAccessOf(NewPlan(referencetest.World(t, "juicefs", "dataset://default/phy")), controller)
+	var documents []string
+	for _, a := range access {
+		for _, object := range []any{a.Role, a.Binding} {
+			text, err := yaml.Marshal(object)
+			if err != nil {
+				t.Fatal(err)
+			}
+			documents = append(documents, string(text))
+		}
+	}
+	got := strings.Join(documents, "---\n")
+	golden := filepath.Join("testdata", "secret-access.yaml")
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("the access differs from %s (-update writes it):\n%s", golden, got)
+	}
+}
+
+func TestWithoutMirroredSecretsNoAccessIsNeeded(t *testing.T) {
+	for about, plan := range map[string]*Plan{
+		"a runtime without Secrets": NewPlan(referencetest.World(t, "alluxio", "dataset://default/phy")),
+		"the same namespace": func() *Plan {
+			w := referencetest.World(t, "juicefs", "dataset://default/phy")
+			w.Dataset.Namespace = "default"
+			return NewPlan(w)
+		}(),
+	} {
+		if access := SecretAccessOf(plan, DefaultController()); access != nil {
+			t.Errorf("%s: %+v", about, access)
+		}
+	}
+}
+
+// TestMissingRoleBindingIsSaidWithItsCommand: where the controller itself may not read Secrets, there is one finding per
+// namespace with the command; what another reader may not read says nothing of the controller.
+func TestMissingRoleBindingIsSaidWithItsCommand(t *testing.T) {
+	w := referencetest.World(t, "juicefs", "dataset://default/phy")
+	mirrors := NewPlan(w).Mirrors
+	clear(w.Sources)
+	w.Unread = map[Object]string{}
+	for _, mirror := range mirrors {
+		if mirror.Source.Kind == "Secret" {
+			w.Unread[mirror.Source], w.Unread[mirror.Target] = "secrets is forbidden", "secrets is forbidden"
+		}
+	}
+	w.Unread[Object{Kind: "Secret", Namespace: "default", Name: "another"}] = "secrets is forbidden"
+	if codes := codesOf(NewPlan(w).Findings); slices.Contains(codes, CodeSecretsNotGranted) || !slices.Contains(codes, CodeUnread) {
+		t.Errorf("for a person the findings are %v", codes)
+	}
+	w.Controller = DefaultController()
+	plan := NewPlan(w)
+	var commands []string
+	for _, finding := range plan.Findings {
+		switch finding.Code {
+		case CodeSecretsNotGranted:
+			commands = append(commands, finding.Command)
+			for _, language := range Languages() {
+				if !strings.HasSuffix(finding.In(language).Remedy, finding.Command) {
+					t.Errorf("the remedy in %s doesn't end with the command: %s", language, finding.In(language).Remedy)
+				}
+			}
+		case CodeUnread:
+			t.Errorf("it is said twice: %s", finding)
+		}
+	}
+	const command = "kubectl create rolebinding kubectl-fluid-secrets --clusterrole=kubectl-fluid-secrets --serviceaccount=kubectl-fluid-system:kubectl-fluid-controller -n "
+	if !slices.Equal(commands, []string{command + "default", command + "ref"}) {
+		t.Errorf("the commands are %q", commands)
+	}
+	if plan.Ready() {
+		t.Error("the reference is ready")
+	}
+}
+
+func codesOf(findings Findings) []Code {
+	var codes []Code
+	for _, finding := range findings {
+		codes = append(codes, finding.Code)
+	}
+	return codes
+}
