@@ -89,7 +89,7 @@ func (r *ReferenceReconciler) reconcile(ctx context.Context, key types.Namespace
 	if err != nil {
 		return 0, err
 	}
-	world.Sharing, world.Controller = r.Sharing, r.Controller
+	world.Sharing, world.Controller = r.Sharing, &r.Controller
 	return r.makeTrue(ctx, world, reference.NewPlan(world))
 }
 

@@ -45,7 +45,7 @@ func NewPlan(w *World) *Plan {
 
 func (p *Plan) plan(w *World) {
 	p.checkUnread(w)
-	if w.Controller.Name != "" {
+	if w.Controller != nil {
 		p.checkSecretAccess(w)
 	}
 	p.checkNames(w)
@@ -91,7 +91,7 @@ func (p *Plan) Creatable() bool {
 func (p *Plan) checkUnread(w *World) {
 	for _, object := range sortedObjects(w.Unread) {
 		switch {
-		case object.Kind == kindSecret && w.Controller.Name != "":
+		case object.Kind == kindSecret && w.Controller != nil:
 		case object.Kind == "DaemonSet", object.Kind == datav1alpha1.DatasetKind,
 			object.Kind == "PersistentVolume" && object.Name != VolumeName(w.Key()):
 		default:

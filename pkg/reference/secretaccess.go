@@ -94,7 +94,7 @@ func (p *Plan) checkSecretAccess(w *World) {
 	}
 	for _, namespace := range namespaces {
 		p.Findings.addCommand(CodeSecretsNotGranted, Object{Kind: "Namespace", Name: namespace},
-			SecretBindingCommand(namespace, w.Controller),
+			SecretBindingCommand(namespace, *w.Controller),
 			"the controller, ServiceAccount %s, has no right to the Secrets %q in it: a RoleBinding to the ClusterRole %s is missing",
 			w.Controller, unread[namespace], SecretsClusterRole)
 	}

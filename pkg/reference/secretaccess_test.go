@@ -75,7 +75,7 @@ func TestMissingRoleBindingIsSaidWithItsCommand(t *testing.T) {
 	if codes := codesOf(NewPlan(w).Findings); slices.Contains(codes, CodeSecretsNotGranted) || !slices.Contains(codes, CodeUnread) {
 		t.Errorf("for a person the findings are %v", codes)
 	}
-	w.Controller = DefaultController()
+	w.Controller = new(DefaultController())
 	plan := NewPlan(w)
 	var commands []string
 	for _, finding := range plan.Findings {

@@ -42,9 +42,9 @@ type World struct {
 	MirrorNames MirrorNames
 	// Sharing says whose consent the reference needs.
 	Sharing Sharing
-	// Controller is the controller's ServiceAccount if the controller itself has read the World; empty if somebody else
+	// Controller is the controller's ServiceAccount if the controller itself has read the World; nil if somebody else
 	// did, whose rights say nothing of the controller's.
-	Controller types.NamespacedName
+	Controller *types.NamespacedName
 	// Unread says of the objects that couldn't be read why.
 	Unread map[Object]string
 }
