@@ -56,6 +56,13 @@ test: ## Run all tests, on real clusters where they need one; sets up what they 
 	go test -timeout 20m -parallel 8 -v ./test/e2e
 	@$(MAKE) --no-print-directory race
 
+# The versions of Kubernetes that hack/tools pins.
+KUBERNETES_VERSIONS ?= 1.35 1.36 1.37
+.PHONY: test-matrix
+test-matrix: ## Run the end-to-end tests on each version of Kubernetes in KUBERNETES_VERSIONS
+	@for version in $(KUBERNETES_VERSIONS); do export KUBECTL_FLUID_KUBERNETES=$$version; \
+	  echo "Kubernetes $$version"; go run ./test/demo -prepare && go test -timeout 20m -parallel 8 -v ./test/e2e || exit 1; done
+
 .PHONY: test-short
 test-short: ## Run the tests that need no cluster
 	go test -short ./...

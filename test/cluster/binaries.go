@@ -41,13 +41,23 @@ func clusterTools(node bool) []tool {
 	)
 }
 
+// VersionVariable is the environment variable that chooses the version of Kubernetes, as in 1.36: one that hack/tools has a
+// module kubernetes-<version> for. Without it, it is the one of hack/tools itself.
+const VersionVariable = "KUBECTL_FLUID_KUBERNETES"
+
 // toolchain finds the cluster's programs, building those that are missing.
 type toolchain struct {
-	source  string // hack/tools
+	common     pinned // hack/tools, of everything
+	kubernetes pinned // of the programs of Kubernetes; another module where VersionVariable says so
+	assets     string // KUBEBUILDER_ASSETS: programs found there are used instead
+	out        io.Writer
+}
+
+// pinned is a module that pins the versions of programs.
+type pinned struct {
+	source  string // its directory
 	version string // of Kubernetes, as in v1.37.2
-	cache   string // where built programs are kept
-	assets  string // KUBEBUILDER_ASSETS: programs found there are used instead
-	out     io.Writer
+	cache   string // where its built programs are kept
 }
 
 func newToolchain(out io.Writer) (*toolchain, error) {
@@ -55,29 +65,57 @@ func newToolchain(out io.Writer) (*toolchain, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &toolchain{source: filepath.Join(root, "hack", "tools"), assets: os.Getenv("KUBEBUILDER_ASSETS"), out: out}
+	t := &toolchain{assets: os.Getenv("KUBEBUILDER_ASSETS"), out: out}
+	tools := filepath.Join(root, "hack", "tools")
+	if t.common, err = newPinned(tools, "coredns/main.go", "pause/main.go"); err != nil {
+		return nil, err
+	}
+	t.kubernetes = t.common
+	chosen := os.Getenv(VersionVariable)
+	if chosen == "" || strings.HasPrefix(t.common.version, "v"+chosen+".") {
+		return t, nil
+	}
+	// The version of what KUBEBUILDER_ASSETS has isn't known.
+	t.assets = ""
+	if t.kubernetes, err = newPinned(filepath.Join(tools, "kubernetes-"+filepath.Base(chosen))); err != nil {
+		return nil, fmt.Errorf("%s=%s chooses a version of Kubernetes: %w", VersionVariable, chosen, err)
+	}
+	return t, nil
+}
+
+// newPinned reads a module, and names its cache for its go.mod, its go.sum, and its own programs' files.
+func newPinned(source string, files ...string) (pinned, error) {
+	p := pinned{source: source}
 	sum := sha256.New()
-	for _, name := range []string{"go.mod", "go.sum", "coredns/main.go", "pause/main.go"} {
-		data, err := os.ReadFile(filepath.Join(t.source, name))
+	for _, name := range append([]string{"go.mod", "go.sum"}, files...) {
+		data, err := os.ReadFile(filepath.Join(source, name))
 		if err != nil {
-			return nil, fmt.Errorf("read the pinned versions of the cluster's programs: %w", err)
+			return p, fmt.Errorf("read the pinned versions of the cluster's programs: %w", err)
 		}
 		fmt.Fprintf(sum, "%s %d\n", name, len(data))
 		sum.Write(data)
 		if name == "go.mod" {
-			t.version = requiredVersion(string(data), "k8s.io/kubernetes")
+			p.version = requiredVersion(string(data), "k8s.io/kubernetes")
 		}
 	}
-	if t.version == "" {
-		return nil, fmt.Errorf("%s/go.mod requires no version of k8s.io/kubernetes; the cluster's programs can't be built from it", t.source)
+	if p.version == "" {
+		return p, fmt.Errorf("%s/go.mod requires no version of k8s.io/kubernetes; the cluster's programs can't be built from it", source)
 	}
 	cache, err := cacheDir("tools")
 	if err != nil {
-		return nil, err
+		return p, err
 	}
-	key := fmt.Sprintf("%s-%s-%s-%x", t.version, runtime.GOOS, runtime.GOARCH, sum.Sum(nil)[:6])
-	t.cache = filepath.Join(cache, key)
-	return t, nil
+	key := fmt.Sprintf("%s-%s-%s-%x", p.version, runtime.GOOS, runtime.GOARCH, sum.Sum(nil)[:6])
+	p.cache = filepath.Join(cache, key)
+	return p, nil
+}
+
+// moduleOf returns the module that a tool is built in.
+func (t *toolchain) moduleOf(tl tool) pinned {
+	if strings.HasPrefix(tl.pkg, "k8s.io/kubernetes/") {
+		return t.kubernetes
+	}
+	return t.common
 }
 
 // cacheDir returns kubectl-fluid/<name> in the user's cache directory.
@@ -133,16 +171,17 @@ func (t *toolchain) find(ctx context.Context, tl tool) (string, error) {
 			return filepath.Abs(path)
 		}
 	}
-	path := filepath.Join(t.cache, tl.name)
+	cache := t.moduleOf(tl).cache
+	path := filepath.Join(cache, tl.name)
 	if isExecutable(path) {
 		return path, nil
 	}
-	if err := os.MkdirAll(t.cache, 0o755); err != nil {
+	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", fmt.Errorf("create the cache of the cluster's programs: %w", err)
 	}
 	// One build at a time: a second process that needs the same program waits
 	// for this one's result instead of compiling Kubernetes twice.
-	unlock, err := lockFile(ctx, filepath.Join(t.cache, "lock"))
+	unlock, err := lockFile(ctx, filepath.Join(cache, "lock"))
 	if err != nil {
 		return "", err
 	}
@@ -154,12 +193,13 @@ func (t *toolchain) find(ctx context.Context, tl tool) (string, error) {
 }
 
 func (t *toolchain) build(ctx context.Context, tl tool, path string) error {
+	module := t.moduleOf(tl)
 	fmt.Fprintf(t.out, "Building %s (first time only, %s with an empty build cache) ...\n", tl.name, tl.cold)
 	started := time.Now()
 	tmp := path + ".tmp"
 	defer os.Remove(tmp)
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-ldflags", t.ldflags(), "-o", tmp, tl.pkg)
-	cmd.Dir = t.source
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-ldflags", module.ldflags(), "-o", tmp, tl.pkg)
+	cmd.Dir = module.source
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	stop := t.reportEvery(time.Minute, "Still building "+tl.name)
 	output, err := cmd.CombinedOutput()
@@ -168,7 +208,7 @@ func (t *toolchain) build(ctx context.Context, tl tool, path string) error {
 		return fmt.Errorf("build %s: %w", tl.name, ctx.Err())
 	}
 	if err != nil {
-		return fmt.Errorf("build %s with %q in %s: %w; the build printed:\n%s", tl.name, cmd.Args, t.source, err, lastLines(string(output), 10))
+		return fmt.Errorf("build %s with %q in %s: %w; the build printed:\n%s", tl.name, cmd.Args, module.source, err, lastLines(string(output), 10))
 	}
 	if err := os.Rename(tmp, path); err != nil {
 		return fmt.Errorf("put the built %s in place: %w", tl.name, err)
@@ -179,12 +219,12 @@ func (t *toolchain) build(ctx context.Context, tl tool, path string) error {
 
 // ldflags stamps the version in: without it, clients fail to parse the
 // placeholder that the sources hold.
-func (t *toolchain) ldflags() string {
-	major, rest, _ := strings.Cut(strings.TrimPrefix(t.version, "v"), ".")
+func (p pinned) ldflags() string {
+	major, rest, _ := strings.Cut(strings.TrimPrefix(p.version, "v"), ".")
 	minor, _, _ := strings.Cut(rest, ".")
 	flags := "-s -w"
-	for _, p := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
-		flags += fmt.Sprintf(" -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s", p, t.version, major, minor)
+	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
+		flags += fmt.Sprintf(" -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s", pkg, p.version, major, minor)
 	}
 	return flags
 }

@@ -92,7 +92,10 @@ func (e *Environment) startNode(ctx context.Context, stateDir string) error {
 		Files:      map[string]cluster.File{"/controller": {Source: filepath.Join(programs, "controller"), Executable: true}},
 		Entrypoint: []string{"/controller"},
 	})
-	e.Cluster, err = cluster.Start(ctx, cluster.Options{StateDir: stateDir, Node: true, Images: images, Out: e.out})
+	e.Cluster, err = cluster.Start(ctx, cluster.Options{StateDir: stateDir, Node: true, Images: images, Out: e.out, APIServerArgs: []string{
+		// For no-registry.yaml, on by default from Kubernetes 1.36.
+		"--feature-gates=MutatingAdmissionPolicy=true", "--runtime-config=admissionregistration.k8s.io/v1beta1=true",
+	}})
 	return err
 }
 
