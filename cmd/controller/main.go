@@ -51,6 +51,7 @@ type options struct {
 	service        string
 	mirrorNames    string
 	sharing        string
+	sidecarMode    string
 	mountRoot      string
 	thinRuntimes   bool
 	leaderElection bool
@@ -66,6 +67,7 @@ func main() {
 	flag.StringVar(&o.service, "webhook-service", "kubectl-fluid-webhook", "Service by which the API server calls the webhooks")
 	flag.StringVar(&o.mirrorNames, "mirror-names", string(reference.UniqueNames), "unique gives each mirrored ConfigMap and Secret a name of its own, source the name of its source, as Fluid does")
 	flag.StringVar(&o.sharing, "sharing", string(reference.SharingRBAC), "whose consent a reference to another namespace needs: rbac that of RBAC (the verb use on the Dataset) or of the Dataset's owner (its list of namespaces), owner only the owner's, open nobody's; say the same in the annotation "+reference.AnnotationSharing+" of the MutatingWebhookConfiguration")
+	flag.StringVar(&o.sidecarMode, "sidecar-mode", "", "where sidecars are in pods that don't say, and whose namespaces don't: native (init containers that go on running) or classic (the first of the ordinary containers); empty for native where the API server has it (Kubernetes 1.29) and classic otherwise")
 	flag.StringVar(&o.mountRoot, "mount-root", "/runtime-mnt", "directory on the nodes below which ThinRuntimes mount")
 	flag.BoolVar(&o.thinRuntimes, "thin-runtimes", true, "serve ThinRuntimes that have a profile; turn this off where Fluid's thinruntime-controller runs")
 	flag.BoolVar(&o.leaderElection, "leader-elect", false, "elect a leader among several replicas; webhooks run on all of them")
@@ -89,6 +91,11 @@ func (o options) validate() error {
 	}
 	if _, err := reference.ParseSharing(o.sharing); err != nil {
 		return fmt.Errorf("--sharing: %w", err)
+	}
+	if o.sidecarMode != "" {
+		if _, err := inject.ParseMode(o.sidecarMode); err != nil {
+			return fmt.Errorf("--sidecar-mode: %w", err)
+		}
 	}
 	switch reference.MirrorNames(o.mirrorNames) {
 	case reference.UniqueNames, reference.SourceNames:
@@ -205,7 +212,7 @@ func setup(ctx context.Context, mgr manager.Manager, o options, f features, keep
 	}
 	server := mgr.GetWebhookServer()
 	server.Register(inject.PodPath, &webhook.Admission{Handler: &inject.PodHandler{
-		Reader: mgr.GetClient(), MirrorNames: names, Sharing: sharing, NativeSidecars: f.nativeSidecars, SelfHealing: f.selfHealing,
+		Reader: mgr.GetClient(), MirrorNames: names, Sharing: sharing, NativeSidecars: f.nativeSidecars, SelfHealing: f.selfHealing, Mode: inject.Mode(o.sidecarMode),
 	}})
 	server.Register(inject.DatasetPath, &webhook.Admission{Handler: &inject.DatasetHandler{
 		Reader: mgr.GetClient(), MirrorNames: names, Sharing: sharing, Reviewer: inject.AccessReviewer{Client: mgr.GetClient()},

@@ -17,6 +17,8 @@ func TestOptionsThatCantBeAreNamed(t *testing.T) {
 		{func(o *options) { o.namespace = "" }, []string{"--namespace", "POD_NAMESPACE"}},
 		{func(o *options) { o.sharing = "" }, []string{"--sharing", `""`, "open, rbac or owner"}},
 		{func(o *options) { o.sharing = "RBAC" }, []string{"--sharing", `"RBAC"`, "open, rbac or owner"}},
+		{func(o *options) { o.sidecarMode = "classic" }, nil},
+		{func(o *options) { o.sidecarMode = "old" }, []string{"--sidecar-mode", `"old"`, "native or classic"}},
 		{func(o *options) { o.mirrorNames = "own" }, []string{"--mirror-names", `"own"`, "unique or source"}},
 	} {
 		o := options{namespace: "system", sharing: "rbac", mirrorNames: "unique"}

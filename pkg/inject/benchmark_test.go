@@ -54,7 +54,7 @@ func typedPatch(t testing.TB, raw []byte, sidecar *reference.Sidecar) []byte {
 		pod.Spec.Containers[i].VolumeMounts[0].MountPropagation = new(corev1.MountPropagationHostToContainer)
 	}
 	for _, volume := range sidecar.Volumes {
-		if !trimmed(volume.Name) {
+		if !(Variant{}).without(volume.Name) {
 			pod.Spec.Volumes = append(pod.Spec.Volumes, *volume.DeepCopy())
 		}
 	}

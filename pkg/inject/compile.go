@@ -14,18 +14,32 @@ import (
 // Variant is how a FUSE container becomes a sidecar, as far as that differs from pod to pod or from server to server.
 // Variants can be compared.
 type Variant struct {
+	// Classic makes the sidecar the first of the ordinary containers; otherwise it is a native sidecar.
+	Classic bool
 	// SelfHealing lets a sidecar that crashed restart all containers, so that the app gets the new mount. The server
 	// must have ContainerRestartRules with RestartAllContainers (on by default from Kubernetes 1.36).
 	SelfHealing bool
+	// Unprivileged takes the sidecar's rights on the node. The node has to have the mounts of FUSE clients appear where
+	// the Dataset's volume says, and FUSE devices in containers.
+	Unprivileged bool
+	// CacheVolumes keeps the volumes of the FUSE pod that are caches on the node.
+	CacheVolumes bool
+	// Unchecked starts the app without a look at the mount.
+	Unchecked bool
+	// Shared says that other pods of the node may mount at the same place.
+	Shared bool
 }
 
 // Sidecar is a reference.Sidecar made ready for patches: JSON with slots for what differs from pod to pod. It is never
 // changed, and serves any number of pods at once.
 type Sidecar struct {
 	dataset     types.NamespacedName
+	variant     Variant
 	container   fragment
 	volumes     []compiledVolume
 	pullSecrets []string
+	mountType   string
+	metrics     bool
 	// What pods see is on the node at dataBefore, the pod's own directory, and dataAfter.
 	dataBefore, dataAfter string
 	size                  int
@@ -34,12 +48,14 @@ type Sidecar struct {
 // compiledVolume is a volume of the sidecar with the name that it has in the FUSE pod.
 type compiledVolume struct {
 	name string
-	json fragment
+	// claim is the claim that the volume is; empty if it is none.
+	claim string
+	json  fragment
 }
 
 // Compile makes a Sidecar.
 func Compile(sidecar *reference.Sidecar, variant Variant) *Sidecar {
-	c := &Sidecar{dataset: sidecar.Dataset}
+	c := &Sidecar{dataset: sidecar.Dataset, variant: variant, mountType: sidecar.MountType, metrics: sidecar.Metrics}
 	var err error
 	if c.container, c.volumes, err = compileTemplate(sidecar, variant); err != nil {
 		// Sidecars come from the API server as JSON, so they can be encoded.
@@ -77,13 +93,13 @@ func compileTemplate(sidecar *reference.Sidecar, variant Variant) (fragment, []c
 	}
 	container := sidecarContainer(sidecar, slots.text(slotContainer), slots.text(slotOwnDirectory), variant)
 	var volumes []compiledVolume
-	renamed := map[string]string{}
+	renamed, claims := map[string]string{}, map[string]bool{}
 	for _, volume := range sidecar.Volumes {
-		if trimmed(volume.Name) {
+		if variant.without(volume.Name) {
 			continue
 		}
 		name, inPod := volume.Name, slots.text(slotVolume+slot(len(volumes)))
-		renamed[name] = inPod
+		renamed[name], claims[inPod] = inPod, claimOf(volume) != ""
 		volume.Name = inPod
 		if name == sidecar.MountVolume {
 			volume.HostPath = &corev1.HostPathVolumeSource{
@@ -94,24 +110,35 @@ func compileTemplate(sidecar *reference.Sidecar, variant Variant) (fragment, []c
 		if err != nil {
 			return fragment{}, nil, err
 		}
-		volumes = append(volumes, compiledVolume{name, encoded})
+		volumes = append(volumes, compiledVolume{name, claimOf(volume), encoded})
 	}
 	container.VolumeMounts = slices.DeleteFunc(container.VolumeMounts, func(mount corev1.VolumeMount) bool { return renamed[mount.Name] == "" })
 	for i := range container.VolumeMounts {
-		container.VolumeMounts[i].Name = renamed[container.VolumeMounts[i].Name]
+		mount := &container.VolumeMounts[i]
+		mount.Name = renamed[mount.Name]
+		if claims[mount.Name] {
+			mount.MountPropagation = new(corev1.MountPropagationHostToContainer) // The claim may be a Dataset's.
+		}
 	}
-	if isSupervised(&sidecar.Container, sidecar) {
+	if hasOwnDirectory(sidecar, variant) {
 		name := slots.text(slotVolume + slot(len(volumes)))
 		volume, mount := allDirectories(name, mountVolumePath(sidecar))
 		encoded, err := slots.fragment(volume)
 		if err != nil {
 			return fragment{}, nil, err
 		}
-		volumes = append(volumes, compiledVolume{allDirectoriesVolume, encoded})
+		volumes = append(volumes, compiledVolume{allDirectoriesVolume, "", encoded})
 		container.VolumeMounts = append(container.VolumeMounts, mount)
 	}
 	encoded, err := slots.fragment(container)
 	return encoded, volumes, err
+}
+
+func claimOf(volume corev1.Volume) string {
+	if volume.PersistentVolumeClaim == nil {
+		return ""
+	}
+	return volume.PersistentVolumeClaim.ClaimName
 }
 
 // allDirectoriesVolume is the volume that allDirectories makes.

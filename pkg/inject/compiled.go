@@ -74,6 +74,7 @@ func versionsOf(w *reference.World) (string, bool) {
 	}
 	add(w.Dataset != nil, w.Dataset)
 	add(w.Physical != nil, w.Physical)
+	add(w.Runtime != nil, w.Runtime)
 	add(w.Fuse != nil, w.Fuse)
 	add(w.PhysicalVolume != nil, w.PhysicalVolume)
 	add(w.PhysicalClaim != nil, w.PhysicalClaim)

@@ -9,19 +9,41 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
-// trimmed reports whether a sidecar does without a volume of the FUSE pod: caches of the node's own workers and the
-// node's time zone, by the beginnings of names that Fluid v1.0.8 has for them.
-func trimmed(volume string) bool {
-	return slices.ContainsFunc([]string{"datavolume-", "volume-localtime", "cache-dir", "mem", "ssd", "hdd"},
-		func(prefix string) bool { return strings.HasPrefix(volume, prefix) })
+// without reports whether a sidecar of a variant does without a volume of the FUSE pod, by the beginnings of names that
+// Fluid v1.0.8 has for them: caches of the node's own workers and the node's time zone; and without rights on the node
+// also the device and the directory on the node in which the client mounts otherwise.
+func (v Variant) without(volume string) bool {
+	begins := func(prefix string) bool { return strings.HasPrefix(volume, prefix) }
+	return !v.CacheVolumes && slices.ContainsFunc([]string{"datavolume-", "volume-localtime", "cache-dir", "mem", "ssd", "hdd"}, begins) ||
+		v.Unprivileged && slices.ContainsFunc([]string{"alluxio-fuse-mount", "jindofs-fuse-mount", "juicefs-fuse-mount", "thin-fuse-mount",
+			"efc-fuse-mount", "efc-sock", "alluxio-fuse-device", "jindofs-fuse-device", "thin-fuse-device"}, begins)
 }
 
-// sidecarContainer turns the FUSE container into a native sidecar: an init container that goes on running. The app's
-// containers start after its startup probe has succeeded. The pod's own directory on the node is ownDirectory below all
-// pods'.
+// sidecarContainer turns the FUSE container into a sidecar: an init container that goes on running, or in classic mode
+// an ordinary one. The app's containers start after its startup probe, or its postStart hook, has found the mount. The
+// pod's own directory on the node is ownDirectory below all pods'.
 func sidecarContainer(sidecar *reference.Sidecar, name, ownDirectory string, variant Variant) *corev1.Container {
 	container := sidecar.Container.DeepCopy()
 	container.Name = name
+	restart(container, variant)
+	supervise(container, sidecar, ownDirectory, variant)
+	// A liveness probe may run before the startup probe has succeeded (kubernetes/kubernetes#141342).
+	container.LivenessProbe = nil
+	dropPreStop(container)
+	checkMount(container, sidecar, variant)
+	container.Ports = sidecarPorts(container.Ports, sidecar.Metrics)
+	secure(container, variant)
+	if sidecar.Runtime == alluxio && slices.ContainsFunc(sidecar.Volumes, func(v corev1.Volume) bool { return isTier(v.Name) && variant.without(v.Name) }) {
+		disableShortCircuit(container)
+	}
+	return container
+}
+
+// restart says when kubelet starts the container again: always, and all containers with it when the client crashed.
+func restart(container *corev1.Container, variant Variant) {
+	if variant.Classic && !variant.SelfHealing {
+		return // The server may not know restart policies of ordinary containers (Kubernetes 1.35).
+	}
 	container.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
 	if variant.SelfHealing {
 		container.RestartPolicyRules = []corev1.ContainerRestartRule{{
@@ -31,17 +53,21 @@ func sidecarContainer(sidecar *reference.Sidecar, name, ownDirectory string, var
 			},
 		}}
 	}
-	supervise(container, sidecar, ownDirectory, variant)
-	container.StartupProbe = mountProbe(sidecar)
-	// A liveness probe may run before the startup probe has succeeded (kubernetes/kubernetes#141342).
-	container.LivenessProbe = nil
-	dropPreStop(container)
-	container.Ports = sidecarPorts(container.Ports)
-	if security := container.SecurityContext; security != nil && security.RunAsUser != nil && *security.RunAsUser == 0 {
-		// The pod may demand runAsNonRoot of all its containers; this one mounts.
-		security.RunAsNonRoot = new(false)
+}
+
+// checkMount lets the containers after this one wait for the mount.
+func checkMount(container *corev1.Container, sidecar *reference.Sidecar, variant Variant) {
+	container.StartupProbe = nil
+	switch {
+	case variant.Unchecked:
+	case variant.Classic:
+		if container.Lifecycle == nil {
+			container.Lifecycle = &corev1.Lifecycle{}
+		}
+		container.Lifecycle.PostStart = mountHook(sidecar)
+	default:
+		container.StartupProbe = mountProbe(sidecar)
 	}
-	return container
 }
 
 // dropPreStop leaves out the hook that unmounts: kubelet runs a sidecar's preStop while the app is still running, and
@@ -56,16 +82,67 @@ func dropPreStop(container *corev1.Container) {
 	}
 }
 
-// sidecarPorts leaves out ports of metrics, which clash when a pod has several sidecars, and host ports, which the API
-// server adds to the containers of FUSE pods on the node's network.
-func sidecarPorts(ports []corev1.ContainerPort) []corev1.ContainerPort {
+// sidecarPorts leaves out ports of metrics, unless the runtime wants sidecars to be scraped: they clash when a pod has
+// several sidecars. It also leaves out host ports, which the API server adds to the containers of FUSE pods on the
+// node's network.
+func sidecarPorts(ports []corev1.ContainerPort, metrics bool) []corev1.ContainerPort {
 	var kept []corev1.ContainerPort
 	for _, port := range ports {
-		if port.Name == "metrics" || strings.HasSuffix(port.Name, "-metrics") {
+		if !metrics && (port.Name == "metrics" || strings.HasSuffix(port.Name, "-metrics")) {
 			continue
 		}
 		port.HostPort = 0
 		kept = append(kept, port)
 	}
 	return kept
+}
+
+// secure gives the container the user that it has in the FUSE pod, whatever the pod demands of all its containers, and
+// takes what it may do on the node where that is wanted.
+func secure(container *corev1.Container, variant Variant) {
+	security := container.SecurityContext
+	if security == nil {
+		return
+	}
+	if variant.Unprivileged {
+		security.Privileged = new(false)
+		if security.Capabilities != nil {
+			security.Capabilities.Add = slices.DeleteFunc(security.Capabilities.Add, func(c corev1.Capability) bool { return c == "SYS_ADMIN" })
+		}
+	} else if security.RunAsUser == nil && security.Privileged != nil && *security.Privileged {
+		// The FUSE pod doesn't say, so it is the image's user there: root, or it couldn't mount. Here it would be the pod's.
+		security.RunAsUser = new(int64(0))
+		if security.RunAsGroup == nil {
+			security.RunAsGroup = new(int64(0))
+		}
+	}
+	if security.RunAsUser != nil && *security.RunAsUser == 0 {
+		// The pod may demand runAsNonRoot of all its containers; this one mounts.
+		security.RunAsNonRoot = new(false)
+	}
+}
+
+// alluxio is the type of the runtime whose client needs more than a template.
+const alluxio = "alluxio"
+
+// isTier reports whether a volume is named after a tier of Alluxio's workers.
+func isTier(volume string) bool {
+	return slices.ContainsFunc([]string{"mem", "ssd", "hdd"}, func(prefix string) bool { return strings.HasPrefix(volume, prefix) })
+}
+
+// disableShortCircuit keeps Alluxio's client from reading blocks in the directories of a worker on its node: it takes
+// the worker for local, by the node's address, but doesn't have its directories. Options of the ConfigMap come first.
+func disableShortCircuit(container *corev1.Container) {
+	const name, option = "ALLUXIO_FUSE_JAVA_OPTS", " -Dalluxio.user.short.circuit.enabled=false"
+	for i := range container.Env {
+		if env := &container.Env[i]; env.Name == name && env.ValueFrom == nil {
+			env.Value += option
+			return
+		}
+	}
+	value := option
+	if len(container.EnvFrom) > 0 {
+		value = "$(" + name + ")" + option
+	}
+	container.Env = append(container.Env, corev1.EnvVar{Name: name, Value: value})
 }

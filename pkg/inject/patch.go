@@ -1,12 +1,12 @@
 package inject
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
-	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -16,49 +16,73 @@ const AnnotationInjectedBy = "kubectl-fluid.dev/injected-by"
 // containerNamePrefix and an index are the name of a sidecar, as Fluid has it since v0.9.0.
 const containerNamePrefix = "fluid-fuse-"
 
+// AnnotationDatasetVolumes on a pod lists the volumes that were claims of Datasets, separated by commas; :ro after a name
+// says that the claim was used read-only. A container that another webhook adds later may mount them too.
+const AnnotationDatasetVolumes = "kubectl-fluid.dev/dataset-volumes"
+
 // Options are what a patch depends on beside the pod and the sidecars.
 type Options struct {
 	// HostDirectory is the name of the pod's own directory below that of the FUSE client on the node. It must differ
-	// from pod to pod: on a directory that two pods share their mounts are stacked, and the end of one ends the other's.
+	// from pod to pod: on a directory that two pods share their mounts are stacked. Empty stands for the directory that
+	// Fluid's own FUSE pods have. A pod that asks for that one gets it anyway.
 	HostDirectory string
+
+	// subject is what findings are about, if it isn't the pod, and prefix is the pod's JSON pointer in its document.
+	subject reference.Object
+	prefix  string
 }
 
-// Patch returns the JSON patch that gives a pod its sidecars: for each claim the sidecar of its Dataset. The patch is
-// nil if no claim of the pod has a sidecar. Findings say why a pod can't be patched; then the patch is nil too.
-//
-// The pod must not have been patched before (see Pod.Wants).
+// Patch returns the JSON patch that gives a pod its sidecars: for each claim the sidecar of its Dataset, and so on for the
+// claims of sidecars. The patch is nil if the pod needs nothing, also because it has it already. Findings that block say
+// why a pod can't be patched; then the patch is nil too. Other findings are worth telling.
 func Patch(pod *Pod, sidecars map[string]*Sidecar, options Options) ([]byte, reference.Findings) {
-	j := injection{pod: pod, volumes: make(map[string]volumeUse, len(pod.Spec.Volumes)+8)}
-	if options.HostDirectory != "" {
+	j := injection{pod: pod, options: options, volumes: make(map[string]volumeUse, len(pod.Spec.Volumes)+8)}
+	if options.HostDirectory != "" && !pod.fixedDirectory() {
 		j.directory = "/" + options.HostDirectory
 	}
 	j.findServed(sidecars)
+	j.findVolumes()
 	j.findMounts()
-	if findings := j.refusals(); len(j.served) == 0 || len(findings) > 0 {
-		return nil, findings
+	if j.blocked {
+		return nil, j.findings
 	}
 	j.nameSidecars()
-	return j.write(), nil
+	return j.write(), j.findings
 }
 
 // injection collects what a pod gets.
 type injection struct {
 	pod       *Pod
+	options   Options
 	directory string
 	// volumes has all volumes of the pod, and of its sidecars, by name.
 	volumes map[string]volumeUse
-	// served are the Datasets of the pod's claims, in the order of the claims' names; claims has their indexes.
+	// served are the Datasets of the pod's claims, each after those of its sidecar's claims; claims has their indexes.
 	served []served
 	claims map[string]int
 	// added are the indexes of those that some container mounts, and so need a sidecar.
-	added []int
+	added    []int
+	findings reference.Findings
+	blocked  bool
 }
 
-// volumeUse says what a volume is: the claim of the Dataset served[dataset], or with -1 something else.
+// volumeUse says what a volume is: the claim of the Dataset served[dataset]; or with -1 something else, which may have
+// been a Dataset's claim before.
 type volumeUse struct {
 	dataset  int
+	injected bool
 	readOnly bool
 }
+
+// use says what the volume of a name is; there may be none.
+func (j *injection) use(volume string) volumeUse {
+	if use, ok := j.volumes[volume]; ok {
+		return use
+	}
+	return volumeUse{dataset: -1}
+}
+
+func (u volumeUse) isDataset() bool { return u.dataset >= 0 || u.injected }
 
 // served is a Dataset that the pod uses.
 type served struct {
@@ -69,76 +93,147 @@ type served struct {
 	values   values
 }
 
-// findServed finds the Datasets of the pod's claims, and its volumes of them.
-func (j *injection) findServed(sidecars map[string]*Sidecar) {
-	for _, claim := range j.pod.Claims() {
-		if sidecar := sidecars[claim]; sidecar != nil {
-			j.served = append(j.served, served{claim: claim, sidecar: sidecar})
+// find adds a finding about the pod.
+func (j *injection) find(code reference.Code, format string, args ...any) {
+	subject := j.options.subject
+	if subject.Kind == "" {
+		subject = reference.Object{Kind: "Pod", Namespace: j.pod.Metadata.Namespace, Name: j.pod.Name()}
+		if len(j.served) > 0 {
+			subject.Namespace = j.served[0].sidecar.dataset.Namespace
 		}
 	}
-	j.claims = make(map[string]int, len(j.served))
-	for i := range j.served {
-		j.claims[j.served[i].claim] = i
+	finding := reference.NewFinding(code, subject, format, args...)
+	j.findings = append(j.findings, finding)
+	j.blocked = j.blocked || finding.Severity.Blocks()
+}
+
+// maxNested is how many Datasets may be served by each other's sidecars, one by one.
+const maxNested = 8
+
+// findServed finds the Datasets of the pod's claims, and those of their sidecars.
+func (j *injection) findServed(sidecars map[string]*Sidecar) {
+	claims := j.pod.Claims()
+	j.claims = make(map[string]int, len(claims))
+	for _, claim := range claims {
+		j.serve(claim, sidecars, nil)
 	}
+}
+
+// serve adds the Dataset of a claim after those that its sidecar needs. The claims above need it.
+func (j *injection) serve(claim string, sidecars map[string]*Sidecar, above []string) {
+	sidecar := sidecars[claim]
+	if sidecar == nil || j.blocked {
+		return
+	}
+	if slices.Contains(above, claim) || len(above) >= maxNested {
+		j.find(reference.CodeNestedTooDeep, "the sidecars of these Datasets need each other: %s", strings.Join(append(above, claim), ", "))
+		return
+	}
+	if _, done := j.claims[claim]; done {
+		return
+	}
+	for i := range sidecar.volumes {
+		if needed := sidecar.volumes[i].claim; needed != "" {
+			j.serve(needed, sidecars, append(above, claim))
+		}
+	}
+	j.claims[claim] = len(j.served)
+	j.served = append(j.served, served{claim: claim, sidecar: sidecar})
+}
+
+// findVolumes finds out what the pod's volumes are.
+func (j *injection) findVolumes() {
+	injected := j.pod.injectedVolumes()
 	for i := range j.pod.Spec.Volumes {
 		volume := &j.pod.Spec.Volumes[i]
 		use := volumeUse{dataset: -1}
+		readOnly, before := injected[volume.Name]
 		if at, ok := j.claims[volume.Claim]; ok && volume.Claimed {
-			use = volumeUse{at, volume.ReadOnly}
-		} else if before, ok := j.volumes[volume.Name]; ok {
-			use = before // The API server refuses two volumes of one name, and says so better than a patch for one of them.
+			use = volumeUse{dataset: at, readOnly: volume.ReadOnly}
+		} else if before {
+			use = volumeUse{dataset: -1, injected: true, readOnly: readOnly}
+		} else if other, ok := j.volumes[volume.Name]; ok {
+			use = other // The API server refuses two volumes of one name, and says so better than a patch for one of them.
 		}
 		j.volumes[volume.Name] = use
 	}
 	// Nor does it take a volume without a name.
-	if use, ok := j.volumes[""]; ok && use.dataset >= 0 {
+	if _, ok := j.volumes[""]; ok {
 		j.volumes[""] = volumeUse{dataset: -1}
 	}
 }
 
-// dataset returns the Dataset whose volume has a name, or nil.
-func (j *injection) dataset(volume string) (*served, bool) {
-	if use, ok := j.volumes[volume]; ok && use.dataset >= 0 {
-		return &j.served[use.dataset], use.readOnly
-	}
-	return nil, false
-}
-
 // findMounts finds out which Datasets are mounted, and what a sidecar can't serve.
 func (j *injection) findMounts() {
-	j.pod.containers(func(_ string, _ int, container *podContainer) {
+	j.pod.containers(func(list string, _ int, container *podContainer) {
 		for i := range container.Mounts {
-			if dataset, _ := j.dataset(container.Mounts[i].Name); dataset != nil {
-				dataset.mounted = true
-				if obstacle := container.obstacle(&container.Mounts[i]); obstacle != "" {
-					dataset.obstacle = obstacle
-				}
+			mount := &container.Mounts[i]
+			if use := j.use(mount.Name); use.isDataset() {
+				j.findMount(list, container, mount, use)
 			}
 		}
 		for i := range container.Devices {
-			if dataset, _ := j.dataset(container.Devices[i].Name); dataset != nil {
-				dataset.obstacle = "container " + container.Name + " uses it as a raw block device"
+			if use := j.use(container.Devices[i].Name); use.dataset >= 0 {
+				j.served[use.dataset].obstacle = "container " + container.Name + " uses it as a raw block device"
 			}
 		}
 	})
-	for i := range j.served {
-		if j.served[i].mounted && j.pod.Spec.OwnUsers {
-			j.served[i].obstacle = "the pod has a user namespace of its own (hostUsers: false), out of which no mount is propagated"
+	for i := len(j.served) - 1; i >= 0; i-- {
+		s := &j.served[i]
+		if s.mounted && j.pod.Spec.OwnUsers {
+			s.obstacle = "the pod has a user namespace of its own (hostUsers: false), out of which no mount is propagated"
 		}
+		for v := range s.sidecar.volumes {
+			if at, nested := j.claims[s.sidecar.volumes[v].claim]; nested && s.mounted {
+				j.served[at].mounted = true
+			}
+		}
+	}
+	for i := range j.served {
+		if s := &j.served[i]; s.obstacle != "" {
+			j.find(reference.CodePodUnsupportedUsage, "a sidecar can't serve it the Dataset %s: %s", s.sidecar.dataset, s.obstacle)
+		}
+	}
+	j.findSurprises()
+}
+
+// findMount looks at a mount of a Dataset's volume.
+func (j *injection) findMount(list string, container *podContainer, mount *podMount, use volumeUse) {
+	if corev1.MountPropagationMode(mount.Propagation) == corev1.MountPropagationNone {
+		j.find(reference.CodePropagationReplaced, "container %s mounts the volume %s with mountPropagation None", container.Name, mount.Name)
+	}
+	if use.dataset < 0 {
+		return
+	}
+	s := &j.served[use.dataset]
+	s.mounted = true
+	if obstacle := container.obstacle(mount); obstacle != "" {
+		s.obstacle = obstacle
+	}
+	if list == initContainersPointer && s.sidecar.variant.Classic {
+		j.find(reference.CodeInitContainerReads, "its init container %s mounts the volume %s", container.Name, mount.Name)
 	}
 }
 
-// refusals says why the pod can't have its sidecars.
-func (j *injection) refusals() reference.Findings {
-	var findings reference.Findings
+// shortGracePeriod is a terminationGracePeriodSeconds in which kubelet may kill a sidecar at once: it gives containers
+// at least two seconds only if the pod does.
+const shortGracePeriod = 2
+
+// findSurprises says what works otherwise than it may seem.
+func (j *injection) findSurprises() {
 	for i := range j.served {
-		if s := &j.served[i]; s.obstacle != "" {
-			findings = append(findings, reference.NewFinding(reference.CodePodUnsupportedUsage,
-				reference.Object{Kind: "Pod", Namespace: s.sidecar.dataset.Namespace, Name: j.pod.Name()},
-				"a sidecar can't serve it the Dataset %s: %s", s.sidecar.dataset, s.obstacle))
+		s := &j.served[i]
+		if !s.mounted {
+			continue
 		}
+		if policy := j.pod.Spec.RestartPolicy; s.sidecar.variant.Classic && policy != "" && policy != string(corev1.RestartPolicyAlways) {
+			j.find(reference.CodeClassicKeepsRunning, "its restartPolicy is %s, and its sidecars are classic", policy)
+		}
+		if grace := j.pod.Spec.GracePeriod; grace >= 0 && grace < shortGracePeriod {
+			j.find(reference.CodeGraceShort, "its terminationGracePeriodSeconds is %d", grace)
+		}
+		return
 	}
-	return findings
 }
 
 // nameSidecars gives the sidecars and their volumes names that are free in the pod.
@@ -147,6 +242,10 @@ func (j *injection) nameSidecars() {
 	index := 0
 	for i := range j.served {
 		s := &j.served[i]
+		s.values.directory = j.directory
+		if s.sidecar.variant.Unprivileged {
+			s.values.directory = "" // Whatever serves it on the node knows Fluid's own directory.
+		}
 		if !s.mounted {
 			continue
 		}
@@ -154,7 +253,7 @@ func (j *injection) nameSidecars() {
 			index++
 		}
 		suffix := strconv.Itoa(index)
-		s.values = values{container: containerNamePrefix + suffix, directory: j.directory, volumes: make([]string, len(s.sidecar.volumes))}
+		s.values.container, s.values.volumes = containerNamePrefix+suffix, make([]string, len(s.sidecar.volumes))
 		for v := range s.sidecar.volumes {
 			s.values.volumes[v] = j.freeVolumeName(s.sidecar.volumes[v].name, suffix)
 		}
@@ -198,131 +297,4 @@ func (j *injection) freeVolumeName(name, index string) string {
 			return free
 		}
 	}
-}
-
-// write writes the patch. Every path in it exists or is made by an operation before.
-func (j *injection) write() []byte {
-	spec := &j.pod.Spec
-	w := &patchWriter{buffer: make([]byte, 0, j.size())}
-	for i := range spec.Volumes {
-		if volume := &spec.Volumes[i]; volume.Claimed {
-			j.writeData(w, i, volume)
-		}
-	}
-	j.pod.containers(func(list string, index int, container *podContainer) {
-		for i := range container.Mounts {
-			if dataset, readOnly := j.dataset(container.Mounts[i].Name); dataset != nil {
-				writeMount(w, list, index, i, &container.Mounts[i], readOnly)
-			}
-		}
-	})
-	for _, i := range j.added {
-		s := &j.served[i]
-		w.appendAll("/spec/volumes", true, len(s.sidecar.volumes), func(v int) {
-			w.buffer = s.sidecar.volumes[v].json.appendTo(w.buffer, &s.values)
-		})
-	}
-	w.insertAll(initContainersPointer, spec.InitContainers != nil, len(j.added), func(i int) {
-		s := &j.served[j.added[i]]
-		w.buffer = s.sidecar.container.appendTo(w.buffer, &s.values)
-	})
-	j.writePullSecrets(w)
-	j.writeMetadata(w)
-	return w.finish()
-}
-
-// size is about how long the patch gets.
-func (j *injection) size() int {
-	size := 2048
-	for _, i := range j.added {
-		size += j.served[i].sidecar.size + 512
-	}
-	j.pod.containers(func(_ string, _ int, container *podContainer) {
-		for i := range container.Mounts {
-			if dataset, _ := j.dataset(container.Mounts[i].Name); dataset != nil {
-				size += 256
-			}
-		}
-	})
-	return size
-}
-
-// writeData makes a volume the directory on the node where the pod's FUSE client has its data.
-func (j *injection) writeData(w *patchWriter, index int, volume *podVolume) {
-	at, ok := j.claims[volume.Claim]
-	if !ok {
-		return
-	}
-	sidecar := j.served[at].sidecar
-	w.replace("/spec/volumes/", number(index))
-	w.text(`{"name":`)
-	w.string(volume.Name)
-	w.text(`,"hostPath":{"path":"`)
-	w.buffer = appendEscaped(w.buffer, sidecar.dataBefore)
-	w.buffer = appendEscaped(w.buffer, j.directory)
-	w.buffer = appendEscaped(w.buffer, sidecar.dataAfter)
-	w.text(`"}}`)
-	w.end()
-}
-
-// writeMount lets a mount of a Dataset's volume receive the FUSE client's mount.
-func writeMount(w *patchWriter, list string, container, index int, mount *podMount, readOnly bool) {
-	at := list + "/" + number(container) + "/volumeMounts/" + number(index)
-	w.add(at, "/mountPropagation")
-	w.string(string(corev1.MountPropagationHostToContainer))
-	w.end()
-	if readOnly {
-		w.add(at, "/readOnly")
-		w.text("true")
-		w.end()
-	}
-	if corev1.RecursiveReadOnlyMode(mount.RecursiveReadOnly) == corev1.RecursiveReadOnlyIfPossible {
-		w.replace(at, "/recursiveReadOnly")
-		w.string(string(corev1.RecursiveReadOnlyDisabled))
-		w.end()
-	}
-}
-
-// writePullSecrets adds the sidecars' pull secrets that the pod doesn't have.
-func (j *injection) writePullSecrets(w *patchWriter) {
-	var missing []string
-	present := map[string]bool{}
-	for _, name := range j.pod.Spec.ImagePullSecrets {
-		present[name] = true
-	}
-	for _, i := range j.added {
-		for _, name := range j.served[i].sidecar.pullSecrets {
-			if !present[name] {
-				missing = append(missing, name)
-				present[name] = true
-			}
-		}
-	}
-	w.appendAll("/spec/imagePullSecrets", j.pod.Spec.ImagePullSecrets != nil, len(missing), func(i int) {
-		w.text(`{"name":`)
-		w.string(missing[i])
-		w.text(`}`)
-	})
-}
-
-// writeMetadata adds the labels and annotations by which Fluid, and this project, recognize what was done.
-func (j *injection) writeMetadata(w *patchWriter) {
-	labels := make([]member, 0, 2*len(j.added)+2)
-	for _, i := range j.added {
-		s := &j.served[i]
-		labels = append(labels,
-			member{datav1alpha1.LabelSidecarDatasetName + s.values.container, s.sidecar.dataset.Name},
-			member{datav1alpha1.LabelSidecarDatasetNamespace + s.values.container, s.sidecar.dataset.Namespace})
-	}
-	labels = append(labels, member{datav1alpha1.LabelInjectionDone, "true"}, member{datav1alpha1.LabelManagedBy, "fluid"})
-	w.addMembers("/metadata/labels", j.pod.Metadata.Labels != nil, labels)
-
-	datasets := make([]string, len(j.served))
-	for i := range j.served {
-		datasets[i] = j.served[i].sidecar.dataset.Name
-	}
-	w.addMembers("/metadata/annotations", j.pod.Metadata.Annotations != nil, []member{
-		{datav1alpha1.AnnotationDatasetsInUse, j.pod.datasetsInUse(datasets)},
-		{AnnotationInjectedBy, reference.FieldManager},
-	})
 }

@@ -20,6 +20,8 @@ type podMetadata struct {
 	Namespace, Name, GenerateName string
 	// Labels and Annotations are nil if the pod has no such object.
 	Labels, Annotations map[string]string
+	// Present says that the pod has metadata at all: a pod template needn't.
+	Present bool
 }
 
 // podSpec has nil for a list that isn't there.
@@ -28,7 +30,10 @@ type podSpec struct {
 	InitContainers, Containers []podContainer
 	ImagePullSecrets           []string
 	// OwnUsers says that the pod has a user namespace of its own.
-	OwnUsers bool
+	OwnUsers      bool
+	RestartPolicy string
+	// GracePeriod is terminationGracePeriodSeconds; -1 if the pod doesn't say.
+	GracePeriod int64
 }
 
 type podVolume struct {
@@ -43,18 +48,26 @@ type podContainer struct {
 	Name    string
 	Mounts  []podMount
 	Devices []podMount
+	// Lifecycle and PostStart say whether the container has these.
+	Lifecycle, PostStart bool
 }
 
 type podMount struct {
-	Name              string
+	Name, Path        string
+	Propagation       string
+	ReadOnly          bool
 	RecursiveReadOnly string
 }
 
 // ReadPod reads what matters from a pod's JSON, by the rules of the API server: names of fields are case-sensitive. The
 // error says what isn't a pod about it; that a field is there twice is an error too, since a patch could mean either.
 func ReadPod(raw []byte) (*Pod, error) {
-	pod := &Pod{}
-	s := &scanner{text: string(raw)}
+	return parsePod(string(raw))
+}
+
+func parsePod(text string) (*Pod, error) {
+	pod := &Pod{Spec: podSpec{GracePeriod: -1}}
+	s := &scanner{text: text}
 	if err := s.document(func() { pod.scan(s) }); err != nil {
 		return nil, fmt.Errorf("reading the pod: %w", err)
 	}
@@ -93,7 +106,7 @@ func (p *Pod) scan(s *scanner) {
 }
 
 func (m *podMetadata) scan(s *scanner) {
-	s.object(func(field string) bool {
+	m.Present = s.object(func(field string) bool {
 		switch field {
 		case "namespace":
 			s.string(&m.Namespace)
@@ -127,6 +140,10 @@ func (p *podSpec) scan(s *scanner) {
 			hostUsers := true
 			s.bool(&hostUsers)
 			p.OwnUsers = !hostUsers
+		case "restartPolicy":
+			s.string(&p.RestartPolicy)
+		case "terminationGracePeriodSeconds":
+			s.int(&p.GracePeriod)
 		default:
 			return false
 		}
@@ -168,6 +185,13 @@ func scanContainer(s *scanner) (c podContainer) {
 			c.Mounts = scanList(s, scanMount)
 		case "volumeDevices":
 			c.Devices = scanList(s, scanMount)
+		case "lifecycle":
+			c.Lifecycle = s.object(func(field string) bool {
+				if field == "postStart" {
+					c.PostStart = s.present()
+				}
+				return field == "postStart"
+			})
 		default:
 			return false
 		}
@@ -181,6 +205,12 @@ func scanMount(s *scanner) (m podMount) {
 		switch field {
 		case "name":
 			s.string(&m.Name)
+		case "mountPath":
+			s.string(&m.Path)
+		case "mountPropagation":
+			s.string(&m.Propagation)
+		case "readOnly":
+			s.bool(&m.ReadOnly)
 		case "recursiveReadOnly":
 			s.string(&m.RecursiveReadOnly)
 		default:
@@ -207,14 +237,6 @@ func (p *Pod) Name() string {
 		return p.Metadata.Name
 	}
 	return p.Metadata.GenerateName + "*"
-}
-
-// Wants reports whether the pod asks for sidecars and doesn't have them yet, by the labels of Fluid v1.0.8.
-func (p *Pod) Wants() bool {
-	labels := p.Metadata.Labels
-	return labels[datav1alpha1.LabelInject] == "true" &&
-		labels[datav1alpha1.LabelEnableInjection] != "false" &&
-		labels[datav1alpha1.LabelInjectionDone] != "true"
 }
 
 // Claims returns the names of the claims that the pod's volumes use, sorted, each once. Ephemeral volumes bring claims
@@ -252,6 +274,20 @@ func (c *podContainer) obstacle(mount *podMount) string {
 		return "container " + c.Name + " mounts it with recursiveReadOnly, which Kubernetes doesn't have for mounts that a sidecar propagates"
 	}
 	return ""
+}
+
+// injectedVolumes are the volumes that were Datasets' claims before sidecars were injected, each with whether its claim was
+// used read-only.
+func (p *Pod) injectedVolumes() map[string]bool {
+	if p.Metadata.Labels[datav1alpha1.LabelInjectionDone] != "true" {
+		return nil
+	}
+	volumes := map[string]bool{}
+	for name := range strings.SplitSeq(p.Metadata.Annotations[AnnotationDatasetVolumes], ",") {
+		name, readOnly := strings.CutSuffix(name, readOnlyMark)
+		volumes[name] = readOnly
+	}
+	return volumes
 }
 
 // datasetsInUse merges names into those that the pod's annotation has already.

@@ -32,6 +32,9 @@ type PodHandler struct {
 	NativeSidecars bool
 	// SelfHealing says that it has RestartAllContainers (on by default from Kubernetes 1.36).
 	SelfHealing bool
+	// Mode is that of pods which ask for no other, and whose namespace doesn't; empty stands for native sidecars where
+	// the API server has them, and classic ones otherwise.
+	Mode Mode
 
 	compiled compiled
 }
@@ -48,11 +51,15 @@ func (h *PodHandler) Handle(ctx context.Context, request admission.Request) admi
 		return admission.Allowed("")
 	}
 	logger := log.FromContext(ctx).WithValues("namespace", request.Namespace, "pod", pod.Name())
-	sidecars, warnings, findings := h.resolve(ctx, request.Namespace, pod)
+	variant, findings := h.variant(ctx, request.Namespace, pod)
+	sidecars, found := h.resolve(ctx, request.Namespace, pod, variant)
+	findings = append(findings, found...)
 	var patch []byte
-	if len(findings) == 0 {
-		patch, findings = Patch(pod, sidecars, Options{HostDirectory: request.Namespace + "-" + string(request.UID)})
+	if !findings.Block() {
+		patch, found = Patch(pod, sidecars, Options{HostDirectory: request.Namespace + "-" + string(request.UID)})
+		findings = append(findings, found...)
 	}
+	findings, warnings := findings.Blocking(), warnings(findings)
 	if len(findings) > 0 {
 		logger.Info("Denied", "code", findings[0].Code, "finding", findings[0].Message)
 		return admission.Denied(denial(findings)).WithWarnings(warnings...)
@@ -76,35 +83,29 @@ func denial(findings reference.Findings) string {
 	return "the FUSE sidecar can't be injected: " + strings.Join(lines, "; ")
 }
 
-// resolve finds the sidecars of a pod's claims by claim name. A claim that no Dataset has is left to Kubernetes.
-func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod) (sidecars map[string]*Sidecar, warnings []string, findings reference.Findings) {
-	sidecars = map[string]*Sidecar{}
-	for _, name := range pod.Claims() {
-		key := types.NamespacedName{Namespace: namespace, Name: name}
+// resolve finds the sidecars of a pod's claims by claim name, and those of the sidecars' own claims. A claim that no
+// Dataset has is left to Kubernetes.
+func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod, variant Variant) (map[string]*Sidecar, reference.Findings) {
+	sidecars, findings := resolve(pod, func(claim string) (*Sidecar, reference.Findings) {
+		key := types.NamespacedName{Namespace: namespace, Name: claim}
 		dataset, err := h.datasetOf(ctx, key)
 		if err != nil {
-			findings = append(findings, unreadable(key, err))
-			continue
+			return nil, reference.Findings{unreadable(key, err)}
 		}
 		if dataset == nil {
-			continue
+			return nil, nil
 		}
-		sidecar, found := h.sidecarOf(ctx, dataset, Variant{SelfHealing: h.SelfHealing})
-		findings = append(findings, found...)
-		if sidecar != nil {
-			sidecars[name] = sidecar
-		}
+		return h.sidecarOf(ctx, dataset, variant)
+	})
+	subject := podObject(namespace, pod)
+	if len(sidecars) == 0 && len(findings) == 0 && len(pod.injectedVolumes()) == 0 {
+		findings = append(findings, reference.NewFinding(reference.CodePodNoDataset, subject,
+			"it has the label %s=true, but none of its volumes is a claim of a Dataset in namespace %s", datav1alpha1.LabelInject, namespace))
 	}
-	if len(sidecars) == 0 && len(findings) == 0 {
-		note := reference.NewFinding(reference.CodePodNoDataset, reference.Object{Kind: "Pod", Namespace: namespace, Name: pod.Name()},
-			"it has the label %s=true, but none of its volumes is a claim of a Dataset in namespace %s", datav1alpha1.LabelInject, namespace)
-		warnings = append(warnings, note.String())
+	if len(sidecars) > 0 && !h.NativeSidecars && !variant.Classic {
+		findings = append(findings, reference.NewFinding(reference.CodeNoNativeSidecars, subject, "this API server would reject its sidecars"))
 	}
-	if len(sidecars) > 0 && !h.NativeSidecars {
-		findings = append(findings, reference.NewFinding(reference.CodeNoNativeSidecars,
-			reference.Object{Kind: "Pod", Namespace: namespace, Name: pod.Name()}, "this API server would reject its sidecars"))
-	}
-	return sidecars, warnings, findings
+	return sidecars, findings
 }
 
 func unreadable(key types.NamespacedName, err error) reference.Finding {

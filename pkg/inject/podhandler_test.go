@@ -162,7 +162,7 @@ func TestPodsThatDontAskAreAdmittedUnread(t *testing.T) {
 }
 
 func TestWithoutNativeSidecarsPodsOfDatasetsAreDenied(t *testing.T) {
-	handler := &PodHandler{Reader: newCluster(t, "thin").reader(t)}
+	handler := &PodHandler{Reader: newCluster(t, "thin").reader(t), Mode: ModeNative}
 	response := handler.Handle(t.Context(), podRequest("ref", readPod(t, "nginx")))
 	if response.Allowed || !slices.Equal(codes(response.Result.Message), []reference.Code{reference.CodeNoNativeSidecars}) {
 		t.Errorf("%+v", response)
@@ -219,8 +219,8 @@ func TestAnAdmissionReadsAFewObjectsAndIsRepeatable(t *testing.T) {
 	request := podRequest("ref", readPod(t, "nginx"))
 	request.DryRun = new(true)
 	first := handler.Handle(t.Context(), request)
-	// The reference, its runtime, claim and volume; the physical Dataset, its volume, claim and FUSE DaemonSet.
-	if reader.reads != 8 {
+	// The namespace, the reference, its runtime, claim and volume; the physical Dataset, its volume, claim and FUSE DaemonSet.
+	if reader.reads != 9 {
 		t.Errorf("%d reads", reader.reads)
 	}
 	request.DryRun = nil

@@ -3,6 +3,7 @@ package inject
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -180,6 +181,33 @@ func (s *scanner) bool(value *bool) bool {
 	}
 	s.null("true or false")
 	return false
+}
+
+// int reads a whole number into a value; null leaves it alone.
+func (s *scanner) int(value *int64) {
+	if c := s.next(); c != '-' && (c < '0' || c > '9') {
+		s.null("a number")
+		return
+	}
+	start := s.at
+	s.number()
+	if s.err != nil {
+		return
+	}
+	read, err := strconv.ParseInt(s.text[start:s.at], 10, 64)
+	if err != nil {
+		s.at = start
+		s.unexpected("a whole number")
+		return
+	}
+	*value = read
+}
+
+// present passes over a value and reports whether it isn't null.
+func (s *scanner) present() bool {
+	c := s.next()
+	s.skip()
+	return c != 'n'
 }
 
 // strings reads an object of strings; nil is null.

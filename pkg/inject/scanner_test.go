@@ -14,7 +14,7 @@ import (
 
 // decodedPod has the fields of Pod for the API server's own JSON reader.
 type decodedPod struct {
-	Metadata struct {
+	Metadata *struct {
 		Namespace    string            `json:"namespace"`
 		Name         string            `json:"name"`
 		GenerateName string            `json:"generateName"`
@@ -33,6 +33,8 @@ type decodedPod struct {
 		Containers       []decodedContainer            `json:"containers"`
 		ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets"`
 		HostUsers        *bool                         `json:"hostUsers"`
+		RestartPolicy    string                        `json:"restartPolicy"`
+		GracePeriod      *int64                        `json:"terminationGracePeriodSeconds"`
 	} `json:"spec"`
 }
 
@@ -40,10 +42,17 @@ type decodedContainer struct {
 	Name    string         `json:"name"`
 	Mounts  []decodedMount `json:"volumeMounts"`
 	Devices []decodedMount `json:"volumeDevices"`
+
+	Lifecycle *struct {
+		PostStart json.RawMessage `json:"postStart"`
+	} `json:"lifecycle"`
 }
 
 type decodedMount struct {
 	Name              string `json:"name"`
+	Path              string `json:"mountPath"`
+	Propagation       string `json:"mountPropagation"`
+	ReadOnly          bool   `json:"readOnly"`
 	RecursiveReadOnly string `json:"recursiveReadOnly"`
 }
 
@@ -66,15 +75,23 @@ func decodePod(raw []byte) (*Pod, error) {
 	if err := errors.Join(append(twice, err)...); err != nil {
 		return nil, err
 	}
-	p := &Pod{Metadata: podMetadata{d.Metadata.Namespace, d.Metadata.Name, d.Metadata.GenerateName, d.Metadata.Labels, d.Metadata.Annotations}}
+	p := &Pod{}
+	if m := d.Metadata; m != nil {
+		p.Metadata = podMetadata{m.Namespace, m.Name, m.GenerateName, m.Labels, m.Annotations, true}
+	}
 	mount := func(m decodedMount) podMount { return podMount(m) }
 	container := func(c decodedContainer) podContainer {
-		return podContainer{Name: c.Name, Mounts: converted(c.Mounts, mount), Devices: converted(c.Devices, mount)}
+		return podContainer{Name: c.Name, Mounts: converted(c.Mounts, mount), Devices: converted(c.Devices, mount), Lifecycle: c.Lifecycle != nil,
+			PostStart: c.Lifecycle != nil && c.Lifecycle.PostStart != nil && string(c.Lifecycle.PostStart) != "null"}
 	}
 	p.Spec.InitContainers = converted(d.Spec.InitContainers, container)
 	p.Spec.Containers = converted(d.Spec.Containers, container)
 	p.Spec.ImagePullSecrets = converted(d.Spec.ImagePullSecrets, func(s corev1.LocalObjectReference) string { return s.Name })
 	p.Spec.OwnUsers = d.Spec.HostUsers != nil && !*d.Spec.HostUsers
+	p.Spec.RestartPolicy, p.Spec.GracePeriod = d.Spec.RestartPolicy, -1
+	if d.Spec.GracePeriod != nil {
+		p.Spec.GracePeriod = *d.Spec.GracePeriod
+	}
 	for _, volume := range d.Spec.Volumes {
 		v := podVolume{Name: volume.Name, Claimed: volume.Claim != nil}
 		if v.Claimed {
@@ -113,6 +130,10 @@ func TestReadPodReadsWhatTheAPIServerReads(t *testing.T) {
 		`{"metadata":{"labels":[]}}`, `{"metadata":{"labels":{"a":{}}}}`, `{"metadata":{"name":7}}`, `{"metadata":{"name":null,"name":"x"}}`, `{"metadata":{"NAME":7,"NAME":8}}`,
 		`{"x":"\x"}`, `{"x":"\u12g4"}`, `{"x":"\u123"}`, `{"x":"\`, `{"x":"`, "{\"x\":\"\t\"}", "{\"x\":\"\x7f\xff\"}", `{"x\y":1}`,
 		`{"x":-}`, `{"x":-0}`, `{"x":01}`, `{"x":1.}`, `{"x":.5}`, `{"x":1e}`, `{"x":1e+}`, `{"x":-1.50E-07}`, `{"x":1e999}`, `{"x":+1}`, `{"x":0x1}`, `{"x":1 2}`, `{"x":12345678901234567890}`,
+		`{"spec":{"terminationGracePeriodSeconds":30}}`, `{"spec":{"terminationGracePeriodSeconds":null}}`, `{"spec":{"terminationGracePeriodSeconds":-0}}`, `{"spec":{"terminationGracePeriodSeconds":1.0}}`,
+		`{"spec":{"terminationGracePeriodSeconds":1e3}}`, `{"spec":{"terminationGracePeriodSeconds":"1"}}`, `{"spec":{"terminationGracePeriodSeconds":99999999999999999999}}`, `{"spec":{"terminationGracePeriodSeconds":01}}`,
+		`{"spec":{"containers":[{"lifecycle":null},{"lifecycle":{}},{"lifecycle":{"postStart":null}},{"lifecycle":{"postStart":{}}},{"lifecycle":{"postStart":7,"x":[]}}]}}`,
+		`{"spec":{"containers":[{"lifecycle":[]}]}}`, `{"spec":{"containers":[{"lifecycle":{"postStart":1,"postStart":2}}]}}`,
 		`{"x":tru}`, `{"x":truex}`, `{"x":[1,[2,{"y":[]}],{}]}`, `{"x":[1 2]}`, `{"x":[1}`, `{"x":{]}`, `{"x":{"y":1]}`, `{"x":{"y"}}`, `{"x":{"y":1,"y":2}}`,
 		deep, `{"x":` + deep + `}`, `{"x":[` + deep + `]}`, strings.Repeat(`[`, 20000), strings.Repeat(`{"spec":`, 20000),
 	} {

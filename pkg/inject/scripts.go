@@ -61,6 +61,35 @@ done </proc/self/mountinfo
 exit 1
 `
 
+// awaitScript waits for at most $1 seconds until all of several mounts are there, each with three arguments as those of
+// mountedScript.
+const awaitScript = `fluid_left=$1; shift
+fluid_mounted() (
+  while read -r id parent device root at rest; do
+    [ "$at" = "$1" ] || continue
+    case "${rest#* - }" in *"$2"*) [ -e "$1/$3" ] && exit 0 ;; esac
+  done </proc/self/mountinfo
+  exit 1
+)
+while [ $# -gt 0 ]; do
+  if fluid_mounted "$1" "$2" "$3"; then shift 3; continue; fi
+  [ "$fluid_left" -gt 0 ] || { echo "no file system $2 with the path /$3 is mounted at $1" >&2; exit 1; }
+  fluid_left=$((fluid_left - 1)); sleep 1
+done
+`
+
+// masterScript, before superviseScript, gives the masters $1 and a number, in the client's options, the namespace $2:
+// Alluxio's chart writes the addresses of several masters for their own namespace.
+const masterScript = `fluid_masters=$1 fluid_namespace=$2; shift 2
+fluid_options=$(printf %s "$ALLUXIO_JAVA_OPTS" | sed "s/\([=,]$fluid_masters[0-9][0-9]*\):/\1.$fluid_namespace:/g") && export ALLUXIO_JAVA_OPTS="$fluid_options"
+`
+
+// sharedScript is superviseScript for a mount point that other pods of the node have too. It only takes dead mounts off:
+// one that answers may be another pod's.
+func sharedScript() string {
+	return strings.Replace(superviseScript, `while fluid_mounted; do`, `while fluid_mounted && ! [ -e "$fluid_path" ]; do`, 1)
+}
+
 // crashExitCodes are what a client's exit code is when it was killed (137), aborted (134) or accessed memory that isn't
 // there (139). A client that can't start at all exits otherwise and gets kubelet's ordinary back-off, which the rule
 // RestartAllContainers doesn't have (Kubernetes 1.37).
@@ -76,6 +105,11 @@ func isSupervised(container *corev1.Container, sidecar *reference.Sidecar) bool 
 	return len(container.Command) > 0 && sidecar.MountDirectory != ""
 }
 
+// hasOwnDirectory reports whether the sidecar mounts in a directory of its pod's own on the node, and removes it.
+func hasOwnDirectory(sidecar *reference.Sidecar, variant Variant) bool {
+	return isSupervised(&sidecar.Container, sidecar) && !variant.Shared && !variant.Unprivileged
+}
+
 // supervise wraps a container's command. The pod's own directory on the node is ownDirectory below all pods'.
 func supervise(container *corev1.Container, sidecar *reference.Sidecar, ownDirectory string, variant Variant) {
 	if !isSupervised(container, sidecar) {
@@ -87,9 +121,18 @@ func supervise(container *corev1.Container, sidecar *reference.Sidecar, ownDirec
 			anew = append(anew, strconv.Itoa(int(code)))
 		}
 	}
-	client := slices.Concat(container.Command, container.Args)
-	container.Command = slices.Concat([]string{"sh", "-c", superviseScript, "supervise", escapeVariables(sidecar.MountPath),
-		nodeDirectory, escapeVariables(path.Join(ownDirectory, sidecar.MountDirectory)), strings.Join(anew, " ")}, client)
+	script, own := superviseScript, ""
+	if variant.Shared {
+		script = sharedScript()
+	}
+	if hasOwnDirectory(sidecar, variant) {
+		own = escapeVariables(path.Join(ownDirectory, sidecar.MountDirectory))
+	}
+	words := []string{escapeVariables(sidecar.MountPath), nodeDirectory, own, strings.Join(anew, " ")}
+	if sidecar.Masters != "" {
+		script, words = escapeVariables(masterScript)+script, slices.Concat([]string{sidecar.Masters, sidecar.MastersNamespace}, words)
+	}
+	container.Command = slices.Concat([]string{"sh", "-c", script, "supervise"}, words, container.Command, container.Args)
 	container.Args = nil
 }
 
@@ -102,8 +145,15 @@ func mountProbe(sidecar *reference.Sidecar) *corev1.Probe {
 		}},
 		PeriodSeconds:    1,
 		TimeoutSeconds:   5,
-		FailureThreshold: 120,
+		FailureThreshold: int32(sidecar.MountTimeout.Seconds()),
 	}
+}
+
+// mountHook is the postStart hook that stands for the startup probe in classic mode. Kubelet leaves the words of a hook
+// alone (Kubernetes 1.37).
+func mountHook(sidecar *reference.Sidecar) *corev1.LifecycleHandler {
+	return &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"sh", "-c", awaitScript, "await",
+		strconv.Itoa(int(sidecar.MountTimeout.Seconds())), sidecar.MountPath, sidecar.MountType, sidecar.SubPath}}}
 }
 
 // escapeVariables keeps kubelet from reading $(NAME) and $$ in a word of a command, as it does in those of the client.

@@ -83,6 +83,80 @@ func TestMountedScriptWantsTheExactMountPointTypeAndSubPath(t *testing.T) {
 	})
 }
 
+func TestAwaitScriptWaitsForAllMounts(t *testing.T) {
+	withShells(t, func(t *testing.T, shell ...string) {
+		for _, test := range []struct {
+			arguments []string
+			want      int
+		}{
+			{[]string{"0"}, 0},
+			{[]string{"0", "/proc", "proc", ""}, 0},
+			{[]string{"0", "/proc", "proc", "self", "/proc", "proc", ""}, 0},
+			{[]string{"0", "/proc", "fuse", ""}, 1},
+			{[]string{"0", "/proc", "proc", "nosuch"}, 1},
+			{[]string{"0", "/proc", "proc", "", "/nosuch", "proc", ""}, 1},
+			{[]string{"1", "/pr", "proc", ""}, 1},
+			{[]string{"0", "$(exit 0)", "proc", ""}, 1},
+			{[]string{"0", "/proc", "*", ""}, 1},
+		} {
+			words := slices.Concat(shell, []string{"-c", awaitScript, "await"}, test.arguments)
+			output, err := command(t, words...).CombinedOutput()
+			if got := exitCode(t, err); got != test.want || (got == 1) != strings.Contains(string(output), " is mounted at ") {
+				t.Errorf("%q: exit code %d, %s", test.arguments, got, output)
+			}
+		}
+		// What comes while it waits is found.
+		at := filepath.Join(t.TempDir(), "data")
+		if os.Getuid() != 0 {
+			t.Skip("mounting takes root")
+		}
+		const outside = `mkdir -p "$1"; (sleep 1; mount -t tmpfs late "$1") & at=$1; shift; "$@"`
+		words := slices.Concat([]string{"unshare", "-m", "--propagation", "private", "sh", "-c", outside, "outside", at},
+			shell, []string{"-c", awaitScript, "await", "20", at, "tmpfs", ""})
+		if output, err := command(t, words...).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, output)
+		}
+	})
+}
+
+func TestMasterScriptGivesMastersTheirNamespaceAndNothingElse(t *testing.T) {
+	const options = "-Dalluxio.master.embedded.journal.addresses=phy-master-0:19200,phy-master-1:19200,phy-master-10:19200 -Dx=other-phy-master-0:1,phy-master-0.default:2,phy-master-a:3 -Dy=a b$(id)"
+	const want = "-Dalluxio.master.embedded.journal.addresses=phy-master-0.default:19200,phy-master-1.default:19200,phy-master-10.default:19200 -Dx=other-phy-master-0:1,phy-master-0.default:2,phy-master-a:3 -Dy=a b$(id)"
+	withShells(t, func(t *testing.T, shell ...string) {
+		words := slices.Concat(shell, []string{"-c", masterScript + superviseScript, "supervise", "phy-master-", "default", "/nosuch", "", "", "", "printenv", "ALLUXIO_JAVA_OPTS"})
+		script := command(t, words...)
+		script.Env = append(os.Environ(), "ALLUXIO_JAVA_OPTS="+options)
+		if output, err := script.Output(); err != nil || strings.TrimSpace(string(output)) != want {
+			t.Errorf("%v: %s", err, output)
+		}
+		script = command(t, words...)
+		script.Env = []string{"PATH=/nosuch", "ALLUXIO_JAVA_OPTS=kept"}
+		script.Args[len(script.Args)-2] = "/usr/bin/printenv"
+		if output, err := script.Output(); shell[0] != "busybox" && (err != nil || strings.TrimSpace(string(output)) != "kept") {
+			t.Errorf("without sed: %v: %s", err, output)
+		}
+	})
+}
+
+// TestSharedScriptLeavesLiveMountsOfOthersAlone: a client starts and ends on a mount point where another pod's is mounted.
+func TestSharedScriptLeavesLiveMountsOfOthersAlone(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("mounting takes root")
+	}
+	withShells(t, func(t *testing.T, shell ...string) {
+		at := t.TempDir()
+		const outside = `at=$1; shift; mount -t tmpfs other "$at"; "$@"; grep -c " $at " /proc/self/mountinfo`
+		for script, want := range map[string]string{sharedScript(): "1\n1\n", superviseScript: "0\n0\n"} {
+			words := slices.Concat([]string{"unshare", "-m", "--propagation", "private", "sh", "-c", outside, "outside", at},
+				shell, []string{"-c", script, "supervise", at, "", "", "", "sh", "-c", `grep -c " $1 " /proc/self/mountinfo`, "client", at})
+			output, _ := command(t, words...).Output() // grep -c fails on 0
+			if string(output) != want {
+				t.Errorf("mounts while the client runs and after: %q, want %q", output, want)
+			}
+		}
+	})
+}
+
 // superviseCommand makes the command of a supervised client.
 func superviseCommand(t *testing.T, shell []string, path string, client ...string) *exec.Cmd {
 	t.Helper()
@@ -264,7 +338,7 @@ func TestSuperviseScriptRemovesThePodsDirectory(t *testing.T) {
 }
 
 func TestKubeletLeavesTheScriptsAndTheirWordsAlone(t *testing.T) {
-	for _, word := range []string{superviseScript, mountedScript} {
+	for _, word := range []string{superviseScript, sharedScript(), mountedScript} {
 		if got := expand(word); got != word {
 			t.Errorf("kubelet would run %q", got)
 		}

@@ -108,7 +108,19 @@ func (o *observer) readPhysical(source reference.Source) {
 	if rt, ok := reference.RuntimeOfDataset(w.Physical); ok {
 		key := types.NamespacedName{Namespace: source.Namespace, Name: rt.FuseDaemonSet(source.Name)}
 		w.Fuse = get(o, "DaemonSet", key, &appsv1.DaemonSet{})
+		o.readRuntime(rt, source)
 	}
+}
+
+// readRuntime reads the runtime if its spec has a say in the sidecar. Where that isn't allowed nothing is said about it.
+func (o *observer) readRuntime(rt reference.Runtime, source reference.Source) {
+	if !rt.Metrics {
+		return
+	}
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(rt.GroupVersionKind())
+	o.world.Runtime = get(o, rt.Kind, source.Key(), object)
+	delete(o.world.Unread, reference.Object{Kind: rt.Kind, Namespace: source.Namespace, Name: source.Name})
 }
 
 // readRuntimeStatus reads the status of the physical's runtime. Runtimes other than ThinRuntime are read without types.

@@ -47,6 +47,17 @@ const (
 	CodePodInjectionOff     Code = "KF4008"
 	CodePodNotInjected      Code = "KF4009"
 	CodeSidecarNotReady     Code = "KF4010"
+	CodeTemplateUnreadable  Code = "KF4011"
+	CodeNoPodTemplate       Code = "KF4012"
+	CodeSwitchUnknown       Code = "KF4013"
+	CodeInitContainerReads  Code = "KF4014"
+	CodeClassicKeepsRunning Code = "KF4015"
+	CodeSharedDirectory     Code = "KF4016"
+	CodeDeprecatedSwitch    Code = "KF4017"
+	CodeSwitchUnsupported   Code = "KF4018"
+	CodePropagationReplaced Code = "KF4019"
+	CodeGraceShort          Code = "KF4020"
+	CodeNestedTooDeep       Code = "KF4021"
 )
 
 // kind is what is the same of a kind of finding in every language.
@@ -100,6 +111,17 @@ var kinds = []kind{
 	{CodePodInjectionOff, Warning, "InjectionForbidden"},
 	{CodePodNotInjected, Error, "NotInjected"},
 	{CodeSidecarNotReady, Waiting, "SidecarNotReady"},
+	{CodeTemplateUnreadable, Error, "PodTemplateUnreadable"},
+	{CodeNoPodTemplate, Note, "NoPodTemplate"},
+	{CodeSwitchUnknown, Error, "SwitchUnknown"},
+	{CodeInitContainerReads, Error, "InitContainerReadsDataset"},
+	{CodeClassicKeepsRunning, Warning, "ClassicSidecarKeepsPodRunning"},
+	{CodeSharedDirectory, Warning, "HostDirectoryShared"},
+	{CodeDeprecatedSwitch, Warning, "SwitchDeprecated"},
+	{CodeSwitchUnsupported, Warning, "SwitchUnsupported"},
+	{CodePropagationReplaced, Warning, "MountPropagationReplaced"},
+	{CodeGraceShort, Warning, "TerminationGracePeriodShort"},
+	{CodeNestedTooDeep, Error, "NestedDatasetsTooDeep"},
 }
 
 // text explains a kind of finding in one language.

@@ -195,4 +195,59 @@ var englishTexts = map[Code]text{
 		"Containers that mount the Dataset start after it, or see an empty directory.",
 		"look at the sidecar's log: kubectl logs POD -c CONTAINER",
 	},
+	CodeTemplateUnreadable: {
+		"An object's pod can't be read",
+		"What is at its pod template isn't a pod by the API server's rules.",
+		"correct the object",
+	},
+	CodeNoPodTemplate: {
+		"The object has no pod template",
+		"Sidecars are given to pods, and to objects with a pod template at spec.template or where Kubernetes has it.",
+		"",
+	},
+	CodeSwitchUnknown: {
+		"A switch has a value that isn't known",
+		"An annotation that says how the sidecar is to be has another value than those there are. Nothing is guessed.",
+		"correct the annotation",
+	},
+	CodeInitContainerReads: {
+		"An init container reads a Dataset whose sidecar is classic",
+		"A classic sidecar is an ordinary container: it starts after all init containers, which would see an empty directory. Fluid v1.0.8 lets them.",
+		"let the sidecar be native, with the annotation kubectl-fluid.dev/sidecar-mode=native on the pod, or read the data in an ordinary container",
+	},
+	CodeClassicKeepsRunning: {
+		"A classic sidecar keeps the pod from completing",
+		"A pod completes when all its ordinary containers have ended, and a classic sidecar doesn't end by itself. Fluid's fluidapp-controller ends it, where that runs.",
+		"let the sidecar be native, with the annotation kubectl-fluid.dev/sidecar-mode=native on the pod",
+	},
+	CodeSharedDirectory: {
+		"Pods share the directory on the node in which their FUSE clients mount",
+		"Sidecars of several such pods on a node mount one over the other, and each pod sees the mount on top. Pods that are injected at admission each have a directory of their own, which goes with them.",
+		"leave the annotation default.fuse-sidecar.fluid.io/host-mount-path-mode out, and let sidecars be injected at admission",
+	},
+	CodeDeprecatedSwitch: {
+		"A switch of the pod is out of date",
+		"The label fuse.sidecar.fluid.io/inject asked for sidecars in old versions of Fluid. No webhook is called for it, neither here nor with Fluid v1.0.8.",
+		"use the label serverless.fluid.io/inject=true",
+	},
+	CodeSwitchUnsupported: {
+		"A switch of the pod has no effect here",
+		"Fluid's file prefetcher is a container of Fluid's own that reads files ahead; it isn't part of this project.",
+		"let a container of yours read the files, or leave the annotation out",
+	},
+	CodePropagationReplaced: {
+		"A container's mountPropagation None is replaced",
+		"The FUSE client's mount reaches the app by propagation; without it a container would see an empty directory, or a dead mount after the client was started again. The mount gets HostToContainer.",
+		"leave mountPropagation out, or set it to HostToContainer",
+	},
+	CodeGraceShort: {
+		"The pod leaves its sidecar no time to unmount",
+		"With a terminationGracePeriodSeconds of 0 or 1 kubelet may kill the FUSE client together with the app, and its dead mount stays on the node. The value is left as it is: it is the app's.",
+		"let terminationGracePeriodSeconds be 2 or more",
+	},
+	CodeNestedTooDeep: {
+		"The sidecars of Datasets need each other",
+		"A FUSE client that mounts another Dataset's claim needs that Dataset's sidecar too. Here that goes round in a circle, or on for more than eight Datasets.",
+		"let the runtimes of the Datasets mount no claims of each other",
+	},
 }

@@ -196,4 +196,59 @@ var chineseTexts = map[Code]text{
 		"挂载 Dataset 的容器会在它之后启动，否则会看到空目录。",
 		"查看 Sidecar 的日志：kubectl logs POD -c CONTAINER",
 	},
+	CodeTemplateUnreadable: {
+		"无法读取对象中的 Pod",
+		"按照 API server 的规则，其 Pod 模板处的内容不是一个 Pod。",
+		"更正该对象",
+	},
+	CodeNoPodTemplate: {
+		"对象没有 Pod 模板",
+		"Sidecar 只会注入 Pod，以及在 spec.template 或 Kubernetes 规定的位置带有 Pod 模板的对象。",
+		"",
+	},
+	CodeSwitchUnknown: {
+		"开关的值未知",
+		"一个说明 Sidecar 应当如何的注解，其值不在允许的范围之内。这里不作任何猜测。",
+		"更正该注解",
+	},
+	CodeInitContainerReads: {
+		"init 容器读取 Dataset，而其 Sidecar 是 classic 模式",
+		"classic 模式的 Sidecar 是普通容器：它在所有 init 容器之后启动，init 容器只能看到空目录。Fluid v1.0.8 会放行这样的 Pod。",
+		"在 Pod 上使用注解 kubectl-fluid.dev/sidecar-mode=native，让 Sidecar 成为原生 Sidecar；或者在普通容器中读取数据",
+	},
+	CodeClassicKeepsRunning: {
+		"classic 模式的 Sidecar 使 Pod 无法结束",
+		"所有普通容器结束之后 Pod 才算结束，而 classic 模式的 Sidecar 不会自行结束。如果运行着 Fluid 的 fluidapp-controller，则由它来结束该 Sidecar。",
+		"在 Pod 上使用注解 kubectl-fluid.dev/sidecar-mode=native，让 Sidecar 成为原生 Sidecar",
+	},
+	CodeSharedDirectory: {
+		"多个 Pod 共用节点上 FUSE 客户端的挂载目录",
+		"同一节点上这些 Pod 的 Sidecar 会相互覆盖挂载，每个 Pod 看到的都是最上层的挂载。在准入时注入的 Pod 各有自己的目录，并随 Pod 一起删除。",
+		"去掉注解 default.fuse-sidecar.fluid.io/host-mount-path-mode，并在准入时注入 Sidecar",
+	},
+	CodeDeprecatedSwitch: {
+		"Pod 的某个开关已过时",
+		"标签 fuse.sidecar.fluid.io/inject 在旧版 Fluid 中用于请求 Sidecar。无论在这里还是在 Fluid v1.0.8 中，都没有 webhook 会因它而被调用。",
+		"使用标签 serverless.fluid.io/inject=true",
+	},
+	CodeSwitchUnsupported: {
+		"Pod 的某个开关在这里不起作用",
+		"Fluid 的文件预取器是 Fluid 自己的一个预读文件的容器，不属于本项目。",
+		"用自己的容器读取这些文件，或者去掉该注解",
+	},
+	CodePropagationReplaced: {
+		"容器的 mountPropagation None 被替换",
+		"FUSE 客户端的挂载通过传播到达应用；没有传播，容器会看到空目录，或者在客户端重启之后看到失效的挂载。该挂载会改为 HostToContainer。",
+		"去掉 mountPropagation，或者将其设为 HostToContainer",
+	},
+	CodeGraceShort: {
+		"Pod 没有给 Sidecar 留出卸载的时间",
+		"当 terminationGracePeriodSeconds 为 0 或 1 时，kubelet 可能会同时杀死 FUSE 客户端和应用，失效的挂载会留在节点上。该值属于应用，因此保持不变。",
+		"将 terminationGracePeriodSeconds 设为 2 或更大",
+	},
+	CodeNestedTooDeep: {
+		"多个 Dataset 的 Sidecar 相互依赖",
+		"如果 FUSE 客户端挂载了另一个 Dataset 的 PVC，它也需要那个 Dataset 的 Sidecar。这里的依赖形成了环，或者超过了八个 Dataset。",
+		"不要让这些 Dataset 的运行时相互挂载对方的 PVC",
+	},
 }

@@ -87,6 +87,22 @@ func (f Findings) First() (Finding, bool) {
 	return Finding{}, false
 }
 
+// Block reports whether one of the findings blocks.
+func (f Findings) Block() bool {
+	return slices.ContainsFunc(f, func(finding Finding) bool { return finding.Severity.Blocks() })
+}
+
+// Blocking returns the findings that block.
+func (f Findings) Blocking() Findings {
+	var blocking Findings
+	for _, finding := range f {
+		if finding.Severity.Blocks() {
+			blocking = append(blocking, finding)
+		}
+	}
+	return blocking
+}
+
 // Of returns the findings of one severity.
 func (f Findings) Of(severity Severity) Findings {
 	var found Findings

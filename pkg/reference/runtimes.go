@@ -23,6 +23,8 @@ type Runtime struct {
 	MountTypes map[string]string
 	// Copies are the ConfigMaps that Fluid v1.0.8 copies under their own names; * stands for the physical Dataset.
 	Copies []string
+	// Metrics says that the runtime's spec says whether sidecars are scraped for metrics.
+	Metrics bool
 	// NoSidecar says why the runtime's FUSE client can't be a sidecar; empty if it can.
 	NoSidecar string
 }
@@ -38,12 +40,18 @@ func (r Runtime) FuseDaemonSet(dataset string) string { return dataset + r.FuseS
 // ThinType is the type of a ThinRuntime and so of every reference.
 const ThinType = "thin"
 
+// alluxioType and jindoType are the types of an AlluxioRuntime and a JindoRuntime.
+const (
+	alluxioType = "alluxio"
+	jindoType   = "jindo"
+)
+
 // runtimes lists Fluid's runtimes (contract of Fluid v1.0.8). Read it through RuntimeOf.
 var runtimes = []Runtime{
-	{Type: "alluxio", Kind: "AlluxioRuntime", FuseSuffix: "-fuse", MountVolume: "alluxio-fuse-mount", Copies: []string{"*-config"}},
+	{Type: alluxioType, Kind: "AlluxioRuntime", FuseSuffix: "-fuse", MountVolume: "alluxio-fuse-mount", Copies: []string{"*-config"}},
 	{Type: "juicefs", Kind: "JuiceFSRuntime", FuseSuffix: "-fuse", MountVolume: "juicefs-fuse-mount", Copies: []string{"*-fuse-script"}},
-	{Type: "jindo", Kind: "JindoRuntime", FuseSuffix: "-jindofs-fuse", MountVolume: "jindofs-fuse-mount",
-		MountTypes: map[string]string{"jindo": "fuse"}, Copies: []string{"*-jindofs-client-config", "*-jindofs-config"}},
+	{Type: jindoType, Kind: "JindoRuntime", FuseSuffix: "-jindofs-fuse", MountVolume: "jindofs-fuse-mount",
+		MountTypes: map[string]string{"jindo": "fuse"}, Metrics: true, Copies: []string{"*-jindofs-client-config", "*-jindofs-config"}},
 	{Type: ThinType, Kind: datav1alpha1.ThinRuntimeKind, FuseSuffix: "-fuse", MountVolume: "thin-fuse-mount"},
 	{Type: "efc", Kind: "EFCRuntime", FuseSuffix: "-fuse", MountVolume: "efc-fuse-mount",
 		NoSidecar: "its FUSE client needs a session manager on the node"},

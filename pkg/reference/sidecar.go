@@ -3,8 +3,10 @@ package reference
 import (
 	"path"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
@@ -39,7 +41,26 @@ type Sidecar struct {
 	MountType string
 	// SubPath is the part of the mount that pods see; empty for all of it.
 	SubPath string
+	// MountTimeout is how long the mount may take, in whole seconds.
+	MountTimeout time.Duration
+
+	// Runtime is the type of the runtime that serves the Dataset.
+	Runtime string
+	// Metrics says that the runtime wants sidecars to be scraped for metrics.
+	Metrics bool
+	// Masters is what the names of the runtime's masters begin with, before their number, and MastersNamespace where they
+	// are, if the client's configuration has their addresses without a namespace and pods in another need it. Otherwise
+	// both are empty.
+	Masters, MastersNamespace string
 }
+
+// AnnotationMountTimeout on the pod template of FUSE pods (the podMetadata of a runtime's fuse) says how long their mount
+// may take, as Go writes durations: 5m.
+const AnnotationMountTimeout = "kubectl-fluid.dev/mount-timeout"
+
+// defaultMountTimeout is how long a mount may take where nobody says. Fluid v1.0.8 waits 30 s for it and 30 s for its
+// sub-path.
+const defaultMountTimeout = 2 * time.Minute
 
 // NewSidecar makes the sidecar of a Dataset from the physical's FUSE pod template. For a physical Dataset used in its
 // own namespace, dataset and physical are the same, and nothing needs a mirror. The mirrors are those that the
@@ -77,7 +98,11 @@ func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, Findings) {
 		ImagePullSecrets: template.ImagePullSecrets,
 		MountVolume:      runtime.MountVolume,
 		SubPath:          source.SubPath,
+		Runtime:          runtime.Type,
+		Metrics:          scrapesSidecars(w.Runtime),
 	}
+	sidecar.findTimeout(&findings, fuse, w.Fuse.Spec.Template.Annotations)
+	sidecar.findMasters(w, source)
 	inheritUser(&sidecar.Container, template.SecurityContext)
 	sidecar.locateMount(&findings, fuse, runtime, w.PhysicalVolume.Spec.CSI.VolumeAttributes)
 	mirrors := sidecar.rename(&findings, fuse, w.MirrorNames, source)
@@ -199,6 +224,45 @@ func (s *Sidecar) locateMount(findings *Findings, fuse Object, runtime Runtime, 
 	}
 	s.MountDirectory = strings.TrimPrefix(strings.TrimPrefix(fluidPath, hostPath), "/")
 	s.MountPath = path.Join(mountPath, s.MountDirectory)
+}
+
+// findTimeout reads how long the mount may take: from the annotation, or from the container's own startup probe.
+func (s *Sidecar) findTimeout(findings *Findings, fuse Object, annotations map[string]string) {
+	s.MountTimeout = defaultMountTimeout
+	if probe := s.Container.StartupProbe; probe != nil && probe.FailureThreshold > 0 && probe.PeriodSeconds > 0 {
+		s.MountTimeout = time.Duration(probe.InitialDelaySeconds+probe.FailureThreshold*probe.PeriodSeconds) * time.Second
+	}
+	if text, ok := annotations[AnnotationMountTimeout]; ok {
+		timeout, err := time.ParseDuration(text)
+		if err != nil || timeout < time.Second || timeout > 24*time.Hour {
+			findings.add(CodeTemplateUnusable, fuse, "its pod template's annotation %s is %q: it must be a duration of a second or more, and at most a day", AnnotationMountTimeout, text)
+			return
+		}
+		s.MountTimeout = timeout.Truncate(time.Second)
+	}
+}
+
+// findMasters finds out whether the client needs help to find its masters: Alluxio's chart writes the addresses of
+// several masters (embedded journal) without their namespace.
+func (s *Sidecar) findMasters(w *World, source Source) {
+	if s.Runtime != alluxioType || s.Dataset.Namespace == source.Namespace {
+		return
+	}
+	for _, r := range w.Physical.Status.Runtimes {
+		if r.Category == datav1alpha1.AccelerateCategory && r.MasterReplicas > 1 {
+			s.Masters, s.MastersNamespace = source.Name+"-master-", source.Namespace
+		}
+	}
+}
+
+// scrapesSidecars reports whether a runtime wants sidecars to be scraped for metrics: a JindoRuntime may, at
+// spec.fuse.metrics.scrapeTarget (Fluid v1.0.8).
+func scrapesSidecars(runtime *unstructured.Unstructured) bool {
+	if runtime == nil {
+		return false
+	}
+	target, _, err := unstructured.NestedString(runtime.Object, "spec", "fuse", "metrics", "scrapeTarget")
+	return err == nil && (target == "All" || target == "Sidecar")
 }
 
 // rename points the sidecar's references to mirrors and returns these. In the physical's own namespace every name stays.

@@ -4,6 +4,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
@@ -17,6 +18,8 @@ type World struct {
 
 	// Physical is the Dataset that the reference refers to.
 	Physical *datav1alpha1.Dataset
+	// Runtime is the physical Dataset's runtime, if the sidecar depends on more of it than the FUSE pods show.
+	Runtime *unstructured.Unstructured
 	// RuntimeStatus is the status of the physical Dataset's runtime.
 	RuntimeStatus *datav1alpha1.RuntimeStatus
 	// Fuse is the DaemonSet of the physical Dataset's FUSE pods.

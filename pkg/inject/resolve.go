@@ -1,0 +1,86 @@
+package inject
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// resolve finds the sidecars of a pod's claims by claim name, and those of the claims of these sidecars.
+func resolve(pod *Pod, sidecarOf func(claim string) (*Sidecar, reference.Findings)) (map[string]*Sidecar, reference.Findings) {
+	sidecars := map[string]*Sidecar{}
+	var findings reference.Findings
+	for claims := pod.Claims(); len(claims) > 0; claims = claims[1:] {
+		if _, known := sidecars[claims[0]]; known {
+			continue
+		}
+		sidecar, found := sidecarOf(claims[0])
+		findings = append(findings, found...)
+		if sidecar == nil {
+			continue
+		}
+		sidecars[claims[0]] = sidecar
+		for i := range sidecar.volumes {
+			if claim := sidecar.volumes[i].claim; claim != "" {
+				claims = append(claims, claim)
+			}
+		}
+	}
+	return sidecars, findings
+}
+
+func podObject(namespace string, pod *Pod) reference.Object {
+	return reference.Object{Kind: "Pod", Namespace: namespace, Name: pod.Name()}
+}
+
+// warnings are the findings that don't block, as lines.
+func warnings(findings reference.Findings) []string {
+	var lines []string
+	for _, finding := range findings {
+		if !finding.Severity.Blocks() {
+			lines = append(lines, finding.String())
+		}
+	}
+	return lines
+}
+
+// variant returns what a pod asks for, or else its namespace, or else the handler.
+func (h *PodHandler) variant(ctx context.Context, namespace string, pod *Pod) (Variant, reference.Findings) {
+	defaults := Variant{SelfHealing: h.SelfHealing, Classic: h.Mode == ModeClassic || h.Mode == "" && !h.NativeSidecars}
+	var findings reference.Findings
+	if _, own := pod.Metadata.Annotations[AnnotationSidecarMode]; !own {
+		mode, found := h.namespaceMode(ctx, namespace)
+		findings = found
+		if mode != "" {
+			defaults.Classic = mode == ModeClassic
+		}
+	}
+	variant, found := pod.Variant(podObject(namespace, pod), defaults)
+	return variant, append(findings, found...)
+}
+
+// namespaceMode returns the mode that a namespace's annotation asks for; empty if there is none.
+func (h *PodHandler) namespaceMode(ctx context.Context, name string) (Mode, reference.Findings) {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	subject := reference.Object{Kind: "Namespace", Name: name}
+	if err := (shared{h.Reader}).Get(ctx, types.NamespacedName{Name: name}, namespace); apierrors.IsNotFound(err) {
+		return "", nil
+	} else if err != nil {
+		return "", reference.Findings{reference.NewFinding(reference.CodeUnread, subject, "it couldn't be read: %v", err)}
+	}
+	text, ok := namespace.Annotations[AnnotationSidecarMode]
+	if !ok {
+		return "", nil
+	}
+	mode, err := ParseMode(text)
+	if err != nil {
+		return "", reference.Findings{reference.NewFinding(reference.CodeSwitchUnknown, subject, "its annotation %s: %v", AnnotationSidecarMode, err)}
+	}
+	return mode, nil
+}

@@ -1,0 +1,192 @@
+package inject
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// Lookup finds the sidecar of a claim. It returns nil and no finding for a claim that no Dataset has.
+type Lookup func(namespace, claim string, variant Variant) (*Sidecar, reference.Findings)
+
+// TemplateOptions are what the injection into objects depends on beside them and their Datasets.
+type TemplateOptions struct {
+	// Namespace is that of objects which name none.
+	Namespace string
+	// Unasked injects also where the label that asks for sidecars is missing; what forbids them still counts.
+	Unasked bool
+	// Variant is that of pods which ask for no other.
+	Variant Variant
+}
+
+// Result is what one object gets.
+type Result struct {
+	// Object is the object that was looked at.
+	Object reference.Object
+	// Pointer is the JSON pointer of the object in the document: empty, or /items/0 and so on in a list.
+	Pointer string
+	// Patch is a JSON patch of the whole document, which gives this object its sidecars; nil if it gets none. The patches
+	// of several objects in one document apply one after the other, in any order.
+	Patch []byte
+	// Findings say why it gets none, or what may surprise.
+	Findings reference.Findings
+}
+
+// Template gives objects that aren't in a cluster yet their sidecars: a pod, an object with a pod template (of a known
+// kind, or with one at spec.template as workloads have it), or a list of such. The document is JSON. The error says what
+// isn't an object about it; what is wrong with a single object is among the findings of its result.
+//
+// All pods of one template have the same directory on a node, other than pods that are injected at admission: their
+// sidecars mount one over the other.
+func Template(document []byte, lookup Lookup, options TemplateOptions) ([]Result, error) {
+	s := &scanner{text: string(document)}
+	var top header
+	if err := s.document(func() { top = scanHeader(s) }); err != nil {
+		return nil, fmt.Errorf("reading the object: %w", err)
+	}
+	if top.kind == "" {
+		return nil, fmt.Errorf("reading the object: it has no kind")
+	}
+	if !strings.HasSuffix(top.kind, "List") || top.items == nil {
+		return []Result{inObject(top, "", lookup, options)}, nil
+	}
+	var results []Result
+	for i, item := range top.items {
+		if item.kind == "" {
+			item.kind = strings.TrimSuffix(top.kind, "List")
+		}
+		results = append(results, inObject(item, "/items/"+strconv.Itoa(i), lookup, options))
+	}
+	return results, nil
+}
+
+// header is what tells objects apart.
+type header struct {
+	text            string
+	kind            string
+	namespace, name string
+	// items are the headers of a list's elements; nil if the object isn't one.
+	items []header
+}
+
+func scanHeader(s *scanner) (h header) {
+	s.next()
+	start := s.at
+	s.object(func(field string) bool {
+		switch field {
+		case "kind":
+			s.string(&h.kind)
+		case "metadata":
+			var metadata podMetadata
+			metadata.scan(s)
+			h.namespace, h.name = metadata.Namespace, metadata.Name
+			if h.name == "" && metadata.GenerateName != "" {
+				h.name = metadata.GenerateName + "*"
+			}
+		case "items":
+			if s.next() != '[' {
+				return false // something else's items
+			}
+			h.items = scanList(s, scanHeader)
+		default:
+			return false
+		}
+		return true
+	})
+	h.text = s.text[start:s.at]
+	return h
+}
+
+// podTemplates are the paths of pods in objects of Kubernetes that aren't at spec.template.
+func podTemplate(kind string) []string {
+	switch kind {
+	case "Pod":
+		return nil
+	case "PodTemplate":
+		return []string{"template"}
+	case "CronJob":
+		return []string{"spec", "jobTemplate", "spec", "template"}
+	}
+	return []string{"spec", "template"}
+}
+
+// find passes over an object and returns the text of what is at a path in it, or nothing.
+func (s *scanner) find(path []string) string {
+	if len(path) == 0 {
+		s.next()
+		start := s.at
+		s.skip()
+		return s.text[start:s.at]
+	}
+	found := ""
+	s.object(func(field string) bool {
+		if field == path[0] {
+			found = s.find(path[1:])
+		}
+		return field == path[0]
+	})
+	return found
+}
+
+// inObject gives one object its sidecars.
+func inObject(h header, pointer string, lookup Lookup, options TemplateOptions) Result {
+	namespace := h.namespace
+	if namespace == "" {
+		namespace = options.Namespace
+	}
+	result := Result{Object: reference.Object{Kind: h.kind, Namespace: namespace, Name: h.name}, Pointer: pointer}
+	add := func(code reference.Code, format string, args ...any) Result {
+		result.Findings = append(result.Findings, reference.NewFinding(code, result.Object, format, args...))
+		return result
+	}
+	path := podTemplate(h.kind)
+	s := &scanner{text: h.text}
+	var text string
+	var pod *Pod
+	err := s.document(func() { text = s.find(path) })
+	if err == nil && text != "" {
+		pod, err = parsePod(text)
+	}
+	switch {
+	case err != nil:
+		return add(reference.CodeTemplateUnreadable, "%v", err)
+	case pod == nil || pod.Spec.Containers == nil:
+		return add(reference.CodeNoPodTemplate, "it has no containers at %s", "/"+strings.Join(append(path, "spec", "containers"), "/"))
+	case !pod.allowsInjection():
+		return add(reference.CodePodInjectionOff, "its pods' labels forbid sidecars")
+	case !pod.asksForInjection() && !options.Unasked:
+		return add(reference.CodePodNotLabelled, "its pods don't have the label that asks for sidecars")
+	}
+	for _, element := range path {
+		pointer += "/" + element
+	}
+	directory := strings.ToLower(strings.Join([]string{namespace, h.kind, strings.TrimSuffix(h.name, "*")}, "-"))
+	patch := Options{HostDirectory: directory, prefix: pointer, subject: result.Object}
+	defaults := options.Variant
+	if h.kind != "Pod" {
+		add(reference.CodeSharedDirectory, "its pods have the directory %s in common", directory)
+		defaults.Shared = true
+	}
+	result.inPod(pod, lookup, defaults, patch)
+	return result
+}
+
+// inPod gives a pod or a pod template its sidecars.
+func (r *Result) inPod(pod *Pod, lookup Lookup, defaults Variant, options Options) {
+	variant, findings := pod.Variant(r.Object, defaults)
+	sidecars, found := resolve(pod, func(claim string) (*Sidecar, reference.Findings) { return lookup(r.Object.Namespace, claim, variant) })
+	findings = append(findings, found...)
+	if len(sidecars) == 0 && !findings.Block() {
+		findings = reference.Findings{reference.NewFinding(reference.CodePodNoDataset, r.Object,
+			"none of its volumes is a claim of a Dataset in namespace %s", r.Object.Namespace)}
+		r.Findings = findings
+		return
+	}
+	if !findings.Block() {
+		r.Patch, found = Patch(pod, sidecars, options)
+		findings = append(findings, found...)
+	}
+	r.Findings = append(r.Findings, findings...)
+}
