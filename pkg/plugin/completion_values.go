@@ -62,6 +62,8 @@ func flagValues() map[string]values {
 		"from":      physicalDatasets,
 		"with":      namespaces,
 		"namespace": namespaces,
+		"only":      codes,
+		"skip":      codes,
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 // askConsent finds out whether admission would let the user create the reference. One that exists was let in already.
 func (p *preflight) askConsent(ctx context.Context, writer client.Writer) {
 	source := p.plan.Source
+	if writer == nil {
+		return // Offline there is nobody to ask.
+	}
 	if p.world.Dataset.UID != "" || source == (reference.Source{}) {
 		return
 	}

@@ -27,9 +27,9 @@ func newExplainCommand(env Environment) *cobra.Command {
 				return err
 			}
 			if len(args) == 0 {
-				return out.print(codesView())
+				return out.print(codesView(out.language))
 			}
-			entry, ok := reference.Explain(reference.Code(strings.ToUpper(args[0])))
+			entry, ok := reference.ExplainIn(out.language, reference.Code(strings.ToUpper(args[0])))
 			if !ok {
 				return usagef(cmd, "%q is not the code of a finding: list them with '%s'", args[0], cmd.CommandPath())
 			}
@@ -56,8 +56,8 @@ func newFindingKind(entry reference.Entry) findingKind {
 	return findingKind{report.NewTypeMeta("FindingKind"), entry}
 }
 
-func codesView() view {
-	list := findingList{report.NewTypeMeta("FindingKindList"), reference.Catalogue()}
+func codesView(language reference.Language) view {
+	list := findingList{report.NewTypeMeta("FindingKindList"), reference.CatalogueIn(language)}
 	v := view{document: list, text: func(out screen, wide bool) error {
 		columns := []string{"CODE", "SEVERITY", "REASON", "TITLE"}
 		if wide {
@@ -82,9 +82,13 @@ func codesView() view {
 
 func codeView(entry reference.Entry) view {
 	return view{document: newFindingKind(entry), names: []string{string(entry.Code)}, text: func(out screen, _ bool) error {
-		fmt.Fprintf(out, "%s (%s, %s)\n%s.\n\n%s\n", entry.Code, entry.Severity, entry.Reason, entry.Title, entry.Meaning)
+		stop, label := ".", "What to do: "
+		if out.language == reference.Chinese {
+			stop, label = "。", "处理方法："
+		}
+		fmt.Fprintf(out, "%s (%s, %s)\n%s%s\n\n%s\n", entry.Code, entry.Severity, entry.Reason, entry.Title, stop, entry.Meaning)
 		if entry.Remedy != "" {
-			fmt.Fprintf(out, "\nWhat to do: %s.\n", entry.Remedy)
+			fmt.Fprintf(out, "\n%s%s%s\n", label, entry.Remedy, stop)
 		}
 		return nil
 	}}

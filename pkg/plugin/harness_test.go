@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	apiversion "k8s.io/apimachinery/pkg/version"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -47,14 +46,40 @@ func run(ctx context.Context, connect func(Kubeconfig) Connection, commandLine s
 
 // runArguments is run for arguments that may be empty or have blanks.
 func runArguments(ctx context.Context, connect func(Kubeconfig) Connection, arguments []string) result {
+	return runIn(ctx, Environment{Connect: connect}, arguments)
+}
+
+// runIn is runArguments in an environment: its stdin, terminal and variables count.
+func runIn(ctx context.Context, env Environment, arguments []string) result {
 	var out, errOut bytes.Buffer
-	code := Main(ctx, Environment{
-		IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut},
-		Now:       testNow,
-		Build:     Build{Version: "v1.2.3", Commit: "abc", Date: "2026-01-02T03:04:05Z"},
-		Connect:   connect,
-	}, arguments)
+	if env.In == nil {
+		env.In = strings.NewReader("")
+	}
+	env.Out, env.ErrOut = &out, &errOut
+	env.Now = testNow
+	env.Build = Build{Version: "v1.2.3", Commit: "abc", Date: "2026-01-02T03:04:05Z"}
+	code := Main(ctx, env, arguments)
 	return result{out.String(), errOut.String(), code}
+}
+
+// noCluster is a connection that fails the test when it's used.
+func noCluster(t *testing.T) func(Kubeconfig) Connection {
+	return func(kubeconfig Kubeconfig) Connection { return &forbiddenConnection{t, kubeconfig} }
+}
+
+type forbiddenConnection struct {
+	t          *testing.T
+	kubeconfig Kubeconfig
+}
+
+func (c *forbiddenConnection) Namespace() (string, error) { return c.kubeconfig.Namespace() }
+func (c *forbiddenConnection) Client() (client.WithWatch, error) {
+	c.t.Error("a client was asked for")
+	return nil, errors.New("there is no cluster")
+}
+func (c *forbiddenConnection) ServerVersion(context.Context) (*apiversion.Info, error) {
+	c.t.Error("the server's version was asked for")
+	return nil, errors.New("there is no cluster")
 }
 
 // golden compares a text with testdata/golden/<name>.

@@ -28,7 +28,7 @@ func (r *sidecarReport) print(out screen, _ bool) error {
 		return nil
 	}
 	fmt.Fprintln(out)
-	return printResults(out, resultsOf(r.Findings), true)
+	return printResults(out, resultsOf(r.Findings, out.language), true)
 }
 
 func (w *wouldBe) print(out screen) {

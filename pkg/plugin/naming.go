@@ -3,6 +3,8 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -22,22 +24,25 @@ const (
 // namingAuto asks the cluster how it names mirrors.
 const namingAuto = "auto"
 
-func addNamingFlag(cmd *cobra.Command, naming *string) {
-	cmd.Flags().StringVar(naming, "mirror-names", namingAuto,
-		"How copies of ConfigMaps and Secrets are named: auto (as the cluster does it), unique (names of their own) or source (their sources' names, Fluid's own way).")
-	_ = cmd.RegisterFlagCompletionFunc("mirror-names", cobra.FixedCompletions(namings(), cobra.ShellCompDirectiveNoFileComp))
+// addNamingFlag adds --mirror-names; more are values that only some commands know.
+func addNamingFlag(cmd *cobra.Command, naming *string, more ...string) {
+	help := "How copies of ConfigMaps and Secrets are named: auto (as the cluster does it), unique (names of their own) or source (their sources' names, Fluid's own way)."
+	if len(more) > 0 {
+		help += " Also: " + strings.Join(more, ", ") + "."
+	}
+	cmd.Flags().StringVar(naming, "mirror-names", namingAuto, help)
+	_ = cmd.RegisterFlagCompletionFunc("mirror-names", cobra.FixedCompletions(append(namings(), more...), cobra.ShellCompDirectiveNoFileComp))
 }
 
 func namings() []cobra.Completion {
 	return []cobra.Completion{namingAuto, string(reference.UniqueNames), string(reference.SourceNames)}
 }
 
-func validateNaming(cmd *cobra.Command, naming string) error {
-	switch naming {
-	case namingAuto, string(reference.UniqueNames), string(reference.SourceNames):
-		return nil
+func validateNaming(cmd *cobra.Command, naming string, more ...string) error {
+	if allowed := append(namings(), more...); !slices.Contains(allowed, naming) {
+		return usagef(cmd, "unknown --mirror-names %q: allowed are %s", naming, strings.Join(allowed, ", "))
 	}
-	return usagef(cmd, "unknown --mirror-names %q: allowed are auto, unique and source", naming)
+	return nil
 }
 
 // settings are what the controller of a cluster was told, as far as the plugin depends on it.
@@ -45,6 +50,8 @@ type settings struct {
 	names reference.MirrorNames
 	// sharing is empty where it can't be known.
 	sharing reference.Sharing
+	// offline says that nobody looked in a cluster.
+	offline bool
 }
 
 // resolveSettings finds out the settings of a cluster and, for a person, what about them isn't as it should be.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/printers"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
@@ -81,8 +82,9 @@ type view struct {
 
 // output writes views in one format. Make it with newOutput, which says what is wrong with the user's choice.
 type output struct {
-	env    Environment
-	format string
+	env      Environment
+	format   string
+	language reference.Language
 	// template prints a document with the user's jsonpath or go-template.
 	template printers.ResourcePrinter
 	columns  []customColumn
@@ -99,6 +101,9 @@ func newOutput(cmd *cobra.Command, env Environment, format string, allowed ...st
 	}
 	o := &output{env: env, format: name}
 	var err error
+	if o.language, err = languageOf(cmd, env); err != nil {
+		return nil, err
+	}
 	switch name {
 	case formatJSONPath:
 		var path *printers.JSONPathPrinter
@@ -123,9 +128,9 @@ func (o *output) human() bool { return o.format == formatText || o.format == for
 // notes is where text that isn't the output goes: with a format for machines, stdout holds one document and nothing else.
 func (o *output) notes() screen {
 	if o.human() {
-		return newScreen(o.env)
+		return newScreen(o.env, o.language)
 	}
-	return plain(o.env.ErrOut)
+	return plain(o.env.ErrOut, o.language)
 }
 
 // print writes a view in the format.
@@ -133,7 +138,7 @@ func (o *output) print(v view) error {
 	out := o.env.Out
 	switch o.format {
 	case formatText, formatWide:
-		return v.text(newScreen(o.env), o.format == formatWide)
+		return v.text(newScreen(o.env, o.language), o.format == formatWide)
 	case formatName:
 		for _, name := range v.names {
 			if _, err := fmt.Fprintln(out, line(name)); err != nil {
@@ -148,13 +153,13 @@ func (o *output) print(v view) error {
 	case formatJUnit:
 		return report.WriteJUnit(out, v.checks, v.policy)
 	case formatSARIF:
-		return report.WriteSARIF(out, v.checks, o.env.Build.Version)
+		return report.WriteSARIF(out, v.checks, o.env.Build.Version, o.language)
 	case formatCustomColumns:
 		items := v.items
 		if items == nil {
 			items = []any{v.document}
 		}
-		return printCustomColumns(newScreen(o.env), o.columns, items)
+		return printCustomColumns(newScreen(o.env, o.language), o.columns, items)
 	}
 	return o.printDocument(v.document)
 }

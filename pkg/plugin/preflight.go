@@ -20,6 +20,8 @@ type preflight struct {
 	plan     *reference.Plan
 	names    []reference.NameNeed
 	findings reference.Findings
+	// offline says that nobody looked in a cluster: that a name isn't found there means nothing.
+	offline bool
 	// consent says by what the user may create the reference; empty if that is a finding, or nobody asks.
 	consent string
 }
@@ -33,7 +35,7 @@ func runPreflight(ctx context.Context, reader client.Reader, dataset *datav1alph
 		return nil, explainAPI(doing, err)
 	}
 	world.Sharing = s.sharing
-	p := &preflight{world: world, plan: reference.NewPlan(world)}
+	p := &preflight{world: world, plan: reference.NewPlan(world), offline: s.offline}
 	p.findings = p.plan.Findings
 	source, err := reference.SourceOf(dataset)
 	if err != nil {
@@ -68,8 +70,8 @@ func merge(plan, collisions reference.Findings) reference.Findings {
 }
 
 // results returns what is fine first, then the findings.
-func (p *preflight) results() []report.Result {
-	return append(append(p.physicalChecks(), p.nameChecks()...), resultsOf(p.findings)...)
+func (p *preflight) results(language reference.Language) []report.Result {
+	return append(append(p.physicalChecks(), p.nameChecks()...), resultsOf(p.findings, language)...)
 }
 
 // fine returns a check that found nothing, unless there is a finding about the object that does more than note.
@@ -80,6 +82,15 @@ func (p *preflight) fine(object reference.Object, format string, args ...any) []
 		return nil
 	}
 	return []report.Result{report.NewPass(object.String(), fmt.Sprintf(format, args...))}
+}
+
+// free returns the check of a name that nothing has, as far as anybody looked.
+func (p *preflight) free(object reference.Object) []report.Result {
+	results := p.fine(object, "the name is free")
+	if p.offline && len(results) > 0 {
+		return []report.Result{report.NewSkipped(object.String(), "no manifest has the name, and no cluster was asked")}
+	}
+	return results
 }
 
 func (p *preflight) physicalChecks() []report.Result {
@@ -123,14 +134,14 @@ func (p *preflight) nameChecks() []report.Result {
 		if own.exists {
 			list = append(list, p.fine(own.object, "it belongs to the reference")...)
 		} else {
-			list = append(list, p.fine(own.object, "the name is free")...)
+			list = append(list, p.free(own.object)...)
 		}
 	}
 	for _, name := range p.names {
 		object := reference.Object{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name}
 		switch name.State {
 		case reference.NameFree:
-			list = append(list, p.fine(object, "the name is free")...)
+			list = append(list, p.free(object)...)
 		case reference.NameOwn:
 			list = append(list, p.fine(object, "it belongs to the reference")...)
 		case reference.NameShared:

@@ -315,3 +315,10 @@ func TestRealRequests(t *testing.T) {
 		})
 	}
 }
+
+// TestRealSeedCase is TestSeedCase on the real API server.
+func TestRealSeedCase(t *testing.T) {
+	r := newRealCluster(t)
+	r.put(t, "ref", "alluxio.yaml", "collision.yaml")
+	checkSeedCase(t, func(command string) result { return r.run(t, command) })
+}

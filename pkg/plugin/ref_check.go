@@ -16,45 +16,70 @@ import (
 
 // refCheckFlags are the flags as they were given.
 type refCheckFlags struct {
-	from   string
-	name   string
-	naming string
-	policy policyFlags
-	output string
+	from          string
+	name          string
+	allNamespaces bool
+	naming        string
+	manifests     manifestFlags
+	selection     selectionFlags
+	policy        policyFlags
+	output        string
 }
 
 // refCheckOptions say which references to check.
 type refCheckOptions struct {
+	// namespace is that of the reference to check, or of all; empty for all namespaces.
 	namespace string
-	// name is the reference to check; empty for all of the namespace.
+	// name is the reference to check; empty for all of the namespace, or of the manifests.
 	name string
 	// source is what a reference that needn't exist refers to; nil for existing ones.
-	source *reference.Source
-	naming string
-	policy report.Policy
-	output *output
+	source    *reference.Source
+	namings   []string
+	manifests manifestFlags
+	// home is the namespace of manifests that name none.
+	home      string
+	selection selection
+	policy    report.Policy
+	output    *output
 }
+
+// namingBoth is the value of --mirror-names that shows what happens under each.
+const namingBoth = "both"
 
 func newRefCheckCommand(env Environment) *cobra.Command {
 	flags := &refCheckFlags{}
 	cmd := &cobra.Command{
-		Use:   "check [NAME | --from NAMESPACE/DATASET[/SUB/PATH]]",
+		Use:   "check [NAME | --from NAMESPACE/DATASET[/SUB/PATH] | -f FILE | -A]",
 		Short: "Check references for name collisions and everything else in their way",
-		Long: `Check one reference, all of a namespace, or one that doesn't exist yet (--from).
+		Long: `Check one reference, all of a namespace or of all namespaces (-A), one that
+doesn't exist yet (--from), or those of manifests (-f): as if they had been
+applied to the cluster, or without any cluster (--offline).
 
 A sidecar needs copies of ConfigMaps and Secrets in the reference's namespace.
 The report shows the name of each, and who has it. Where copies have names of
 their own (--mirror-names=unique) nothing can collide; Fluid's own controllers
 use the sources' names (--mirror-names=source) and silently take whatever has
-the name already. Only metadata is read, never a value of a Secret.`,
+the name already. --mirror-names=both shows both. Only metadata is read, never a
+value of a Secret.
+
+Each result is a pass, a warning (it is fine for now, or will be without
+anybody's help), an error, skipped, or inconclusive: it couldn't be looked at.
+A Dataset's annotation ` + annotationIgnore + ` lists codes of
+findings that are accepted.`,
 		Example: `  # Would a reference to default/phy meet something of the same name in namespace ref?
   kubectl fluid ref check --from default/phy -n ref
 
   # The same on a cluster with only Fluid's own controllers
   kubectl fluid ref check --from default/phy -n ref --mirror-names=source
 
-  # All references of namespace ref, for a script
-  kubectl fluid ref check -n ref -o json`,
+  # All references of all namespaces, for a script
+  kubectl fluid ref check -A -o json
+
+  # The references of a Git repository before they are applied, for a pipeline
+  kubectl fluid ref check -f manifests/ -R --fail-on warning -o junit
+
+  # The same without a cluster
+  kubectl fluid ref check -f manifests/ -R --offline`,
 		Args: maxArgs(1, "at most one reference"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o, err := flags.options(cmd, env, args)
@@ -66,7 +91,10 @@ the name already. Only metadata is read, never a value of a Secret.`,
 	}
 	cmd.Flags().StringVar(&flags.from, "from", "", "Check a reference to this Dataset, namespace/name[/sub/path], before it is created.")
 	cmd.Flags().StringVar(&flags.name, "name", "", "With --from: the reference's name. Default: the Dataset's name.")
-	addNamingFlag(cmd, &flags.naming)
+	cmd.Flags().BoolVarP(&flags.allNamespaces, "all-namespaces", "A", false, "Check the references of all namespaces.")
+	addNamingFlag(cmd, &flags.naming, namingBoth)
+	flags.manifests.add(cmd)
+	flags.selection.add(cmd)
 	flags.policy.add(cmd)
 	addOutputFlag(cmd, &flags.output, checkFormats()...)
 	return cmd
@@ -74,37 +102,30 @@ the name already. Only metadata is read, never a value of a Secret.`,
 
 // options validates the command line. It doesn't talk to the cluster.
 func (f *refCheckFlags) options(cmd *cobra.Command, env Environment, args []string) (*refCheckOptions, error) {
-	o := &refCheckOptions{naming: f.naming, name: f.name}
+	o := &refCheckOptions{name: f.name, manifests: f.manifests}
 	var err error
-	if o.namespace, err = namespaceOf(env.connection); err != nil {
+	if o.home, err = namespaceOf(env.connection); err != nil {
 		return nil, usagef(cmd, "%w", err)
 	}
-	switch {
-	case f.from == "" && f.name != "":
-		return nil, usagef(cmd, "--name needs --from; an existing reference is an argument: %s %s", cmd.CommandPath(), f.name)
-	case f.from != "" && len(args) > 0:
-		return nil, usagef(cmd, "%q and --from exclude each other: give an existing reference, or --from with --name", args[0])
-	case f.from != "":
-		source, err := parseFrom(cmd, f.from)
-		if err != nil {
-			return nil, err
-		}
-		o.source = &source
-		if o.name == "" {
-			o.name = source.Name
-		}
-		if source.Key() == o.key() {
-			return nil, usagef(cmd, "%s can't refer to itself: choose another --name or namespace", o.key())
-		}
-	case len(args) > 0:
-		o.name = args[0]
+	o.namespace = o.home
+	if err := f.choose(cmd, o, args); err != nil {
+		return nil, err
 	}
 	if o.name != "" {
 		if err := reference.ValidateName(o.name); err != nil {
 			return nil, usagef(cmd, "%w", err)
 		}
 	}
-	if err := validateNaming(cmd, f.naming); err != nil {
+	if err := f.manifests.validate(cmd); err != nil {
+		return nil, err
+	}
+	if err := validateNaming(cmd, f.naming, namingBoth); err != nil {
+		return nil, err
+	}
+	if o.namings = []string{f.naming}; f.naming == namingBoth {
+		o.namings = []string{string(reference.UniqueNames), string(reference.SourceNames)}
+	}
+	if o.selection, err = f.selection.selection(cmd); err != nil {
 		return nil, err
 	}
 	if o.policy, err = f.policy.policy(cmd); err != nil {
@@ -114,12 +135,41 @@ func (f *refCheckFlags) options(cmd *cobra.Command, env Environment, args []stri
 	return o, err
 }
 
+// choose finds out which references to check.
+func (f *refCheckFlags) choose(cmd *cobra.Command, o *refCheckOptions, args []string) error {
+	switch {
+	case f.from == "" && f.name != "":
+		return usagef(cmd, "--name needs --from; an existing reference is an argument: %s %s", cmd.CommandPath(), f.name)
+	case f.from != "" && len(args) > 0:
+		return usagef(cmd, "%q and --from exclude each other: give an existing reference, or --from with --name", args[0])
+	case f.allNamespaces && (f.from != "" || len(args) > 0):
+		return usagef(cmd, "--all-namespaces checks all references; it can't be given with one")
+	case f.allNamespaces:
+		o.namespace = ""
+	case f.from != "":
+		source, err := parseFrom(cmd, f.from)
+		if err != nil {
+			return err
+		}
+		o.source = &source
+		if o.name == "" {
+			o.name = source.Name
+		}
+		if source.Key() == o.key() {
+			return usagef(cmd, "%s can't refer to itself: choose another --name or namespace", o.key())
+		}
+	case len(args) > 0:
+		o.name = args[0]
+	}
+	return nil
+}
+
 func (o *refCheckOptions) key() types.NamespacedName {
 	return types.NamespacedName{Namespace: o.namespace, Name: o.name}
 }
 
 func (o *refCheckOptions) run(ctx context.Context, env Environment) error {
-	c, err := env.connection.Client()
+	c, err := openCluster(env, o.manifests, o.home)
 	if err != nil {
 		return err
 	}
@@ -127,24 +177,29 @@ func (o *refCheckOptions) run(ctx context.Context, env Environment) error {
 	if err != nil {
 		return err
 	}
-	s, note, err := resolveSettings(ctx, c, o.naming)
-	if err != nil {
-		return err
-	}
-	if note != "" {
-		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
-	}
 	document := newReferenceReport()
-	for _, dataset := range datasets {
-		p, err := runPreflight(ctx, c, dataset, s, true)
+	for _, naming := range o.namings {
+		s, note, err := c.settings(ctx, naming)
 		if err != nil {
 			return err
 		}
-		p.askConsent(ctx, c)
-		document.add(p, s.names, extra)
+		if note != "" {
+			fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
+		}
+		for _, dataset := range datasets {
+			p, err := runPreflight(ctx, c, dataset, s, true)
+			if err != nil {
+				return err
+			}
+			p.askConsent(ctx, c.writer)
+			if err := p.lookAtNeighbours(ctx, c); err != nil {
+				return err
+			}
+			document.add(p, s.names, extra, o.selection, c, o.output.language)
+		}
 	}
 	if len(document.References) == 0 && o.output.human() {
-		fmt.Fprintf(env.ErrOut, "No references found in namespace %s.\n", o.namespace)
+		fmt.Fprintln(env.ErrOut, o.nothing())
 		return nil
 	}
 	if err := o.output.print(document.view(o.policy)); err != nil {
@@ -153,13 +208,28 @@ func (o *refCheckOptions) run(ctx context.Context, env Environment) error {
 	return exitWith(o.policy, document.Summary)
 }
 
+// nothing says that there is nothing to check.
+func (o *refCheckOptions) nothing() string {
+	switch {
+	case o.namespace == "":
+		return "No references found in any namespace."
+	case len(o.manifests.filenames) > 0:
+		return "No references found in the manifests."
+	}
+	return "No references found in namespace " + o.namespace + "."
+}
+
 // datasets returns the references to check, and findings about a Dataset that has the name of the only one.
-func (o *refCheckOptions) datasets(ctx context.Context, reader client.Reader) ([]*datav1alpha1.Dataset, reference.Findings, error) {
-	if o.name == "" {
-		_, datasets, err := listReferences(ctx, reader, o.namespace)
+func (o *refCheckOptions) datasets(ctx context.Context, c *clusterView) ([]*datav1alpha1.Dataset, reference.Findings, error) {
+	switch {
+	case o.name == "" && len(c.manifests) > 0 && o.namespace != "":
+		datasets, err := manifestReferences(ctx, c)
+		return datasets, nil, err
+	case o.name == "":
+		_, datasets, err := listReferences(ctx, c, o.namespace)
 		return datasets, nil, err
 	}
-	object, err := getDataset(ctx, reader, o.key())
+	object, err := getDataset(ctx, c, o.key())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -187,4 +257,29 @@ func (o *refCheckOptions) datasets(ctx context.Context, reader client.Reader) ([
 		return []*datav1alpha1.Dataset{wanted}, reference.Findings{finding}, nil
 	}
 	return []*datav1alpha1.Dataset{existing}, nil, nil
+}
+
+// manifestReferences returns the references of the manifests, as they will be.
+func manifestReferences(ctx context.Context, c *clusterView) ([]*datav1alpha1.Dataset, error) {
+	var datasets []*datav1alpha1.Dataset
+	seen := map[types.NamespacedName]bool{}
+	for _, object := range c.manifests {
+		key := client.ObjectKeyFromObject(object)
+		if object.GetKind() != datav1alpha1.DatasetKind || object.GroupVersionKind().Group != datav1alpha1.GroupVersion.Group || seen[key] {
+			continue
+		}
+		seen[key] = true
+		applied, err := getDataset(ctx, c, key)
+		if err != nil {
+			return nil, err
+		}
+		dataset, err := typedDataset(applied)
+		if err != nil {
+			return nil, err
+		}
+		if reference.IsReference(dataset) {
+			datasets = append(datasets, dataset)
+		}
+	}
+	return datasets, nil
 }

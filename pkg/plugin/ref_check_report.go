@@ -3,6 +3,7 @@ package plugin
 import (
 	"fmt"
 
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
@@ -22,6 +23,8 @@ type referenceResult struct {
 	From string `json:"from"`
 	// Exists says that the cluster has the reference already.
 	Exists bool `json:"exists"`
+	// File is the manifest that the reference is from, if it is from one.
+	File string `json:"file,omitempty"`
 	// MirrorNames says how copies of ConfigMaps and Secrets are named.
 	MirrorNames reference.MirrorNames `json:"mirrorNames"`
 	// Names are the ConfigMaps and Secrets that the reference needs in its namespace.
@@ -35,18 +38,20 @@ func newReferenceReport() *referenceReport {
 }
 
 // add adds a reference; extra are findings about what has its name.
-func (r *referenceReport) add(p *preflight, names reference.MirrorNames, extra reference.Findings) {
+func (r *referenceReport) add(p *preflight, names reference.MirrorNames, extra reference.Findings, chosen selection, c *clusterView, language reference.Language) {
 	result := referenceResult{
 		Namespace: p.world.Dataset.Namespace, Name: p.world.Dataset.Name, From: sourceText(p.world.Dataset),
-		Exists: p.world.Dataset.UID != "", MirrorNames: names, Names: p.names, Results: []report.Result{},
+		Exists: p.world.Dataset.UID != "", MirrorNames: names, Names: p.names,
 	}
 	if result.Names == nil {
 		result.Names = []reference.NameNeed{}
 	}
-	for _, finding := range extra {
-		result.Results = append(result.Results, report.NewResult(finding))
+	object := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: result.Namespace, Name: result.Name}
+	result.File = c.file(object)
+	result.Results = chosen.apply(append(resultsOf(extra, language), p.results(language)...), p.world.Dataset.Annotations, object.String())
+	for i := range result.Results {
+		result.Results[i].File = result.File
 	}
-	result.Results = append(result.Results, p.results()...)
 	r.References = append(r.References, result)
 	r.Summary = report.Summarize(r.groups()...)
 }
@@ -85,6 +90,9 @@ func (r *referenceResult) print(out screen, wide bool) error {
 	state := "exists"
 	if !r.Exists {
 		state = "doesn't exist yet"
+	}
+	if r.File != "" {
+		state += ", from " + line(r.File)
 	}
 	fmt.Fprintf(out, "Reference %s/%s to %s (%s), names of copies: %s\n\n", r.Namespace, r.Name, line(r.From), state, r.MirrorNames)
 	if len(r.Names) == 0 {

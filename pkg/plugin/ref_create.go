@@ -279,7 +279,7 @@ func (o *refCreateOptions) check(ctx context.Context, env Environment, c client.
 
 func (o *refCreateOptions) printPreflight(out screen, p *preflight) error {
 	fmt.Fprintf(out, "Checks of the reference %s to %s:\n\n", o.key, o.source)
-	if err := printResults(out, p.results(), true); err != nil {
+	if err := printResults(out, p.results(out.language), true); err != nil {
 		return err
 	}
 	if len(p.findings.Of(reference.Error)) > 0 {
@@ -295,7 +295,7 @@ func (o *refCreateOptions) printPreflight(out screen, p *preflight) error {
 
 // apply applies the Dataset, or doesn't with --dry-run=client, and says what happened. It returns the Dataset.
 func (o *refCreateOptions) apply(ctx context.Context, env Environment, c client.Client, dataset *datav1alpha1.Dataset, existing *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	object := manifest(dataset)
+	object := newManifest(dataset)
 	suffix := ""
 	options := []client.ApplyOption{client.FieldOwner(fieldManager)}
 	switch o.dryRun {
@@ -333,8 +333,8 @@ func (o *refCreateOptions) unchanged(applied, existing *unstructured.Unstructure
 	return fmt.Sprint(wanted) == fmt.Sprint(present)
 }
 
-// manifest returns the Dataset with what a reference consists of and nothing else, as somebody would write it.
-func manifest(dataset *datav1alpha1.Dataset) *unstructured.Unstructured {
+// newManifest returns the Dataset with what a reference consists of and nothing else, as somebody would write it.
+func newManifest(dataset *datav1alpha1.Dataset) *unstructured.Unstructured {
 	object := newDatasetObject()
 	object.SetNamespace(dataset.Namespace)
 	object.SetName(dataset.Name)

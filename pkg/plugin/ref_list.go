@@ -99,6 +99,22 @@ func (o *refListOptions) run(ctx context.Context, env Environment) error {
 
 // listReferences returns the references of a namespace (empty for all), as they are and typed.
 func listReferences(ctx context.Context, reader client.Reader, namespace string) ([]unstructured.Unstructured, []*datav1alpha1.Dataset, error) {
+	allObjects, all, err := listDatasetObjects(ctx, reader, namespace)
+	if err != nil {
+		return nil, nil, err
+	}
+	var objects []unstructured.Unstructured
+	var datasets []*datav1alpha1.Dataset
+	for i, dataset := range all {
+		if reference.IsReference(dataset) {
+			objects, datasets = append(objects, allObjects[i]), append(datasets, dataset)
+		}
+	}
+	return objects, datasets, nil
+}
+
+// listDatasetObjects returns the Datasets of a namespace (empty for all), as they are and typed.
+func listDatasetObjects(ctx context.Context, reader client.Reader, namespace string) ([]unstructured.Unstructured, []*datav1alpha1.Dataset, error) {
 	var objects []unstructured.Unstructured
 	var datasets []*datav1alpha1.Dataset
 	options := client.ListOptions{Namespace: namespace, Limit: listChunk}
@@ -113,9 +129,7 @@ func listReferences(ctx context.Context, reader client.Reader, namespace string)
 			if err != nil {
 				return nil, nil, err
 			}
-			if reference.IsReference(dataset) {
-				objects, datasets = append(objects, page.Items[i]), append(datasets, dataset)
-			}
+			objects, datasets = append(objects, page.Items[i]), append(datasets, dataset)
 		}
 		if options.Continue = page.GetContinue(); options.Continue == "" {
 			return objects, datasets, nil

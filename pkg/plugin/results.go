@@ -45,10 +45,10 @@ func exitWith(policy report.Policy, summary report.Summary) error {
 }
 
 // resultsOf returns findings as results.
-func resultsOf(findings reference.Findings) []report.Result {
+func resultsOf(findings reference.Findings, language reference.Language) []report.Result {
 	results := make([]report.Result, 0, len(findings))
 	for _, finding := range findings {
-		results = append(results, report.NewResult(finding))
+		results = append(results, report.NewResult(finding, language))
 	}
 	return results
 }
@@ -57,14 +57,21 @@ func resultsOf(findings reference.Findings) []report.Result {
 // unless all results shall be shown.
 func printResults(out screen, results []report.Result, all bool) error {
 	shown := slices.DeleteFunc(slices.Clone(results), func(r report.Result) bool {
-		return !all && r.Code == "" && (r.State == report.Pass || r.State == report.Skipped)
+		return !all && (r.State == report.Skipped || r.State == report.Pass && r.Code == "")
 	})
 	if len(shown) > 0 {
 		t := newTable("RESULT", "CODE", "OBJECT", "MESSAGE")
 		for _, r := range shown {
-			t.add(string(r.State), string(r.Code), r.Object, r.Message)
+			message, label := r.Message, "what to do: "
+			if out.language == reference.Chinese {
+				label = "处理方法："
+				if r.Title != "" {
+					message = r.Title + "：" + message
+				}
+			}
+			t.add(string(r.State), string(r.Code), r.Object, message)
 			if r.Remedy != "" {
-				t.add("", "", "", "what to do: "+r.Remedy)
+				t.add("", "", "", label+r.Remedy)
 			}
 		}
 		if err := t.print(out); err != nil {

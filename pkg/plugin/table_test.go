@@ -3,6 +3,8 @@ package plugin
 import (
 	"bytes"
 	"testing"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 func TestTable(t *testing.T) {
@@ -11,7 +13,7 @@ func TestTable(t *testing.T) {
 	table.add("数据集", "22", "")
 	table.add("  indented", "a\tb\nc", "\x1b[31mred\x1b[0m \u202eevil")
 	var out bytes.Buffer
-	if err := table.print(plain(&out)); err != nil {
+	if err := table.print(plain(&out, reference.English)); err != nil {
 		t.Fatal(err)
 	}
 	want := "NAME         UP-TO.DATE   MESSAGE\n" +
@@ -27,7 +29,7 @@ func TestTableWithoutHeader(t *testing.T) {
 	table := newTable()
 	table.add("a", "b")
 	var out bytes.Buffer
-	if err := table.print(plain(&out)); err != nil || out.String() != "a   b\n" {
+	if err := table.print(plain(&out, reference.English)); err != nil || out.String() != "a   b\n" {
 		t.Errorf("%v: %q", err, out.String())
 	}
 }

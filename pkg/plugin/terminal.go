@@ -2,6 +2,10 @@ package plugin
 
 import (
 	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // Terminal says what the output goes to.
@@ -19,14 +23,42 @@ type screen struct {
 	width int
 	// color says that words may be coloured; they mean the same without.
 	color bool
+	// language is the user's.
+	language reference.Language
 }
 
 // newScreen returns where a command's text goes. Colour is for terminals only, and not for those that can't show it, or
 // whose user doesn't want it (no-color.org).
-func newScreen(env Environment) screen {
+func newScreen(env Environment, language reference.Language) screen {
 	color := env.Terminal.TTY && env.Getenv("NO_COLOR") == "" && env.Getenv("TERM") != "dumb" && env.Getenv("TERM") != ""
-	return screen{Writer: env.Out, width: env.Terminal.Width, color: color}
+	return screen{Writer: env.Out, width: env.Terminal.Width, color: color, language: language}
 }
 
 // plain returns where text goes that isn't the output: without colour, of any width.
-func plain(out io.Writer) screen { return screen{Writer: out} }
+func plain(out io.Writer, language reference.Language) screen {
+	return screen{Writer: out, language: language}
+}
+
+// languageFlag is the flag --lang of all commands.
+const languageFlag = "lang"
+
+// languageOf returns the language of --lang, or of the locale: the first of LC_ALL, LC_MESSAGES and LANG that is set, as
+// in POSIX. Locales of other languages get English.
+func languageOf(cmd *cobra.Command, env Environment) (reference.Language, error) {
+	if chosen := cmd.Flags().Lookup(languageFlag); chosen != nil && chosen.Changed {
+		language, ok := reference.ParseLanguage(chosen.Value.String())
+		if !ok {
+			return "", usagef(cmd, "unknown --%s %q: there are en and zh", languageFlag, chosen.Value)
+		}
+		return language, nil
+	}
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if locale := env.Getenv(name); locale != "" {
+			if language, ok := reference.ParseLanguage(locale); ok {
+				return language, nil
+			}
+			break
+		}
+	}
+	return reference.English, nil
+}

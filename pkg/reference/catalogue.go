@@ -6,7 +6,9 @@ type Code string
 
 // Codes of the findings. Each has a row in kinds and a text in each language.
 const (
-	CodeUnread Code = "KF1001"
+	CodeUnread                  Code = "KF1001"
+	CodeNameNeededByNeighbour   Code = "KF1010"
+	CodeCopySharedWithNeighbour Code = "KF1011"
 
 	CodePhysicalMissing   Code = "KF2001"
 	CodePhysicalUnbound   Code = "KF2002"
@@ -71,6 +73,8 @@ type kind struct {
 // kinds lists the kinds of findings in the order of their codes.
 var kinds = []kind{
 	{CodeUnread, Inconclusive, "Unread"},
+	{CodeNameNeededByNeighbour, Error, "NameNeededByNeighbour"},
+	{CodeCopySharedWithNeighbour, Warning, "CopySharedWithNeighbour"},
 
 	{CodePhysicalMissing, Waiting, "PhysicalDatasetMissing"},
 	{CodePhysicalUnbound, Waiting, "PhysicalDatasetNotBound"},

@@ -7,6 +7,16 @@ var englishTexts = map[Code]text{
 		"Reading failed, mostly because you aren't allowed to. Nothing is known of what depends on the object.",
 		"ask for the right to get this object, or let somebody who has it run the check",
 	},
+	CodeNameNeededByNeighbour: {
+		"Another Dataset of the namespace needs the name of a copy",
+		"Copies have their sources' names here, as with Fluid. Whichever comes second silently uses what is there (Fluid's copies), or replaces it (the Helm releases of Fluid's runtimes): sidecars then read another Dataset's configuration.",
+		"let mirrors have names of their own (--mirror-names=unique), or use another namespace",
+	},
+	CodeCopySharedWithNeighbour: {
+		"Another reference of the namespace needs the same copy",
+		"Copies have their sources' names here, as with Fluid, so two references to one Dataset share them. A copy belongs to the reference that came first and goes with it: new pods of the other one then don't start.",
+		"let mirrors have names of their own (--mirror-names=unique), or use one reference for both",
+	},
 
 	CodePhysicalMissing: {
 		"The physical Dataset doesn't exist",

@@ -8,6 +8,16 @@ var chineseTexts = map[Code]text{
 		"读取失败，多数情况是没有权限。凡是取决于该对象的结论都无从得知。",
 		"申请读取（get）该对象的权限，或请有权限的人执行检查",
 	},
+	CodeNameNeededByNeighbour: {
+		"命名空间中的另一个 Dataset 也需要副本的名称",
+		"这里的副本与来源同名，与 Fluid 一样。后来者要么不声不响地使用已有的对象（Fluid 的副本），要么把它替换掉（Fluid 各 Runtime 的 Helm release）：于是 sidecar 读到的是另一个 Dataset 的配置。",
+		"让副本使用自己的名称（--mirror-names=unique），或换一个命名空间",
+	},
+	CodeCopySharedWithNeighbour: {
+		"命名空间中的另一个引用也需要同一个副本",
+		"这里的副本与来源同名，与 Fluid 一样，因此指向同一个 Dataset 的两个引用共用副本。副本属于先来的引用，并随它一起删除：之后另一个引用的新 Pod 无法启动。",
+		"让副本使用自己的名称（--mirror-names=unique），或让两者使用同一个引用",
+	},
 
 	CodePhysicalMissing: {
 		"物理 Dataset 不存在",

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // groups have each state, and texts that would be markup in one of the formats.
 func groups() []Group {
 	finding := func(code reference.Code, name, message string) Result {
-		return NewResult(reference.NewFinding(code, reference.Object{Kind: "ConfigMap", Namespace: "ref", Name: name}, "%s", message))
+		return NewResult(reference.NewFinding(code, reference.Object{Kind: "ConfigMap", Namespace: "ref", Name: name}, "%s", message), reference.English)
 	}
 	fromFile := finding(reference.CodeMirrorNameTaken, "phy-config", "it is taken: owned by <AlluxioRuntime> phy | *x* @all")
 	fromFile.File = "./manifests/ref.yaml"
@@ -39,7 +39,7 @@ func TestFormats(t *testing.T) {
 		"short.txt":   func(out io.Writer) error { return WriteShort(out, groups(), func(s string) string { return s }) },
 		"markdown.md": func(out io.Writer) error { return WriteMarkdown(out, groups()) },
 		"junit.xml":   func(out io.Writer) error { return WriteJUnit(out, groups(), Policy{FailOn: FailOnWarning}) },
-		"sarif.json":  func(out io.Writer) error { return WriteSARIF(out, groups(), "v1.2.3") },
+		"sarif.json":  func(out io.Writer) error { return WriteSARIF(out, groups(), "v1.2.3", reference.English) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer

@@ -44,11 +44,13 @@ type Result struct {
 	Severity reference.Severity `json:"severity,omitempty"`
 	// Reason is the finding's name in CamelCase, as conditions and events have it.
 	Reason string `json:"reason,omitempty"`
+	// Title says what kind of finding it is, in the user's language.
+	Title string `json:"title,omitempty"`
 	// Object is what was looked at: kind, and namespace/name or name.
 	Object string `json:"object"`
-	// Message says why the state is what it is.
+	// Message says why the state is what it is, in English: it names fields and repeats what the API server says.
 	Message string `json:"message"`
-	// Remedy says what to do about it.
+	// Remedy says what to do about it, in the user's language.
 	Remedy string `json:"remedy,omitempty"`
 	// File is the manifest that the object is from, if it is from one.
 	File string `json:"file,omitempty"`
@@ -64,10 +66,11 @@ func NewSkipped(object, message string) Result {
 	return Result{State: Skipped, Object: object, Message: message}
 }
 
-// NewResult returns a finding as the result of a check.
-func NewResult(finding reference.Finding) Result {
+// NewResult returns a finding as the result of a check, as the catalogue explains it in a language.
+func NewResult(finding reference.Finding, language reference.Language) Result {
+	entry, _ := reference.ExplainIn(language, finding.Code)
 	return Result{State: StateOf(finding.Severity), Code: finding.Code, Severity: finding.Severity, Reason: finding.Reason,
-		Object: finding.Object, Message: finding.Message, Remedy: finding.Remedy}
+		Title: entry.Title, Object: finding.Object, Message: finding.Message, Remedy: finding.In(language).Remedy}
 }
 
 // StateOf returns the state that a finding of a severity leads to. What a reference only waits for is a warning: it

@@ -69,7 +69,7 @@ const (
 )
 
 // WriteSARIF writes a SARIF 2.1.0 log with a rule for each code that was found.
-func WriteSARIF(out io.Writer, groups []Group, version string) error {
+func WriteSARIF(out io.Writer, groups []Group, version string, language reference.Language) error {
 	run := sarifRun{Tool: sarifTool{Driver: sarifDriver{Name: "kubectl-fluid", Version: version,
 		InformationURI: informationURI, Rules: []sarifRule{}}}, Results: []sarifResult{}}
 	var codes []reference.Code
@@ -83,7 +83,7 @@ func WriteSARIF(out io.Writer, groups []Group, version string) error {
 	}
 	slices.Sort(codes)
 	for _, code := range codes {
-		if entry, ok := reference.Explain(code); ok {
+		if entry, ok := reference.ExplainIn(language, code); ok {
 			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{ID: string(code), Name: entry.Reason,
 				ShortDescription: sarifMessage{entry.Title + "."}, FullDescription: sarifMessage{entry.Meaning},
 				Help: sarifMessage{helpText(entry)}})

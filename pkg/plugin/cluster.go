@@ -1,0 +1,78 @@
+package plugin
+
+import (
+	"context"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// clusterView is what a command looks at: the API server, manifests, or the API server as it will be once they have been
+// applied. It reads each object once.
+type clusterView struct {
+	client.Reader
+	// writer asks the API server what it only answers to a create; nil offline.
+	writer client.Writer
+	// manifests are the objects of -f.
+	manifests []manifestObject
+	reader    *manifestReader
+	// listed are the Datasets of namespaces.
+	listed map[string][]*datav1alpha1.Dataset
+}
+
+// openCluster makes the connection, unless there is to be none, and reads the manifests.
+func openCluster(env Environment, flags manifestFlags, namespace string) (*clusterView, error) {
+	c := &clusterView{}
+	var live client.Reader
+	if !flags.offline {
+		connected, err := env.connection.Client()
+		if err != nil {
+			return nil, err
+		}
+		live, c.writer = connected, connected
+	}
+	if len(flags.filenames) > 0 {
+		var err error
+		if c.manifests, err = flags.read(env.In, namespace); err != nil {
+			return nil, err
+		}
+		if c.reader, err = newManifestReader(c.manifests, live); err != nil {
+			return nil, err
+		}
+		live = c.reader
+	}
+	memory, err := newMemoryReader(live)
+	c.Reader = memory
+	return c, err
+}
+
+// offline reports whether there is no API server.
+func (c *clusterView) offline() bool { return c.writer == nil }
+
+// file returns the manifest that an object is from; empty if there is none.
+func (c *clusterView) file(object reference.Object) string {
+	if c.reader == nil {
+		return ""
+	}
+	return c.reader.file(object.Kind, client.ObjectKey{Namespace: object.Namespace, Name: object.Name})
+}
+
+// settings are those of the cluster, with a note about them for a person. Offline, nobody knows a policy that no
+// manifest has.
+func (c *clusterView) settings(ctx context.Context, naming string) (settings, string, error) {
+	s, note, err := resolveSettings(ctx, c, naming)
+	if err != nil || !c.offline() {
+		return s, note, err
+	}
+	s.offline = true
+	if _, err := webhookAnnotations(ctx, c, ownWebhook); err != nil {
+		s.sharing = ""
+	}
+	_, err = webhookAnnotations(ctx, c, fluidWebhook)
+	if note != "" && err != nil {
+		note = "no manifest says how copies are named; --mirror-names=unique is assumed"
+	}
+	return s, note, nil
+}

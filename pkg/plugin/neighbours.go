@@ -1,0 +1,46 @@
+package plugin
+
+import (
+	"context"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// lookAtNeighbours adds what the other Datasets of the reference's namespace mean for its copies. That matters only
+// where copies have their sources' names.
+func (p *preflight) lookAtNeighbours(ctx context.Context, c *clusterView) error {
+	source := p.plan.Source
+	if p.world.MirrorNames != reference.SourceNames || source == (reference.Source{}) {
+		return nil
+	}
+	datasets, err := c.datasets(ctx, p.world.Dataset.Namespace)
+	if apierrors.IsForbidden(err) {
+		object := reference.Object{Kind: "Namespace", Name: p.world.Dataset.Namespace}
+		p.findings = append(p.findings, reference.NewFinding(reference.CodeUnread, object, "its Datasets couldn't be listed: %v", err))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.findings = append(p.findings, reference.Neighbours(p.world, source, datasets)...)
+	return nil
+}
+
+// datasets returns all Datasets of a namespace, asking once.
+func (c *clusterView) datasets(ctx context.Context, namespace string) ([]*datav1alpha1.Dataset, error) {
+	if known, ok := c.listed[namespace]; ok {
+		return known, nil
+	}
+	_, datasets, err := listDatasetObjects(ctx, c, namespace)
+	if err != nil {
+		return nil, err
+	}
+	if c.listed == nil {
+		c.listed = map[string][]*datav1alpha1.Dataset{}
+	}
+	c.listed[namespace] = datasets
+	return datasets, nil
+}
