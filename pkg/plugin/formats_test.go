@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // terminals are the kinds of what the output goes to.
@@ -41,7 +43,6 @@ func everyCommand() []struct {
 		formats       []string
 	}{
 		{"version", "version", templates("{.clientVersion.version}")},
-		{"explain", "explain", templates("{.code}")},
 		{"explain-code", "explain KF3004", templates("{.code}")},
 		{"list", "ref list -A", templates("{.metadata.name}")},
 		{"check", "ref check --from default/phy -n ref --mirror-names=source", checks("{.name}")},
@@ -138,6 +139,21 @@ func TestMachinesGetTheSameEverywhere(t *testing.T) {
 				}
 				if got != want || strings.Contains(got, "\x1b") {
 					t.Errorf("%s -o %s on %s:\n%s\nand elsewhere:\n%s", test.command, format, kind, got, want)
+				}
+			}
+		}
+	}
+}
+
+// TestExplainListsEveryCode in each format, in both languages.
+func TestExplainListsEveryCode(t *testing.T) {
+	for _, format := range []string{"", " -o wide", " -o json", " -o yaml", " -o name", " -o jsonpath={.items[*].code}", " -o custom-columns=A:.code"} {
+		for _, language := range reference.Languages() {
+			r := run(t.Context(), noCluster(t), "explain --lang "+string(language)+format)
+			for _, entry := range reference.CatalogueIn(language) {
+				titled := format == "" || format == " -o wide" || format == " -o yaml"
+				if !strings.Contains(r.out, string(entry.Code)) || titled && !strings.Contains(r.out, entry.Title) {
+					t.Errorf("%s%s: %s isn't there", language, format, entry.Code)
 				}
 			}
 		}

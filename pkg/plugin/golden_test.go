@@ -43,6 +43,12 @@ func TestGolden(t *testing.T) {
 		{"create-thin-subpath", "ref create nfs -n ref --from default/nfs/a/日志 --access-mode ReadWriteMany", physical, []*unstructured.Unstructured{own("unique")}},
 		{"create-yaml", "ref create refdemo -n ref --from dataset://default/phy --dry-run=client -o yaml", physical, []*unstructured.Unstructured{own("unique")}},
 		{"create-name", "ref create refdemo -n ref --from default/phy -o name", physical, []*unstructured.Unstructured{own("unique")}},
+		{"create-several", "ref create a b --from default/phy --namespaces team-a,team-b --labels tier=gold --annotations note=why", physical, []*unstructured.Unstructured{own("unique")}},
+		{"create-several-yaml", "ref create a b -n team-a --from default/phy --labels tier=gold --dry-run=client -o yaml", physical, []*unstructured.Unstructured{own("unique")}},
+		{"create-several-one-refused", "ref create fine plain -n ref --from default/phy", everything, []*unstructured.Unstructured{own("unique")}},
+		{"create-vineyard", "ref create a -n ref --from default/vineyard", []string{"vineyard.yaml"}, []*unstructured.Unstructured{own("unique")}},
+		{"create-vineyard-force", "ref create a -n ref --from default/vineyard --force", []string{"vineyard.yaml"}, []*unstructured.Unstructured{own("unique")}},
+		{"create-force-collision", "ref create refdemo -n ref --from default/phy --force", collision, []*unstructured.Unstructured{webhook(fluidWebhook, nil)}},
 		{"create-physical-missing", "ref create refdemo -n ref --from default/later", physical, []*unstructured.Unstructured{own("unique")}},
 		{"create-collision", "ref create refdemo -n ref --from default/phy", collision, []*unstructured.Unstructured{webhook(fluidWebhook, nil)}},
 		{"create-no-collision", "ref create refdemo -n ref --from default/phy", collision, []*unstructured.Unstructured{own("unique")}},
@@ -54,6 +60,10 @@ func TestGolden(t *testing.T) {
 		{"list-all-wide", "ref list -A -o wide", everything, nil},
 		{"list-json", "ref list -n ref -o json", everything, nil},
 		{"list-name", "ref ls -A -o name", everything, nil},
+		{"list-from", "ref list -A --from default/phy", everything, nil},
+		{"list-from-subpath", "ref list -A --from default/phy/spark", everything, nil},
+		{"list-from-none", "ref list -A --from default/nobody", everything, nil},
+		{"list-broken", "ref list -A --broken", everything, nil},
 		{"list-none", "ref list -n empty", everything, nil},
 		{"list-none-yaml", "ref list -n empty -o yaml", everything, nil},
 
@@ -136,7 +146,7 @@ func TestExitCodesDontDependOnTheFormat(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	for _, command := range []string{
 		"nosuch", "ref nosuch", "ref lst", "inspect nosuch", "--nosuch", "ref create --nosuch", "ref list extra", "version extra",
-		"ref create", "ref create a", "ref create a b --from default/phy", "ref create a --from=", "ref create a --from default",
+		"ref create", "ref create a", "ref create --from default/phy", "ref create a a --from default/phy", "ref create a B --from default/phy", "ref create a --from default/phy --namespaces a,B", "ref create phy --from default/phy --namespaces a,default", "ref create a --from default/phy --labels a", "ref create a --from default/phy --labels a/b/c=d", "ref create a --from default/phy --annotations =d", "ref list --lang fr", "ref check --lang xx", "ref check --offline", "ref check -R", "ref check -f https://example.com/a.yaml", "ref check -f - -f -", "ref check --only KF9999", "ref check --skip nonsense", "ref check --fail-on maybe", "ref check -A a", "ref check -A --from default/phy", "ref list -o jsonpath={", "ref list -o go-template={{", "ref list -o custom-columns=", "ref list -o custom-columns=A", "ref list -o custom-columns=A:{", "ref list -o junit", "ref list -w -o json", "ref list --from default", "ref create a --from=", "ref create a --from default",
 		"ref create a --from /phy", "ref create a --from default/", "ref create a --from default/phy/", "ref create a --from default/phy//x",
 		"ref create a --from default/phy/..", "ref create a --from default/phy/../../etc", "ref create a --from default/phy/.",
 		"ref create a --from Default/phy", "ref create a --from default/Phy", "ref create a --from default/phy/$(id)",

@@ -175,16 +175,3 @@ func (p *preflight) printObjects(out screen) error {
 	}
 	return t.print(out)
 }
-
-// refusal returns the error for findings of severity Error; nil if there are none.
-func (p *preflight) refusal(doing string) error {
-	errors := p.findings.Of(reference.Error)
-	if len(errors) == 0 {
-		return nil
-	}
-	more := ""
-	if len(errors) > 1 {
-		more = fmt.Sprintf(" (and %d more findings of severity Error)", len(errors)-1)
-	}
-	return &exitError{ExitFindings, fmt.Errorf("%s: %s%s", doing, errors[0], more)}
-}

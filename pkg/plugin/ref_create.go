@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,13 +10,14 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apimachineryvalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -33,7 +35,11 @@ const (
 type refCreateFlags struct {
 	from        string
 	accessModes []string
+	namespaces  []string
+	labels      map[string]string
+	annotations map[string]string
 	naming      string
+	force       bool
 	dryRun      string
 	wait        bool
 	timeout     time.Duration
@@ -42,15 +48,19 @@ type refCreateFlags struct {
 
 // refCreateOptions say what shall be created and how.
 type refCreateOptions struct {
-	key    types.NamespacedName
+	// keys are the references, at least one.
+	keys   []types.NamespacedName
 	source reference.Source
 	// accessModes is empty if the user gave none.
-	accessModes []corev1.PersistentVolumeAccessMode
-	naming      string
-	dryRun      string
-	wait        bool
-	timeout     time.Duration
-	output      *output
+	accessModes         []corev1.PersistentVolumeAccessMode
+	labels, annotations map[string]string
+	naming              string
+	// force creates references in spite of findings that only keep sidecars away.
+	force   bool
+	dryRun  string
+	wait    bool
+	timeout time.Duration
+	output  *output
 }
 
 func refCreateFormats() []string {
@@ -60,15 +70,19 @@ func refCreateFormats() []string {
 func newRefCreateCommand(env Environment) *cobra.Command {
 	flags := &refCreateFlags{}
 	cmd := &cobra.Command{
-		Use:   "create NAME --from NAMESPACE/DATASET[/SUB/PATH]",
-		Short: "Create a reference to a Dataset of another namespace",
-		Long: `Create a Dataset that refers to a Dataset of another namespace.
+		Use:   "create NAME... --from NAMESPACE/DATASET[/SUB/PATH]",
+		Short: "Create references to a Dataset of another namespace",
+		Long: `Create Datasets that refer to a Dataset of another namespace: one for each name,
+in the namespace or in each of --namespaces.
 
 Everything that could go wrong is checked before anything is written. With a
-finding of severity Error nothing is created (exit code 3); one of severity
-Waiting, such as a physical Dataset that isn't Bound yet, is a warning.
+result error nothing is created (exit code 3); a warning, such as a physical
+Dataset that isn't Bound yet, is shown. --force creates references in spite of
+findings that only keep sidecars away (` + strings.Join(forceable(), ", ") + `), for pods that use
+Fluid's CSI plugin; never in spite of those by which pods would read something
+else. The webhook of kubectl fluid's controller doesn't know --force.
 
-The Dataset is applied by the server with the field manager kubectl-fluid. An
+Datasets are applied by the server with the field manager kubectl-fluid. An
 existing Dataset that isn't the same reference is never overwritten.`,
 		Example: `  # Use the Dataset phy of namespace default in namespace ref, and wait until it can be used
   kubectl fluid ref create refdemo --from default/phy -n ref --wait
@@ -76,11 +90,13 @@ existing Dataset that isn't the same reference is never overwritten.`,
   # Only a directory of it
   kubectl fluid ref create spark --from default/phy/spark -n ref
 
+  # The same reference for several teams
+  kubectl fluid ref create refdemo --from default/phy --namespaces team-a,team-b --labels tier=gold
+
   # Check it and print the manifest for a Git repository; nothing is written to the cluster
   kubectl fluid ref create refdemo --from default/phy -n ref --dry-run=client -o yaml`,
-		Args: exactArg("the name of the reference"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := flags.options(cmd, env, args[0])
+			o, err := flags.options(cmd, env, args)
 			if err != nil {
 				return err
 			}
@@ -90,9 +106,13 @@ existing Dataset that isn't the same reference is never overwritten.`,
 	f := cmd.Flags()
 	f.StringVar(&flags.from, "from", "", "The physical Dataset as namespace/name, or with a sub-path namespace/name/sub/path. Required.")
 	f.StringSliceVar(&flags.accessModes, "access-mode", nil, "Access mode: ReadOnlyMany (default), ReadWriteMany, ReadWriteOnce or ReadWriteOncePod.")
+	f.StringSliceVar(&flags.namespaces, "namespaces", nil, "Create the references in each of these namespaces instead of --namespace.")
+	f.StringToStringVar(&flags.labels, "labels", nil, "Labels of the references, key=value.")
+	f.StringToStringVar(&flags.annotations, "annotations", nil, "Annotations of the references, key=value.")
+	f.BoolVar(&flags.force, "force", false, "Create references in spite of findings that only keep sidecars away.")
 	f.StringVar(&flags.dryRun, "dry-run", dryRunNone, "none, client (only check and print) or server (let the API server check it too, without storing it).")
 	f.Lookup("dry-run").NoOptDefVal = "unchanged" // As in kubectl: --dry-run needs a value, and says so.
-	f.BoolVar(&flags.wait, "wait", false, "Wait until the reference is Bound.")
+	f.BoolVar(&flags.wait, "wait", false, "Wait until the references are Bound.")
 	f.DurationVar(&flags.timeout, "timeout", 2*time.Minute, "How long to wait with --wait.")
 	addNamingFlag(cmd, &flags.naming)
 	addOutputFlag(cmd, &flags.output, refCreateFormats()...)
@@ -106,21 +126,15 @@ func accessModes() []cobra.Completion {
 }
 
 // options validates the command line. It doesn't talk to the cluster.
-func (f *refCreateFlags) options(cmd *cobra.Command, env Environment, name string) (*refCreateOptions, error) {
-	o := &refCreateOptions{naming: f.naming, dryRun: f.dryRun, wait: f.wait, timeout: f.timeout}
-	if err := reference.ValidateName(name); err != nil {
-		return nil, usagef(cmd, "%w", err)
-	}
-	namespace, err := namespaceOf(env.connection)
-	if err != nil {
-		return nil, usagef(cmd, "%w", err)
-	}
-	o.key = types.NamespacedName{Namespace: namespace, Name: name}
+func (f *refCreateFlags) options(cmd *cobra.Command, env Environment, names []string) (*refCreateOptions, error) {
+	o := &refCreateOptions{labels: f.labels, annotations: f.annotations, naming: f.naming, force: f.force,
+		dryRun: f.dryRun, wait: f.wait, timeout: f.timeout}
+	var err error
 	if o.source, err = parseFrom(cmd, f.from); err != nil {
 		return nil, err
 	}
-	if o.source.Key() == o.key {
-		return nil, usagef(cmd, "%s can't refer to itself: choose another name or namespace", o.key)
+	if o.keys, err = f.keys(cmd, env, names, o.source); err != nil {
+		return nil, err
 	}
 	for _, mode := range f.accessModes {
 		if !slices.Contains(accessModes(), mode) {
@@ -128,22 +142,67 @@ func (f *refCreateFlags) options(cmd *cobra.Command, env Environment, name strin
 		}
 		o.accessModes = append(o.accessModes, corev1.PersistentVolumeAccessMode(mode))
 	}
-	switch f.dryRun {
-	case dryRunNone, dryRunClient, dryRunServer:
-	default:
-		return nil, usagef(cmd, "--dry-run must be none, client or server")
-	}
-	if f.wait && f.dryRun != dryRunNone {
-		return nil, usagef(cmd, "--wait has nothing to wait for with --dry-run=%s", f.dryRun)
-	}
-	if f.timeout <= 0 {
-		return nil, usagef(cmd, "--timeout must be longer than nothing, not %s", f.timeout)
-	}
-	if err := validateNaming(cmd, f.naming); err != nil {
+	if err := f.validate(cmd); err != nil {
 		return nil, err
 	}
 	o.output, err = newOutput(cmd, env, f.output, refCreateFormats()...)
 	return o, err
+}
+
+// keys returns the references that names and namespaces make.
+func (f *refCreateFlags) keys(cmd *cobra.Command, env Environment, names []string, source reference.Source) ([]types.NamespacedName, error) {
+	if len(names) == 0 {
+		return nil, usagef(cmd, "missing argument: the name of the reference")
+	}
+	namespace, err := namespaceOf(env.connection)
+	if err != nil {
+		return nil, usagef(cmd, "%w", err)
+	}
+	namespaces := []string{namespace}
+	if len(f.namespaces) > 0 {
+		namespaces = f.namespaces
+	}
+	var keys []types.NamespacedName
+	for _, namespace := range namespaces {
+		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
+			return nil, usagef(cmd, "--namespaces: %q is not a namespace: %s", namespace, problems[0])
+		}
+		for _, name := range names {
+			if err := reference.ValidateName(name); err != nil {
+				return nil, usagef(cmd, "%w", err)
+			}
+			key := types.NamespacedName{Namespace: namespace, Name: name}
+			switch {
+			case source.Key() == key:
+				return nil, usagef(cmd, "%s can't refer to itself: choose another name or namespace", key)
+			case slices.Contains(keys, key):
+				return nil, usagef(cmd, "%s is given twice", key)
+			}
+			keys = append(keys, key)
+		}
+	}
+	return keys, nil
+}
+
+func (f *refCreateFlags) validate(cmd *cobra.Command) error {
+	if problems := metav1validation.ValidateLabels(f.labels, field.NewPath("--labels")); len(problems) > 0 {
+		return usagef(cmd, "%v", problems[0])
+	}
+	if problems := apimachineryvalidation.ValidateAnnotations(f.annotations, field.NewPath("--annotations")); len(problems) > 0 {
+		return usagef(cmd, "%v", problems[0])
+	}
+	switch f.dryRun {
+	case dryRunNone, dryRunClient, dryRunServer:
+	default:
+		return usagef(cmd, "--dry-run must be none, client or server")
+	}
+	if f.wait && f.dryRun != dryRunNone {
+		return usagef(cmd, "--wait has nothing to wait for with --dry-run=%s", f.dryRun)
+	}
+	if f.timeout <= 0 {
+		return usagef(cmd, "--timeout must be longer than nothing, not %s", f.timeout)
+	}
+	return validateNaming(cmd, f.naming)
 }
 
 // parseFrom reads --from; the mount point's scheme may precede it.
@@ -163,199 +222,95 @@ func (o *refCreateOptions) run(ctx context.Context, env Environment) error {
 	if err != nil {
 		return err
 	}
-	existing, err := getDataset(ctx, c, o.key)
+	creations, err := o.check(ctx, env, c)
 	if err != nil {
 		return err
 	}
-	dataset, err := o.dataset(existing)
-	if err != nil {
-		return err
+	for i, creation := range creations {
+		if err := creation.apply(ctx, env, c); err != nil {
+			return fmt.Errorf("%w%s", err, left(creations[:i]))
+		}
 	}
-	p, err := o.check(ctx, env, c, dataset)
-	if err != nil {
-		return err
-	}
-	applied, err := o.apply(ctx, env, c, dataset, existing)
-	if err != nil {
-		return err
-	}
-	for _, finding := range append(p.findings.Of(reference.Inconclusive), p.findings.Of(reference.Waiting)...) {
-		fmt.Fprintf(env.ErrOut, "Warning: %s\n", line(finding.String()))
+	for _, creation := range creations {
+		creation.warn(env)
 	}
 	if o.wait {
 		err = o.waitBound(ctx, env, c)
 	}
 	if !o.output.human() {
-		if printErr := o.printApplied(ctx, c, applied); printErr != nil {
+		if printErr := o.printApplied(ctx, c, creations); printErr != nil {
 			return printErr
 		}
 	}
 	return err
 }
 
-// printApplied prints the Dataset, after a wait as it is then.
-func (o *refCreateOptions) printApplied(ctx context.Context, reader client.Reader, applied *unstructured.Unstructured) error {
-	if o.wait && ctx.Err() == nil {
-		latest, err := getDataset(ctx, reader, o.key)
+// left says what was created before something went wrong.
+func left(created []*creation) string {
+	if len(created) == 0 {
+		return ""
+	}
+	var names []string
+	for _, c := range created {
+		names = append(names, c.key.String())
+	}
+	return "; already created: " + strings.Join(names, ", ")
+}
+
+// check reads what there is, prints the checks of all references, and returns an error if something speaks against one.
+func (o *refCreateOptions) check(ctx context.Context, env Environment, c client.Client) ([]*creation, error) {
+	reader, err := newMemoryReader(c)
+	if err != nil {
+		return nil, err
+	}
+	var creations []*creation
+	for _, key := range o.keys {
+		creation, err := o.newCreation(ctx, reader, key)
 		if err != nil {
-			return err
-		}
-		if latest != nil {
-			applied = latest
-		}
-	}
-	return o.output.print(objectView(applied))
-}
-
-// dataset returns the reference as it would be; an error if an existing Dataset of the name isn't this reference.
-func (o *refCreateOptions) dataset(existing *unstructured.Unstructured) (*datav1alpha1.Dataset, error) {
-	dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: o.key.Namespace, Name: o.key.Name}}
-	modes := o.accessModes
-	if existing != nil {
-		var err error
-		if dataset, err = typedDataset(existing); err != nil {
 			return nil, err
 		}
-		if err := o.checkExisting(dataset); err != nil {
-			return nil, err
-		}
-		if len(modes) == 0 {
-			modes = dataset.Spec.AccessModes
-		}
+		creations = append(creations, creation)
 	}
-	if len(modes) == 0 {
-		modes = []corev1.PersistentVolumeAccessMode{corev1.ReadOnlyMany}
-	}
-	if existing == nil {
-		dataset.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: o.source.MountPoint()}}
-	}
-	dataset.Spec.AccessModes = modes
-	return dataset, nil
-}
-
-// checkExisting refuses to change a Dataset that isn't the same reference.
-func (o *refCreateOptions) checkExisting(dataset *datav1alpha1.Dataset) error {
-	if finding, taken := nameTaken(dataset, o.source); taken {
-		return &exitError{ExitFindings, fmt.Errorf("the reference %s was not created, nothing was written: %s", o.key, finding)}
-	}
-	if dataset.DeletionTimestamp != nil {
-		return fmt.Errorf("creating the reference %s: a Dataset of this name is still being deleted (finalizers: %s); wait until it has gone and try again",
-			o.key, strings.Join(dataset.Finalizers, ", "))
-	}
-	return nil
-}
-
-// nameTaken returns a finding if an existing Dataset isn't a reference to a source.
-func nameTaken(existing *datav1alpha1.Dataset, wanted reference.Source) (reference.Finding, bool) {
-	object := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: existing.Namespace, Name: existing.Name}
-	if !reference.IsReference(existing) {
-		return reference.NewFinding(reference.CodeDatasetNameTaken, object, "it exists already and is not a reference"), true
-	}
-	if source, err := reference.SourceOf(existing); err != nil || source != wanted {
-		return reference.NewFinding(reference.CodeDatasetNameTaken, object, "it exists already and refers to %s, not to %s", sourceText(existing), wanted), true
-	}
-	return reference.Finding{}, false
-}
-
-// check prints the preflight and returns an error if something speaks against the reference.
-func (o *refCreateOptions) check(ctx context.Context, env Environment, c client.Client, dataset *datav1alpha1.Dataset) (*preflight, error) {
-	s, note, err := resolveSettings(ctx, c, o.naming)
+	s, note, err := resolveSettings(ctx, reader, o.naming)
 	if err != nil {
 		return nil, err
 	}
 	if note != "" {
 		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
 	}
-	p, err := runPreflight(ctx, c, dataset, s, false)
-	if err != nil {
-		return nil, err
-	}
-	p.askConsent(ctx, c)
-	if err := o.printPreflight(o.output.notes(), p); err != nil {
-		return nil, err
-	}
-	return p, p.refusal(fmt.Sprintf("the reference %s was not created, nothing was written", o.key))
-}
-
-func (o *refCreateOptions) printPreflight(out screen, p *preflight) error {
-	fmt.Fprintf(out, "Checks of the reference %s to %s:\n\n", o.key, o.source)
-	if err := printResults(out, p.results(out.language), true); err != nil {
-		return err
-	}
-	if len(p.findings.Of(reference.Error)) > 0 {
-		return nil
-	}
-	fmt.Fprintf(out, "\nThe controller makes for it:\n\n")
-	if err := p.printObjects(out); err != nil {
-		return err
-	}
-	fmt.Fprintln(out)
-	return nil
-}
-
-// apply applies the Dataset, or doesn't with --dry-run=client, and says what happened. It returns the Dataset.
-func (o *refCreateOptions) apply(ctx context.Context, env Environment, c client.Client, dataset *datav1alpha1.Dataset, existing *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	object := newManifest(dataset)
-	suffix := ""
-	options := []client.ApplyOption{client.FieldOwner(fieldManager)}
-	switch o.dryRun {
-	case dryRunClient:
-		suffix = " (dry run)"
-	case dryRunServer:
-		options, suffix = append(options, client.DryRunAll), " (server dry run)"
-	}
-	if o.dryRun != dryRunClient {
-		if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), options...); err != nil {
-			return nil, o.explainApply(err)
+	var refusals []error
+	for _, creation := range creations {
+		if creation.preflight, err = runPreflight(ctx, reader, creation.dataset, s, false); err != nil {
+			return nil, err
 		}
+		creation.preflight.askConsent(ctx, c)
+		// With an output format stdout belongs to the object.
+		if err := creation.print(o.output.notes()); err != nil {
+			return nil, err
+		}
+		refusals = append(refusals, creation.refusal())
 	}
-	verb := "created"
-	switch {
-	case existing == nil:
-	case o.unchanged(object, existing):
-		verb = "unchanged"
-	default:
-		verb = "configured"
-	}
-	if o.output.human() {
-		fmt.Fprintf(env.Out, "%s %s%s\n", resourceName(object), verb, suffix)
-	}
-	return object, nil
+	return creations, errors.Join(refusals...)
 }
 
-// unchanged reports whether applying an existing Dataset changed nothing, or wouldn't.
-func (o *refCreateOptions) unchanged(applied, existing *unstructured.Unstructured) bool {
-	if o.dryRun == dryRunNone {
-		return applied.GetResourceVersion() == existing.GetResourceVersion()
+// printApplied prints the Datasets, after a wait as they are then.
+func (o *refCreateOptions) printApplied(ctx context.Context, reader client.Reader, creations []*creation) error {
+	var objects []unstructured.Unstructured
+	for _, creation := range creations {
+		object := creation.applied
+		if o.wait && ctx.Err() == nil {
+			latest, err := getDataset(ctx, reader, creation.key)
+			if err != nil {
+				return err
+			}
+			if latest != nil {
+				object = latest
+			}
+		}
+		objects = append(objects, *object)
 	}
-	wanted, _, _ := unstructured.NestedFieldNoCopy(applied.Object, "spec", "accessModes")
-	present, _, _ := unstructured.NestedFieldNoCopy(existing.Object, "spec", "accessModes")
-	return fmt.Sprint(wanted) == fmt.Sprint(present)
-}
-
-// newManifest returns the Dataset with what a reference consists of and nothing else, as somebody would write it.
-func newManifest(dataset *datav1alpha1.Dataset) *unstructured.Unstructured {
-	object := newDatasetObject()
-	object.SetNamespace(dataset.Namespace)
-	object.SetName(dataset.Name)
-	modes := make([]any, 0, len(dataset.Spec.AccessModes))
-	for _, mode := range dataset.Spec.AccessModes {
-		modes = append(modes, string(mode))
+	if len(objects) == 1 {
+		return o.output.print(objectView(&objects[0]))
 	}
-	object.Object["spec"] = map[string]any{
-		"mounts":      []any{map[string]any{"mountPoint": dataset.Spec.Mounts[0].MountPoint}},
-		"accessModes": modes,
-	}
-	return object
-}
-
-func (o *refCreateOptions) explainApply(err error) error {
-	doing := fmt.Sprintf("creating the Dataset %s", o.key)
-	switch {
-	case apierrors.IsNotFound(err) && !kindUnknown(err):
-		return fmt.Errorf("%s: %w; create the namespace first: kubectl create namespace %s", doing, err, o.key.Namespace)
-	case apierrors.IsConflict(err):
-		return fmt.Errorf("%s: another field manager owns what would be changed: %w; change the Dataset with the tool that manages it", doing, err)
-	}
-	return explainAPI(doing, err)
+	return o.output.print(listView(objects))
 }

@@ -22,6 +22,9 @@ const listChunk = 500
 // refListFlags are the flags as they were given.
 type refListFlags struct {
 	allNamespaces bool
+	from          string
+	broken        bool
+	watch         bool
 	output        string
 }
 
@@ -29,7 +32,11 @@ type refListFlags struct {
 type refListOptions struct {
 	// namespace is empty for all.
 	namespace string
-	output    *output
+	// from is the physical Dataset that references are listed of; nil for any.
+	from   *reference.Source
+	broken bool
+	follow bool
+	output *output
 }
 
 func newRefListCommand(env Environment) *cobra.Command {
@@ -47,7 +54,13 @@ where only Fluid's own controllers run.`,
   kubectl fluid ref list -n team-b
 
   # All references, with what the ones that aren't ready wait for
-  kubectl fluid ref list -A -o wide`,
+  kubectl fluid ref list -A -o wide
+
+  # Who uses the Dataset phy of namespace default?
+  kubectl fluid ref list -A --from default/phy
+
+  # References that can't be used, now and from now on
+  kubectl fluid ref list -A --broken --watch`,
 		Args: maxArgs(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := flags.options(cmd, env)
@@ -58,21 +71,36 @@ where only Fluid's own controllers run.`,
 		},
 	}
 	cmd.Flags().BoolVarP(&flags.allNamespaces, "all-namespaces", "A", false, "List the references of all namespaces.")
+	cmd.Flags().StringVar(&flags.from, "from", "", "Only references to this Dataset, namespace/name; with a sub-path only those to it.")
+	cmd.Flags().BoolVar(&flags.broken, "broken", false, "Only references that aren't Bound, or aren't ready.")
+	cmd.Flags().BoolVarP(&flags.watch, "watch", "w", false, "Go on with a line for each reference that changes.")
 	addOutputFlag(cmd, &flags.output, readFormats()...)
 	return cmd
 }
 
 // options validates the command line. It doesn't talk to the cluster.
 func (f *refListFlags) options(cmd *cobra.Command, env Environment) (*refListOptions, error) {
-	o := &refListOptions{}
+	o := &refListOptions{broken: f.broken, follow: f.watch}
 	var err error
+	if f.from != "" {
+		source, err := parseFrom(cmd, f.from)
+		if err != nil {
+			return nil, err
+		}
+		o.from = &source
+	}
 	if !f.allNamespaces {
 		if o.namespace, err = namespaceOf(env.connection); err != nil {
 			return nil, usagef(cmd, "%w", err)
 		}
 	}
-	o.output, err = newOutput(cmd, env, f.output, readFormats()...)
-	return o, err
+	if o.output, err = newOutput(cmd, env, f.output, readFormats()...); err != nil {
+		return nil, err
+	}
+	if o.follow && !o.output.human() {
+		return nil, usagef(cmd, "--watch only has text for people: with -o %s stdout is one document", f.output)
+	}
+	return o, nil
 }
 
 func (o *refListOptions) run(ctx context.Context, env Environment) error {
@@ -80,21 +108,53 @@ func (o *refListOptions) run(ctx context.Context, env Environment) error {
 	if err != nil {
 		return err
 	}
-	objects, datasets, err := listReferences(ctx, c, o.namespace)
+	if o.follow {
+		return o.watch(ctx, env, c)
+	}
+	allObjects, all, err := listReferences(ctx, c, o.namespace)
 	if err != nil {
 		return err
+	}
+	var objects []unstructured.Unstructured
+	var datasets []*datav1alpha1.Dataset
+	for i, dataset := range all {
+		if o.matches(dataset) {
+			objects, datasets = append(objects, allObjects[i]), append(datasets, dataset)
+		}
 	}
 	if len(datasets) == 0 && o.output.human() {
 		where := "in any namespace"
 		if o.namespace != "" {
 			where = "in namespace " + o.namespace
 		}
-		fmt.Fprintf(env.ErrOut, "No references found %s.\n", where)
+		chosen := ""
+		if len(all) > 0 {
+			chosen = " that match"
+		}
+		fmt.Fprintf(env.ErrOut, "No references%s found %s.\n", chosen, where)
 		return nil
 	}
 	v := listView(objects)
 	v.text = func(out screen, wide bool) error { return o.table(env, datasets, wide).print(out) }
 	return o.output.print(v)
+}
+
+// matches reports whether a Dataset is a reference that shall be listed.
+func (o *refListOptions) matches(dataset *datav1alpha1.Dataset) bool {
+	if !reference.IsReference(dataset) || o.broken && !broken(dataset) {
+		return false
+	}
+	if o.from == nil {
+		return true
+	}
+	source, err := reference.SourceOf(dataset)
+	return err == nil && source.Key() == o.from.Key() && (o.from.SubPath == "" || o.from.SubPath == source.SubPath)
+}
+
+// broken reports whether pods can't use a reference now: it isn't Bound, or the controller says that it isn't ready.
+func broken(dataset *datav1alpha1.Dataset) bool {
+	condition := readyCondition(dataset)
+	return dataset.Status.Phase != datav1alpha1.BoundPhase || condition != nil && condition.Status != corev1.ConditionTrue
 }
 
 // listReferences returns the references of a namespace (empty for all), as they are and typed.
@@ -119,8 +179,7 @@ func listDatasetObjects(ctx context.Context, reader client.Reader, namespace str
 	var datasets []*datav1alpha1.Dataset
 	options := client.ListOptions{Namespace: namespace, Limit: listChunk}
 	for {
-		page := &unstructured.UnstructuredList{}
-		page.SetGroupVersionKind(datav1alpha1.GroupVersion.WithKind(datav1alpha1.DatasetKind + "List"))
+		page := newDatasetList()
 		if err := reader.List(ctx, page, &options); err != nil {
 			return nil, nil, explainAPI("listing Datasets", err)
 		}

@@ -30,25 +30,31 @@ type waiter struct {
 // errStillWaiting says that a watch ended early.
 var errStillWaiting = errors.New("the watch ended")
 
-// waitBound waits until the reference is Bound, showing on stderr what it waits for each time that changes.
+// waitBound waits until the references are Bound, one after the other within one time, showing on stderr what it waits
+// for each time that changes.
 func (o *refCreateOptions) waitBound(ctx context.Context, env Environment, c client.WithWatch) error {
 	limited, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	w := &waiter{env: env, key: o.key}
-	err := w.follow(limited, c)
-	switch {
-	case err == nil:
-		fmt.Fprintf(o.output.notes(), "Dataset %s is Bound\n", o.key)
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case limited.Err() != nil:
-		reason := w.said
-		if reason == "" {
-			reason = "nothing has reported on it; is a controller for references running? kubectl get pods -A shows it"
+	var failed []error
+	for _, key := range o.keys {
+		w := &waiter{env: env, key: key}
+		err := w.follow(limited, c)
+		switch {
+		case err == nil:
+			fmt.Fprintf(o.output.notes(), "Dataset %s is Bound\n", key)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case limited.Err() != nil:
+			reason := w.said
+			if reason == "" {
+				reason = "nothing has reported on it; is a controller for references running? kubectl get pods -A shows it"
+			}
+			return &exitError{ExitTimeout, fmt.Errorf("timed out after %s waiting for Dataset %s to be Bound: %s; it exists and may still become Bound", o.timeout, key, reason)}
+		default:
+			failed = append(failed, err)
 		}
-		return &exitError{ExitTimeout, fmt.Errorf("timed out after %s waiting for Dataset %s to be Bound: %s; it exists and may still become Bound", o.timeout, o.key, reason)}
 	}
-	return err
+	return errors.Join(failed...)
 }
 
 // follow watches the Dataset, again and again if watches end early.

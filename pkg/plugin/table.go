@@ -3,6 +3,7 @@ package plugin
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/olekukonko/tablewriter"
@@ -16,6 +17,8 @@ import (
 type table struct {
 	header []string
 	rows   [][]string
+	// last is how many of the last rows are printed, all rows deciding how wide columns are; 0 for all, with the header.
+	last int
 }
 
 // columnGap is what is between two columns, minLastColumn what the last column keeps on a narrow terminal.
@@ -40,14 +43,21 @@ func (t *table) print(out screen) error {
 		}
 		rows = append(rows, safe)
 	}
+	last := t.last
 	if out.width > 0 {
-		rows = wrapLast(rows, t.roomForLast(rows, out.width))
+		room := t.roomForLast(rows, out.width)
+		last = len(wrapLast(rows[len(rows)-last:], room))
+		rows = wrapLast(rows, room)
 	}
 	text, err := t.render(rows)
 	if err != nil {
 		return fmt.Errorf("printing a table: %w", err)
 	}
-	for text := range strings.Lines(text) {
+	lines := slices.Collect(strings.Lines(text))
+	if last > 0 {
+		lines = lines[len(lines)-last:]
+	}
+	for _, text := range lines {
 		text = strings.TrimRight(text, " \n")
 		if out.color {
 			text = colorFirst(text)
