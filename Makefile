@@ -25,6 +25,10 @@ build: ## Build kubectl-fluid and controller into bin/
 install: build ## Install kubectl-fluid where kubectl finds it (PREFIX=/usr/local)
 	install -D bin/kubectl-fluid $(or $(PREFIX),/usr/local)/bin/kubectl-fluid
 
+.PHONY: manifests
+manifests: ## Render install.yaml, with-fluid.yaml and crds.yaml (IMAGE=name) into dist/
+	$(RELEASE) manifests
+
 .PHONY: image
 image: ## Build the controller's image (IMAGE=name) for amd64 and arm64 into dist/, without a container engine
 	$(RELEASE) image
@@ -52,8 +56,9 @@ test: ## Run all tests, on real clusters where they need one; sets up what they 
 	@go run ./test/demo -prepare
 	go test -timeout 20m ./api/... ./cmd/... ./pkg/...
 	go test -timeout 30m ./hack/...
-	go test -timeout 20m -p 1 ./test/cluster ./test/walkthrough
+	go test -timeout 20m -p 1 ./test/cluster ./test/walkthrough ./test/docs
 	go test -timeout 20m -parallel 8 -v ./test/e2e
+	go test -timeout 20m -v ./test/installation
 	@$(MAKE) --no-print-directory race
 
 # The versions of Kubernetes that hack/tools pins.

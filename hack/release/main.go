@@ -1,8 +1,9 @@
 // Command release builds what is published of this project: archives of the plugin with krew's manifest, the
-// controller's image, and manifests. The makefile's targets release, image and push call it.
+// controller's image, and manifests. The makefile's targets release, image, manifests and push call it.
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/build"
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/dist"
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/image"
+	"github.com/kubectl-fluid/kubectl-fluid/hack/release/manifests"
 )
 
 // imageArchive is the file name of the controller's image in a release.
@@ -30,6 +32,7 @@ type options struct {
 	release   build.Release
 	directory string
 	image     string
+	baseURL   string
 	platforms []build.Platform
 }
 
@@ -51,18 +54,23 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	switch command {
 	case "image":
 		return makeImage(ctx, o, archive, out)
+	case "manifests":
+		return makeManifests(o)
 	case "push":
 		return image.Push(ctx, archive, o.image)
 	case "release":
 		if err := makeImage(ctx, o, archive, out); err != nil {
 			return err
 		}
+		if err := makeManifests(o); err != nil {
+			return err
+		}
 		return dist.Make(ctx, dist.Options{
 			Release: o.release, Platforms: o.platforms, Directory: o.directory, Out: out,
-			BaseURL: "https://" + build.Module + "/releases/download/" + o.release.Version,
+			BaseURL: cmp.Or(o.baseURL, "https://"+build.Module+"/releases/download/"+o.release.Version),
 		})
 	}
-	return fmt.Errorf("there is no command %q: it must be image, push or release", command)
+	return fmt.Errorf("there is no command %q: it must be image, manifests, push or release", command)
 }
 
 // parse reads the command line and asks git for what the release is made from.
@@ -73,12 +81,13 @@ func parse(ctx context.Context, args []string) (string, options, error) {
 	flags.StringVar(&o.release.Version, "version", "", "version, as in v1.2.3")
 	flags.StringVar(&o.directory, "directory", "dist", "directory for what is made")
 	flags.StringVar(&o.image, "image", "kubectl-fluid/controller:latest", "full name of the controller's image")
+	flags.StringVar(&o.baseURL, "base-url", "", "where the archives will be for download; without it, the version's release on GitHub")
 	flags.StringVar(&platforms, "platforms", "", "only these platforms of the plugin, as in linux/amd64,darwin/arm64")
 	if err := flags.Parse(args); err != nil {
 		return "", o, err
 	}
 	if flags.NArg() != 1 {
-		return "", o, fmt.Errorf("say one of image, push and release after the flags, not %q", flags.Args())
+		return "", o, fmt.Errorf("say one of image, manifests, push and release after the flags, not %q", flags.Args())
 	}
 	o.platforms = build.PluginPlatforms()
 	if platforms != "" {
@@ -88,8 +97,7 @@ func parse(ctx context.Context, args []string) (string, options, error) {
 			o.platforms = append(o.platforms, build.Platform{OS: goos, Arch: arch})
 		}
 	}
-	number, found := strings.CutPrefix(o.release.Version, "v")
-	if _, err := version.ParseSemantic(number); flags.Arg(0) == "release" && (!found || err != nil) {
+	if flags.Arg(0) == "release" && !isVersion(o.release.Version) {
 		return "", o, fmt.Errorf("the version is %q: it must be as in v1.2.3; say make release VERSION=v1.2.3", o.release.Version)
 	}
 	var err error
@@ -129,4 +137,31 @@ func makeImage(ctx context.Context, o options, archive string, out io.Writer) er
 	}
 	fmt.Fprintf(out, "Built %s, %s\n", archive, digest)
 	return nil
+}
+
+// makeManifests renders config, and packs the Helm chart if the version is one that Helm knows.
+func makeManifests(o options) error {
+	if err := os.MkdirAll(o.directory, 0o755); err != nil {
+		return err
+	}
+	for name, kustomization := range map[string]string{"crds.yaml": "crd", "install.yaml": "install", "with-fluid.yaml": "with-fluid"} {
+		text, err := manifests.Render(o.release.Source, kustomization, o.image)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(o.directory, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	if !isVersion(o.release.Version) {
+		return nil
+	}
+	return manifests.PackChart(o.release, o.image, o.directory)
+}
+
+// isVersion says whether a text is as v1.2.3.
+func isVersion(text string) bool {
+	number, found := strings.CutPrefix(text, "v")
+	_, err := version.ParseSemantic(number)
+	return found && err == nil
 }

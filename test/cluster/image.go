@@ -21,6 +21,9 @@ import (
 type Image struct {
 	// Name is the full reference that the image gets, as in docker.io/library/nginx:latest.
 	Name string `json:"name"`
+	// Archive is where the image is if it is built already, as an archive that
+	// says its name: nothing else is needed then.
+	Archive string `json:"-"`
 	// Packages are Debian packages: the image has their files, without
 	// documentation, and the shared libraries that any of its programs needs.
 	// Their maintainer scripts are not run. With busybox-static, the image has
@@ -82,6 +85,9 @@ func LoadImage(dir string) (Image, error) {
 // An image of files alone is quickly built and, where they are programs of this
 // project, often another: it goes to the directory own instead of the cache.
 func imageArchive(ctx context.Context, image Image, own string, out io.Writer) (string, error) {
+	if image.Archive != "" {
+		return image.Archive, nil
+	}
 	archive, err := buildImage(ctx, image, own, out)
 	if err != nil {
 		return "", fmt.Errorf("build the image %s: %w", image.Name, err)

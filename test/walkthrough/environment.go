@@ -20,6 +20,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/kubectl-fluid/kubectl-fluid/hack/release/build"
+	"github.com/kubectl-fluid/kubectl-fluid/hack/release/image"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 )
 
@@ -32,20 +34,21 @@ type Environment struct {
 	// Node says whether pods run.
 	Node bool
 
-	source string // the root of this source tree
-	out    io.Writer
+	source    string // the root of this source tree
+	directory string // of commands
+	out       io.Writer
 }
 
 // Start sets everything up: packages (if it may), the cluster in a state directory, the plugin, and the controller as a
 // Deployment. Without a node (see cluster.ErrNodeUnsupported) there is only the control plane, out says why, and the
-// controller is a process beside it.
-func Start(ctx context.Context, stateDir string, out io.Writer) (*Environment, error) {
+// controller is a process beside it. A node gets more images, if there are any.
+func Start(ctx context.Context, stateDir string, out io.Writer, more ...cluster.Image) (*Environment, error) {
 	source, err := cluster.SourceRoot()
 	if err != nil {
 		return nil, err
 	}
-	e := &Environment{source: source, out: out, Node: true}
-	err = e.startNode(ctx, stateDir)
+	e := &Environment{source: source, directory: source, out: out, Node: true}
+	err = e.startNode(ctx, stateDir, more)
 	if errors.Is(err, cluster.ErrNodeUnsupported) {
 		fmt.Fprintf(out, "%v.\nGoing on with the control plane alone: pods are created and injected, but don't run.\n", err)
 		e.Node = false
@@ -70,14 +73,13 @@ func Start(ctx context.Context, stateDir string, out io.Writer) (*Environment, e
 }
 
 // startNode starts a cluster with a node that has the images of the example and of the controller.
-func (e *Environment) startNode(ctx context.Context, stateDir string) error {
-	var images []cluster.Image
+func (e *Environment) startNode(ctx context.Context, stateDir string, images []cluster.Image) error {
 	for _, name := range []string{"nginx", "rclone-fuse"} {
-		image, err := cluster.ExampleImage(name)
+		example, err := cluster.ExampleImage(name)
 		if err != nil {
 			return err
 		}
-		images = append(images, image)
+		images = append(images, example)
 	}
 	programs, err := os.MkdirTemp("", "programs")
 	if err != nil {
@@ -87,16 +89,29 @@ func (e *Environment) startNode(ctx context.Context, stateDir string) error {
 	if err := e.build(ctx, "controller", programs); err != nil {
 		return err
 	}
-	images = append(images, cluster.Image{
-		Name:       "docker.io/kubectl-fluid/controller:latest",
-		Files:      map[string]cluster.File{"/controller": {Source: filepath.Join(programs, "controller"), Executable: true}},
-		Entrypoint: []string{"/controller"},
-	})
+	archive := filepath.Join(programs, "controller.oci.tar")
+	controller, err := ControllerImage(controllerImage, filepath.Join(programs, "controller"), archive)
+	if err != nil {
+		return err
+	}
+	images = append(images, controller)
 	e.Cluster, err = cluster.Start(ctx, cluster.Options{StateDir: stateDir, Node: true, Images: images, Out: e.out, APIServerArgs: []string{
 		// For no-registry.yaml, on by default from Kubernetes 1.36.
 		"--feature-gates=MutatingAdmissionPolicy=true", "--runtime-config=admissionregistration.k8s.io/v1beta1=true",
 	}})
 	return err
+}
+
+// controllerImage is the full name of what config calls kubectl-fluid/controller:latest.
+const controllerImage = "docker.io/kubectl-fluid/controller:latest"
+
+// ControllerImage packs a controller for this machine into an archive, as make image does.
+func ControllerImage(name, program, archive string) (cluster.Image, error) {
+	index, err := image.Index(build.Release{Version: "v0.0.0-dev", Date: time.Unix(0, 0)}, []image.Program{{Platform: build.Host(), File: program}}, nil)
+	if err != nil {
+		return cluster.Image{}, fmt.Errorf("making the controller's image: %w", err)
+	}
+	return cluster.Image{Name: name, Archive: archive}, image.Write(archive, index, name, time.Unix(0, 0))
 }
 
 // build builds a program of this project into a directory.
@@ -112,7 +127,7 @@ func (e *Environment) build(ctx context.Context, program, directory string) erro
 
 // installDeployment applies the manifests of a cluster without Fluid, as a user would, and waits for the controller.
 func (e *Environment) installDeployment(ctx context.Context) error {
-	manifests, err := e.render(ctx, "default", "        - --leader-elect\n", "        - --leader-elect\n        - --mount-root="+e.Cluster.MountRoot()+"\n")
+	manifests, err := e.Manifests(ctx, "default")
 	if err != nil {
 		return err
 	}
@@ -154,6 +169,17 @@ func (e *Environment) installProcess(ctx context.Context) error {
 		return err
 	}
 	return waitReady(ctx, "http://127.0.0.1:"+ports[1]+"/readyz")
+}
+
+// Manifests renders config/<name>, which has the Deployment, for this cluster: its nodes have their mounts in a
+// directory of their own.
+func (e *Environment) Manifests(ctx context.Context, name string) (string, error) {
+	return e.render(ctx, name, "        - --leader-elect\n", "        - --leader-elect\n        - --mount-root="+e.Cluster.MountRoot()+"\n")
+}
+
+// CRDs renders config/crd.
+func (e *Environment) CRDs(ctx context.Context) (string, error) {
+	return e.Output(ctx, "", "kubectl", "kustomize", filepath.Join(e.source, "config", "crd"))
 }
 
 // render renders the manifests of config/<name> with a text of them replaced.
@@ -232,7 +258,7 @@ func (e *Environment) command(ctx context.Context, name string, args ...string) 
 		name = path
 	}
 	command := exec.CommandContext(ctx, name, args...)
-	command.Env, command.Dir = e.Env(), e.source
+	command.Env, command.Dir = e.Env(), e.directory
 	return command
 }
 
@@ -250,6 +276,13 @@ func (e *Environment) Output(ctx context.Context, stdin string, name string, arg
 		return stdout.String(), fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, stderr.String())
 	}
 	return stdout.String(), nil
+}
+
+// In returns the same cluster for commands in another directory than the source tree's root.
+func (e *Environment) In(directory string) *Environment {
+	elsewhere := *e
+	elsewhere.directory = directory
+	return &elsewhere
 }
 
 // Show prints a command as a user would type it, runs it, and prints and returns what it prints.

@@ -33,12 +33,10 @@ type Options struct {
 	build.Release
 	// Platforms are those of the plugin.
 	Platforms []build.Platform
-	// Directory gets the files. It is made, and must not have files of another release.
+	// Directory gets the files. Those that are there already, such as manifests, are part of the release.
 	Directory string
 	// BaseURL is where the files will be for download.
 	BaseURL string
-	// Extra are more files to publish, which are there already: copies of them go into Directory.
-	Extra []string
 	// Out is told what is going on.
 	Out io.Writer
 }
@@ -77,16 +75,8 @@ func Make(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	more := map[string][]byte{Materials: materials}
-	for _, extra := range o.Extra {
-		if more[filepath.Base(extra)], err = os.ReadFile(extra); err != nil {
-			return fmt.Errorf("adding a file to the release: %w", err)
-		}
-	}
-	for name, data := range more {
-		if err := o.write(name, data); err != nil {
-			return err
-		}
+	if err := o.write(Materials, materials); err != nil {
+		return err
 	}
 	return o.describe()
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -34,8 +35,8 @@ func Write(path string, index v1.ImageIndex, reference string, date time.Time) e
 	if err == nil {
 		err = written.AppendIndex(index, layout.WithAnnotations(map[string]string{
 			"org.opencontainers.image.ref.name": tag.TagStr(),
-			// containerd takes the image's whole name from this one only.
-			"io.containerd.image.name": tag.Name(),
+			// containerd takes the image's whole name from this one only, and calls Docker's registry by its older name.
+			"io.containerd.image.name": strings.Replace(tag.Name(), "index.docker.io/", "docker.io/", 1),
 		}))
 	}
 	if err == nil {

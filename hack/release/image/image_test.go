@@ -122,6 +122,19 @@ func checkImage(t *testing.T, image v1.Image, p build.Platform) {
 	}
 }
 
+// TestContainerdFindsTheImageByItsName: as Kubernetes completes names, kubectl-fluid/controller is on docker.io.
+func TestContainerdFindsTheImageByItsName(t *testing.T) {
+	archive, _ := write(t)
+	directory := t.TempDir()
+	if _, err := Read(archive, directory); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(directory, "index.json"))
+	if want := `"io.containerd.image.name": "docker.io/kubectl-fluid/controller:v1.2.3"`; err != nil || !strings.Contains(string(data), want) {
+		t.Errorf("the index has no %s: %v\n%s", want, err, data)
+	}
+}
+
 func TestWriteRefusesANameThatIsNone(t *testing.T) {
 	index, err := Index(build.Release{}, nil, nil)
 	if err != nil {

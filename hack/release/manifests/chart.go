@@ -1,0 +1,143 @@
+package manifests
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/kubectl-fluid/kubectl-fluid/hack/release/archive"
+	"github.com/kubectl-fluid/kubectl-fluid/hack/release/build"
+)
+
+// value is something in the manifests that a user of the chart may set.
+type value struct {
+	// name is its name in values.yaml, and text what is said of it there.
+	name, text string
+	// standard is its value in config, in YAML.
+	standard string
+	// in is where it is in the manifests, a regular expression; its only group is the value.
+	in string
+	// everywhere says that it is there more than once.
+	everywhere bool
+}
+
+func values(image string) []value {
+	return []value{
+		{name: "image", text: "The controller's image by its full name.", standard: image, in: `image: (\S+)\n`},
+		{name: "replicas", text: "How many replicas answer the webhooks; one of them is the leader of the controllers.", standard: "2", in: `replicas: (\d+)\n`},
+		{name: "cpuRequest", text: "Processor time and memory of each replica. Keep memoryTarget (Go's GOMEMLIMIT) below memoryLimit.", standard: "50m", in: `cpu: (\S+)\n`},
+		{name: "memoryRequest", standard: "64Mi", in: `requests:\n\s+cpu: .*\n\s+memory: (\S+)\n`},
+		{name: "memoryLimit", standard: "512Mi", in: `limits:\n\s+memory: (\S+)\n`},
+		{name: "memoryTarget", standard: "460MiB", in: `name: GOMEMLIMIT\n\s+value: (\S+)\n`},
+		{name: "mirrorNames", text: "unique, or source for the names that Fluid gives its copies.", standard: "unique", in: `kubectl-fluid.dev/mirror-names: (\S+)\n`, everywhere: true},
+		{name: "sharing", text: "Whose consent a reference needs: rbac, owner or open.", standard: "rbac", in: `kubectl-fluid.dev/sharing: (\S+)\n`, everywhere: true},
+	}
+}
+
+// Chart returns the files of a Helm chart, by their paths in its directory, that installs what the manifests of
+// config/install and config/crd have. With the chart's own values, in the namespace of config, it renders them.
+func Chart(version, image, install, crds string) (map[string][]byte, error) {
+	template, err := chartTemplate(image, install)
+	if err != nil {
+		return nil, err
+	}
+	var settings strings.Builder
+	for _, v := range values(image) {
+		if v.text != "" {
+			fmt.Fprintf(&settings, "# %s\n", v.text)
+		}
+		fmt.Fprintf(&settings, "%s: %s\n", v.name, v.standard)
+	}
+	settings.WriteString("# More arguments of the controller, as in [--thin-runtimes=false] beside Fluid.\nextraArgs: []\n")
+	number := strings.TrimPrefix(version, "v")
+	return map[string][]byte{
+		"Chart.yaml": []byte(fmt.Sprintf(`apiVersion: v2
+name: kubectl-fluid
+description: Reference Datasets of Fluid, and the FUSE sidecars of their pods
+type: application
+version: %s
+appVersion: %s
+kubeVersion: ">=1.29.0-0"
+home: https://github.com/kubectl-fluid/kubectl-fluid
+`, number, version)),
+		"values.yaml":            []byte(settings.String()),
+		"templates/install.yaml": []byte(template),
+		// Helm creates what is here if it isn't there, and never replaces it.
+		"crds/crds.yaml": []byte(crds),
+	}, nil
+}
+
+// chartTemplate turns manifests into a template.
+func chartTemplate(image, install string) (string, error) {
+	if strings.Contains(install, "{{") {
+		return "", fmt.Errorf("making the chart: the manifests have {{, which Helm would take for its own")
+	}
+	// Helm makes the namespace, with --create-namespace.
+	documents := strings.Split(install, "---\n")
+	var kept []string
+	for _, document := range documents {
+		if !strings.Contains(document, "\nkind: Namespace\n") {
+			kept = append(kept, document)
+		}
+	}
+	if len(kept) != len(documents)-1 {
+		return "", fmt.Errorf("making the chart: the manifests have %d Namespaces, not one", len(documents)-len(kept))
+	}
+	template := strings.Join(kept, "---\n")
+	for _, v := range values(image) {
+		found := regexp.MustCompile(v.in).FindAllStringSubmatchIndex(template, -1)
+		if len(found) == 0 || len(found) > 1 && !v.everywhere {
+			return "", fmt.Errorf("making the chart: the value %s is there %d times in the manifests", v.name, len(found))
+		}
+		for i := len(found) - 1; i >= 0; i-- {
+			from, to := found[i][2], found[i][3]
+			if got := template[from:to]; got != v.standard {
+				return "", fmt.Errorf("making the chart: the manifests have the %s %q, the chart %q", v.name, got, v.standard)
+			}
+			template = template[:from] + "{{ .Values." + v.name + " }}" + template[to:]
+		}
+	}
+	const argument = "        - --leader-elect\n"
+	if strings.Count(template, argument) != 1 {
+		return "", fmt.Errorf("making the chart: the manifests don't have the line %q once", argument)
+	}
+	template = strings.Replace(template, argument, argument+
+		"{{- if ne .Values.mirrorNames \"unique\" }}\n        - --mirror-names={{ .Values.mirrorNames }}\n{{- end }}\n"+
+		"{{- if ne .Values.sharing \"rbac\" }}\n        - --sharing={{ .Values.sharing }}\n{{- end }}\n"+
+		"{{- range .Values.extraArgs }}\n        - {{ . }}\n{{- end }}\n", 1)
+	return strings.ReplaceAll(template, "kubectl-fluid-system", "{{ .Release.Namespace }}"), nil
+}
+
+// PackChart writes the chart of a release into a directory, packed as Helm packs it.
+func PackChart(release build.Release, image, directory string) error {
+	install, err := Render(release.Source, "install", image)
+	if err != nil {
+		return err
+	}
+	crds, err := Render(release.Source, "crd", image)
+	if err != nil {
+		return err
+	}
+	contents, err := Chart(release.Version, image, install, crds)
+	if err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", "chart")
+	if err != nil {
+		return fmt.Errorf("packing the chart: %w", err)
+	}
+	defer os.RemoveAll(work)
+	var files []archive.File
+	for i, name := range slices.Sorted(maps.Keys(contents)) {
+		file := filepath.Join(work, fmt.Sprint(i))
+		if err := os.WriteFile(file, contents[name], 0o644); err != nil {
+			return fmt.Errorf("packing the chart: %w", err)
+		}
+		files = append(files, archive.File{Name: "kubectl-fluid/" + name, Source: file})
+	}
+	return archive.Write(filepath.Join(directory, "kubectl-fluid-"+strings.TrimPrefix(release.Version, "v")+".tgz"), release.Date, files)
+}
