@@ -31,11 +31,12 @@ func main() {
 		terminal.Width, _, _ = term.GetSize(int(os.Stdout.Fd()))
 	}
 	code := plugin.Main(ctx, plugin.Environment{
-		IOStreams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
-		Now:       time.Now,
-		Getenv:    os.Getenv,
-		Terminal:  terminal,
-		Build:     plugin.Build{Version: version, Commit: commit, Date: date},
+		IOStreams:   genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
+		Now:         time.Now,
+		Getenv:      os.Getenv,
+		Terminal:    terminal,
+		Interactive: term.IsTerminal(int(os.Stdin.Fd())),
+		Build:       plugin.Build{Version: version, Commit: commit, Date: date},
 	}, plugin.Arguments(os.Args))
 	stop()
 	os.Exit(code)

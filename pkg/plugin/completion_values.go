@@ -50,6 +50,10 @@ func argumentValues() map[string]values {
 	return map[string]values{
 		"explain":         codes,
 		"ref check":       references,
+		"ref delete":      references,
+		"ref describe":    references,
+		"ref diff":        references,
+		"ref tree":        datasets,
 		"ref share":       physicalDatasets,
 		"ref unshare":     physicalDatasets,
 		"inspect sidecar": pods,
@@ -111,6 +115,13 @@ func codes(context.Context, Environment) ([]string, error) {
 func references(ctx context.Context, env Environment) ([]string, error) {
 	return listDatasets(ctx, env, false, func(dataset *datav1alpha1.Dataset) (string, bool) {
 		return dataset.Name + "\t" + sourceText(dataset), reference.IsReference(dataset)
+	})
+}
+
+// datasets are those of the namespace.
+func datasets(ctx context.Context, env Environment) ([]string, error) {
+	return listDatasets(ctx, env, false, func(dataset *datav1alpha1.Dataset) (string, bool) {
+		return dataset.Name + "\t" + string(dataset.Status.Phase), true
 	})
 }
 

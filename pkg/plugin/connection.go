@@ -147,11 +147,11 @@ func newMapper() meta.RESTMapper {
 			mapper.Add(gv.WithKind(kind), scope)
 		}
 	}
-	add(corev1.SchemeGroupVersion, meta.RESTScopeNamespace, "ConfigMap", "Secret", "PersistentVolumeClaim", "Pod")
-	add(corev1.SchemeGroupVersion, meta.RESTScopeRoot, "PersistentVolume", "Namespace")
-	add(appsv1.SchemeGroupVersion, meta.RESTScopeNamespace, "DaemonSet")
-	add(admissionregistrationv1.SchemeGroupVersion, meta.RESTScopeRoot, "MutatingWebhookConfiguration")
-	add(authorizationv1.SchemeGroupVersion, meta.RESTScopeRoot, "SelfSubjectAccessReview")
+	add(corev1.SchemeGroupVersion, meta.RESTScopeNamespace, "ConfigMap", "Secret", "PersistentVolumeClaim", "Pod", "Event")
+	add(corev1.SchemeGroupVersion, meta.RESTScopeRoot, "PersistentVolume", "Namespace", "Node")
+	add(appsv1.SchemeGroupVersion, meta.RESTScopeNamespace, "DaemonSet", "Deployment")
+	add(admissionregistrationv1.SchemeGroupVersion, meta.RESTScopeRoot, "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+	add(authorizationv1.SchemeGroupVersion, meta.RESTScopeRoot, "SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview")
 	add(datav1alpha1.GroupVersion, meta.RESTScopeNamespace, datav1alpha1.DatasetKind)
 	for _, r := range reference.Runtimes() {
 		add(datav1alpha1.GroupVersion, meta.RESTScopeNamespace, r.Kind)

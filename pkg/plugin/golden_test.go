@@ -175,6 +175,7 @@ func normal(text string) string {
 	for _, pattern := range []struct{ from, to string }{
 		{`"goVersion": "[^"]*"`, `"goVersion": "GO"`},
 		{`"platform": "[^"]*"`, `"platform": "PLATFORM"`},
+		{`built with go\S+ for \S+,`, `built with GO for PLATFORM,`},
 		{`"modules": \{[^}]*\}`, `"modules": {}`},
 	} {
 		text = regexp.MustCompile(pattern.from).ReplaceAllString(text, pattern.to)

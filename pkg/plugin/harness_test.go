@@ -13,6 +13,7 @@ import (
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	apiversion "k8s.io/apimachinery/pkg/version"
@@ -145,7 +146,8 @@ func fakeClientWith(t *testing.T, calls interceptor.Funcs, files ...string) clie
 	}
 	builder := fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(newMapper()).
 		WithInterceptorFuncs(calls).
-		WithIndex(&datav1alpha1.Dataset{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} })
+		WithIndex(&datav1alpha1.Dataset{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} }).
+		WithIndex(&corev1.Event{}, "involvedObject.name", func(o client.Object) []string { return []string{o.(*corev1.Event).InvolvedObject.Name} })
 	for _, object := range load(t, files...) {
 		builder.WithObjects(object)
 	}
@@ -155,8 +157,17 @@ func fakeClientWith(t *testing.T, calls interceptor.Funcs, files ...string) clie
 // answerReviews lets a cluster in memory answer whether the user may do something.
 func answerReviews(allowed bool) func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
 	return func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
-		if review, ok := object.(*authorizationv1.SelfSubjectAccessReview); ok {
+		switch review := object.(type) {
+		case *authorizationv1.SelfSubjectAccessReview:
 			review.Status.Allowed = allowed
+			return nil
+		case *authorizationv1.SubjectAccessReview:
+			review.Status.Allowed = allowed
+			return nil
+		case *authorizationv1.SelfSubjectRulesReview:
+			if all := []string{"*"}; allowed {
+				review.Status.ResourceRules = []authorizationv1.ResourceRule{{Verbs: all, APIGroups: all, Resources: all}}
+			}
 			return nil
 		}
 		return c.Create(ctx, object, options...)

@@ -23,6 +23,7 @@ func newRefCommand(env Environment) *cobra.Command {
 Pods of its namespace use the cache of that (physical) Dataset through it.`,
 	})
 	cmd.AddCommand(newRefCheckCommand(env), newRefCreateCommand(env), newRefListCommand(env),
+		newRefDescribeCommand(env), newRefTreeCommand(env), newRefDiffCommand(env), newRefDeleteCommand(env),
 		newRefShareCommand(env), newRefUnshareCommand(env), newRefCanICommand(env))
 	return cmd
 }

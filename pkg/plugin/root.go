@@ -23,6 +23,8 @@ type Environment struct {
 	Getenv func(string) string
 	// Terminal says what Out is, if it's a terminal.
 	Terminal Terminal
+	// Interactive says that In is a terminal: somebody is there to answer a question.
+	Interactive bool
 
 	// connection is set once the flags exist; commands use it.
 	connection Connection

@@ -1,0 +1,305 @@
+package plugin
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
+)
+
+// refDescribeOptions say which reference to describe.
+type refDescribeOptions struct {
+	key    types.NamespacedName
+	naming string
+	output *output
+}
+
+// descriptionReport is the document of ref describe.
+type descriptionReport struct {
+	report.TypeMeta
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	// From is what it refers to as namespace/name[/sub/path].
+	From        string      `json:"from"`
+	Created     metav1.Time `json:"created"`
+	AccessModes string      `json:"accessModes"`
+	Phase       string      `json:"phase"`
+	// Ready is the condition ReferenceReady; absent where its controller doesn't run.
+	Ready *datav1alpha1.DatasetCondition `json:"ready,omitempty"`
+	// Objects belong to the reference, or would.
+	Objects []describedObject `json:"objects"`
+	Pods    []describedPod    `json:"pods"`
+	// PodsUnread says why the pods aren't known.
+	PodsUnread string           `json:"podsUnread,omitempty"`
+	Results    []report.Result  `json:"results"`
+	Events     []describedEvent `json:"events"`
+	// EventsUnread says why the events aren't known.
+	EventsUnread string `json:"eventsUnread,omitempty"`
+}
+
+type describedObject struct {
+	Object string `json:"object"`
+	State  string `json:"state"`
+	Detail string `json:"detail"`
+}
+
+type describedPod struct {
+	Name  string `json:"name"`
+	State string `json:"state"`
+	Use   string `json:"use"`
+	Node  string `json:"node,omitempty"`
+}
+
+type describedEvent struct {
+	Type     string      `json:"type"`
+	Reason   string      `json:"reason"`
+	Message  string      `json:"message"`
+	LastSeen metav1.Time `json:"lastSeen"`
+}
+
+func newRefDescribeCommand(env Environment) *cobra.Command {
+	var format, naming string
+	cmd := &cobra.Command{
+		Use:   "describe NAME",
+		Short: "Show everything about a reference: its objects, pods, checks and events",
+		Long: `Show everything about a reference: what it refers to, the objects that belong to
+it, the pods that use it, what its check found, and its events. It only reads.
+
+The exit code says whether it could be described, not what was found; for that
+see kubectl fluid ref check.`,
+		Example: `  # Everything about the reference refdemo of namespace ref
+  kubectl fluid ref describe refdemo -n ref`,
+		Args: exactArg("the name of a reference"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			namespace, err := namespaceOf(env.connection)
+			if err != nil {
+				return usagef(cmd, "%w", err)
+			}
+			if err := reference.ValidateName(args[0]); err != nil {
+				return usagef(cmd, "%w", err)
+			}
+			if err := validateNaming(cmd, naming); err != nil {
+				return err
+			}
+			o := &refDescribeOptions{key: types.NamespacedName{Namespace: namespace, Name: args[0]}, naming: naming}
+			if o.output, err = newOutput(cmd, env, format, readFormats()...); err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), env)
+		},
+	}
+	addNamingFlag(cmd, &naming)
+	addOutputFlag(cmd, &format, readFormats()...)
+	return cmd
+}
+
+func (o *refDescribeOptions) run(ctx context.Context, env Environment) error {
+	c, err := env.connection.Client()
+	if err != nil {
+		return err
+	}
+	dataset, err := getReference(ctx, c, o.key, "describing")
+	if err != nil {
+		return err
+	}
+	s, note, err := resolveSettings(ctx, c, o.naming)
+	if err != nil {
+		return err
+	}
+	if note != "" {
+		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
+	}
+	p, err := runPreflight(ctx, c, dataset, s, false)
+	if err != nil {
+		return err
+	}
+	found := newDescription(p, o.output.language)
+	if err := found.addPods(ctx, c, o.key); err != nil {
+		return err
+	}
+	if err := found.addEvents(ctx, c, o.key); err != nil {
+		return err
+	}
+	return o.output.print(view{document: found, names: []string{datasetName(o.key.Name)},
+		text: func(out screen, wide bool) error { return found.print(out, env, wide) }})
+}
+
+// getReference returns an existing reference; doing says what for.
+func getReference(ctx context.Context, reader client.Reader, key types.NamespacedName, doing string) (*datav1alpha1.Dataset, error) {
+	doing = fmt.Sprintf("%s the reference %s", doing, key)
+	object, err := getDataset(ctx, reader, key)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	if object == nil {
+		return nil, fmt.Errorf("%s: it doesn't exist; kubectl fluid ref list -n %s shows those that do", doing, key.Namespace)
+	}
+	dataset, err := typedDataset(object)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	if !reference.IsReference(dataset) {
+		return nil, fmt.Errorf("%s: this Dataset is not a reference: it has no mount %snamespace/name", doing, reference.Scheme)
+	}
+	return dataset, nil
+}
+
+func newDescription(p *preflight, language reference.Language) *descriptionReport {
+	dataset := p.world.Dataset
+	d := &descriptionReport{TypeMeta: report.NewTypeMeta("ReferenceDescription"), Namespace: dataset.Namespace, Name: dataset.Name,
+		From: sourceText(dataset), Created: dataset.CreationTimestamp, AccessModes: modesText(dataset.Spec.AccessModes),
+		Phase: string(dataset.Status.Phase), Ready: readyCondition(dataset), Results: p.results(language),
+		Objects: []describedObject{}, Pods: []describedPod{}, Events: []describedEvent{}}
+	add := func(object reference.Object, exists bool, state, detail string) {
+		switch {
+		case p.world.Unread[object] != "":
+			state = "unknown"
+		case !exists:
+			state = "doesn't exist"
+		}
+		d.Objects = append(d.Objects, describedObject{object.String(), orNone(state), detail})
+	}
+	key, w := p.world.Key(), p.world
+	thin, volume, claim := "", "", ""
+	if w.ThinRuntime != nil {
+		thin = string(w.ThinRuntime.Status.FusePhase)
+	}
+	if w.Volume != nil {
+		volume = string(w.Volume.Status.Phase)
+	}
+	if w.Claim != nil {
+		claim = string(w.Claim.Status.Phase)
+	}
+	add(reference.Object{Kind: datav1alpha1.ThinRuntimeKind, Namespace: key.Namespace, Name: key.Name}, w.ThinRuntime != nil, thin, "stands for the reference")
+	add(reference.Object{Kind: "PersistentVolume", Name: reference.VolumeName(key)}, w.Volume != nil, volume, "leads to the mount on the node")
+	add(reference.Object{Kind: "PersistentVolumeClaim", Namespace: key.Namespace, Name: key.Name}, w.Claim != nil, claim, "what pods mount")
+	for _, mirror := range p.plan.Mirrors {
+		add(mirror.Target, w.Taken[mirror.Target] != nil, "exists", "copy of "+mirror.Source.Namespace+"/"+mirror.Source.Name)
+	}
+	return d
+}
+
+func (d *descriptionReport) addPods(ctx context.Context, reader client.Reader, key types.NamespacedName) error {
+	pods, unread, err := listPods(ctx, reader, key.Namespace)
+	if err != nil {
+		return err
+	}
+	d.PodsUnread = unread
+	for _, pod := range usersOf(pods, key) {
+		d.Pods = append(d.Pods, describedPod{Name: pod.Name, State: podState(pod), Use: useOf(pod, key), Node: pod.Spec.NodeName})
+	}
+	return nil
+}
+
+// addEvents adds the events of the Dataset and its ThinRuntime, the latest last.
+func (d *descriptionReport) addEvents(ctx context.Context, reader client.Reader, key types.NamespacedName) error {
+	list := &corev1.EventList{}
+	switch err := reader.List(ctx, list, client.InNamespace(key.Namespace), client.MatchingFields{"involvedObject.name": key.Name}); {
+	case apierrors.IsForbidden(err):
+		d.EventsUnread = err.Error()
+		return nil
+	case err != nil:
+		return explainAPI("listing the events of the reference "+key.String(), err)
+	}
+	for _, event := range list.Items {
+		if kind := event.InvolvedObject.Kind; kind != datav1alpha1.DatasetKind && kind != datav1alpha1.ThinRuntimeKind {
+			continue
+		}
+		d.Events = append(d.Events, describedEvent{Type: event.Type, Reason: event.Reason, Message: event.Message, LastSeen: lastSeen(&event)})
+	}
+	slices.SortStableFunc(d.Events, func(a, b describedEvent) int {
+		return cmp.Or(a.LastSeen.Time.Compare(b.LastSeen.Time), cmp.Compare(a.Reason, b.Reason))
+	})
+	return nil
+}
+
+// lastSeen returns when an event was seen last; there are three fields for it, by the age of who wrote the event.
+func lastSeen(event *corev1.Event) metav1.Time {
+	switch {
+	case event.Series != nil:
+		return metav1.Time(event.Series.LastObservedTime)
+	case !event.LastTimestamp.IsZero():
+		return event.LastTimestamp
+	}
+	return metav1.Time(event.EventTime)
+}
+
+func (d *descriptionReport) print(out screen, env Environment, wide bool) error {
+	ready := "<unknown>"
+	if d.Ready != nil {
+		ready = string(d.Ready.Status)
+		if d.Ready.Status != corev1.ConditionTrue {
+			ready += " (" + d.Ready.Reason + "): " + d.Ready.Message
+		}
+	}
+	head := newTable()
+	head.add("Reference:", d.Namespace+"/"+d.Name)
+	head.add("From:", d.From)
+	head.add("Phase:", orNone(d.Phase))
+	head.add("Ready:", ready)
+	head.add("Access modes:", d.AccessModes)
+	head.add("Age:", age(env, d.Created))
+	if err := head.print(out); err != nil {
+		return err
+	}
+	objects := newTable("OBJECT", "STATE", "DETAIL")
+	for _, o := range d.Objects {
+		objects.add(o.Object, o.State, o.Detail)
+	}
+	fmt.Fprintln(out)
+	if err := objects.print(out); err != nil {
+		return err
+	}
+	if err := d.printPods(out); err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	if err := printResults(out, d.Results, wide); err != nil {
+		return err
+	}
+	return d.printEvents(out, env)
+}
+
+func (d *descriptionReport) printPods(out screen) error {
+	switch {
+	case d.PodsUnread != "":
+		fmt.Fprintf(out, "\nThe pods that use it aren't known: %s\n", line(d.PodsUnread))
+		return nil
+	case len(d.Pods) == 0:
+		fmt.Fprintln(out, "\nNo pod uses it.")
+		return nil
+	}
+	t := newTable("POD", "STATE", "BY", "NODE")
+	for _, pod := range d.Pods {
+		t.add(pod.Name, orNone(pod.State), pod.Use, orNone(pod.Node))
+	}
+	fmt.Fprintln(out)
+	return t.print(out)
+}
+
+func (d *descriptionReport) printEvents(out screen, env Environment) error {
+	switch {
+	case d.EventsUnread != "":
+		fmt.Fprintf(out, "\nIts events aren't known: %s\n", line(d.EventsUnread))
+		return nil
+	case len(d.Events) == 0:
+		return nil
+	}
+	t := newTable("LAST SEEN", "TYPE", "REASON", "MESSAGE")
+	for _, event := range d.Events {
+		t.add(age(env, event.LastSeen), event.Type, event.Reason, event.Message)
+	}
+	fmt.Fprintln(out)
+	return t.print(out)
+}

@@ -1,0 +1,173 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
+)
+
+// refDiffOptions say which reference to compare.
+type refDiffOptions struct {
+	key    types.NamespacedName
+	naming string
+	output *output
+}
+
+// diffReport is the document of ref diff.
+type diffReport struct {
+	report.TypeMeta
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	From      string `json:"from"`
+	// Compared are the objects that were looked at.
+	Compared    []string     `json:"compared"`
+	Differences []difference `json:"differences"`
+	// Unread says of the objects that couldn't be compared why.
+	Unread []unreadObject `json:"unread"`
+}
+
+type unreadObject struct {
+	Object string `json:"object"`
+	Reason string `json:"reason"`
+}
+
+func newRefDiffCommand(env Environment) *cobra.Command {
+	var format, naming string
+	cmd := &cobra.Command{
+		Use:   "diff NAME",
+		Short: "Compare what belongs to a reference with what it is made from",
+		Long: `Compare the objects of a reference with their sources: copies of ConfigMaps and
+Secrets, volume, claim, the copy of the FUSE DaemonSet that Fluid makes, and the
+sidecars of running pods, which keep what they were created with. It says who
+changed a field, as far as the object's managedFields have it. Values of Secrets
+are compared but never shown.
+
+Exit code 0 means no difference, 3 differences, 5 that something couldn't be read.`,
+		Example: `  # What isn't as the physical Dataset has it, and who changed it?
+  kubectl fluid ref diff refdemo -n ref`,
+		Args: exactArg("the name of a reference"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			namespace, err := namespaceOf(env.connection)
+			if err != nil {
+				return usagef(cmd, "%w", err)
+			}
+			if err := reference.ValidateName(args[0]); err != nil {
+				return usagef(cmd, "%w", err)
+			}
+			if err := validateNaming(cmd, naming); err != nil {
+				return err
+			}
+			o := &refDiffOptions{key: types.NamespacedName{Namespace: namespace, Name: args[0]}, naming: naming}
+			if o.output, err = newOutput(cmd, env, format, readFormats()...); err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), env)
+		},
+	}
+	addNamingFlag(cmd, &naming)
+	addOutputFlag(cmd, &format, readFormats()...)
+	return cmd
+}
+
+func (o *refDiffOptions) run(ctx context.Context, env Environment) error {
+	c, err := env.connection.Client()
+	if err != nil {
+		return err
+	}
+	dataset, err := getReference(ctx, c, o.key, "comparing")
+	if err != nil {
+		return err
+	}
+	s, note, err := resolveSettings(ctx, c, o.naming)
+	if err != nil {
+		return err
+	}
+	if note != "" {
+		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
+	}
+	p, err := runPreflight(ctx, c, dataset, s, false)
+	if err != nil {
+		return err
+	}
+	if p.plan.Volume == nil {
+		blocking, _ := p.findings.First()
+		return &exitError{ExitFindings, fmt.Errorf("comparing the reference %s: it can't be said what should be: %s", o.key, blocking)}
+	}
+	d := &differ{ctx: ctx, reader: c, preflight: p, report: &diffReport{TypeMeta: report.NewTypeMeta("ReferenceDiff"),
+		Namespace: o.key.Namespace, Name: o.key.Name, From: p.plan.Source.String(),
+		Compared: []string{}, Differences: []difference{}, Unread: []unreadObject{}}}
+	if err := d.compareAll(); err != nil {
+		return err
+	}
+	if err := o.output.print(d.report.view()); err != nil {
+		return err
+	}
+	switch {
+	case len(d.report.Differences) > 0:
+		return &exitError{code: ExitFindings}
+	case len(d.report.Unread) > 0:
+		return &exitError{code: ExitInconclusive}
+	}
+	return nil
+}
+
+func (r *diffReport) view() view {
+	v := view{document: r, items: []any{}, names: []string{datasetName(r.Name)}, text: r.print}
+	for _, d := range r.Differences {
+		v.items = append(v.items, d)
+	}
+	return v
+}
+
+// print shows each difference; wide also shows what was compared.
+func (r *diffReport) print(out screen, wide bool) error {
+	if wide {
+		for _, object := range r.Compared {
+			fmt.Fprintf(out, "Compared: %s\n", line(object))
+		}
+	}
+	for _, d := range r.Differences {
+		place := d.Object
+		if d.Field != "" {
+			place += " " + d.Field
+		}
+		fmt.Fprintf(out, "%s: %s; its source is %s\n", line(place), line(d.Message), line(d.Source))
+		if len(d.ChangedBy) > 0 {
+			fmt.Fprintf(out, "  changed by: %s\n", line(strings.Join(d.ChangedBy, ", ")))
+		}
+		if text := d.unified(); text != "" {
+			fmt.Fprint(out, multiline(text))
+		}
+	}
+	for _, u := range r.Unread {
+		fmt.Fprintf(out, "%s: couldn't be compared: %s\n", line(u.Object), line(u.Reason))
+	}
+	_, err := fmt.Fprintf(out, "%d objects compared, %d differences\n", len(r.Compared), len(r.Differences))
+	return err
+}
+
+// unified returns the difference between two values as lines with - (what should be) and + (what is).
+func (d *difference) unified() string {
+	if d.Want == "" && d.Have == "" {
+		return ""
+	}
+	var text strings.Builder
+	for line := range strings.Lines(udiff.Unified(d.Source, d.Object, withNewline(d.Want), withNewline(d.Have))) {
+		text.WriteString("  " + line)
+	}
+	return text.String()
+}
+
+func withNewline(text string) string {
+	if text == "" || strings.HasSuffix(text, "\n") {
+		return text
+	}
+	return text + "\n"
+}
