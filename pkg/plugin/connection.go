@@ -152,6 +152,7 @@ func newMapper() meta.RESTMapper {
 	add(appsv1.SchemeGroupVersion, meta.RESTScopeNamespace, "DaemonSet", "Deployment")
 	add(admissionregistrationv1.SchemeGroupVersion, meta.RESTScopeRoot, "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 	add(authorizationv1.SchemeGroupVersion, meta.RESTScopeRoot, "SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview")
+	add(definitionKind().GroupVersion(), meta.RESTScopeRoot, definitionKind().Kind)
 	add(datav1alpha1.GroupVersion, meta.RESTScopeNamespace, datav1alpha1.DatasetKind)
 	for _, r := range reference.Runtimes() {
 		add(datav1alpha1.GroupVersion, meta.RESTScopeNamespace, r.Kind)

@@ -72,7 +72,8 @@ couldn't be looked at and --strict was given, 130 interrupted.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
 	env.connection = env.Connect(newKubeconfigFlags(root.PersistentFlags()))
 	root.PersistentFlags().String(languageFlag, "", "Language of findings and remedies: en or zh. Default: that of LC_ALL, LC_MESSAGES or LANG.")
-	root.AddCommand(newRefCommand(env), newInspectCommand(env), newExplainCommand(env), newVersionCommand(env), newCompletionCommand(env))
+	root.AddCommand(newRefCommand(env), newInspectCommand(env), newExplainCommand(env), newVersionCommand(env), newCompletionCommand(env),
+		newDoctorCommand(env), newRBACCommand(env))
 	addCompletion(root, env)
 	return root
 }

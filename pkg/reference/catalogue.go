@@ -10,6 +10,22 @@ const (
 	CodeNameNeededByNeighbour   Code = "KF1010"
 	CodeCopySharedWithNeighbour Code = "KF1011"
 
+	CodeKubernetesTooOld   Code = "KF1020"
+	CodeNoSelfHealing      Code = "KF1021"
+	CodeKubeletBug         Code = "KF1022"
+	CodeDefinitionMissing  Code = "KF1023"
+	CodeDefinitionForeign  Code = "KF1024"
+	CodeNobodyServes       Code = "KF1025"
+	CodeTwoControllers     Code = "KF1026"
+	CodeControllerNotReady Code = "KF1027"
+	CodeWebhookMissing     Code = "KF1028"
+	CodeWebhookFails       Code = "KF1029"
+	CodeCertificateInvalid Code = "KF1030"
+	CodeCertificateExpires Code = "KF1031"
+	CodeRightsMissing      Code = "KF1032"
+	CodeControllerRights   Code = "KF1033"
+	CodeServerUnreachable  Code = "KF1035"
+
 	CodePhysicalMissing   Code = "KF2001"
 	CodePhysicalUnbound   Code = "KF2002"
 	CodeFuseMissing       Code = "KF2003"
@@ -75,6 +91,22 @@ var kinds = []kind{
 	{CodeUnread, Inconclusive, "Unread"},
 	{CodeNameNeededByNeighbour, Error, "NameNeededByNeighbour"},
 	{CodeCopySharedWithNeighbour, Warning, "CopySharedWithNeighbour"},
+
+	{CodeKubernetesTooOld, Error, "KubernetesTooOld"},
+	{CodeNoSelfHealing, Warning, "NoSelfHealing"},
+	{CodeKubeletBug, Warning, "KubeletBug"},
+	{CodeDefinitionMissing, Error, "DefinitionMissing"},
+	{CodeDefinitionForeign, Error, "DefinitionForeign"},
+	{CodeNobodyServes, Error, "NobodyServesReferences"},
+	{CodeTwoControllers, Warning, "TwoControllers"},
+	{CodeControllerNotReady, Error, "ControllerNotReady"},
+	{CodeWebhookMissing, Error, "WebhookMissing"},
+	{CodeWebhookFails, Error, "WebhookFails"},
+	{CodeCertificateInvalid, Error, "CertificateInvalid"},
+	{CodeCertificateExpires, Warning, "CertificateExpires"},
+	{CodeRightsMissing, Warning, "RightsMissing"},
+	{CodeControllerRights, Error, "ControllerRightsMissing"},
+	{CodeServerUnreachable, Error, "ServerUnreachable"},
 
 	{CodePhysicalMissing, Waiting, "PhysicalDatasetMissing"},
 	{CodePhysicalUnbound, Waiting, "PhysicalDatasetNotBound"},

@@ -18,6 +18,82 @@ var englishTexts = map[Code]text{
 		"let mirrors have names of their own (--mirror-names=unique), or use one reference for both",
 	},
 
+	CodeKubernetesTooOld: {
+		"Kubernetes is too old for native sidecars",
+		"Init containers with restartPolicy Always, which sidecars are, are on by default from Kubernetes 1.29 on, in the API server and in each node's kubelet.",
+		"update the cluster",
+	},
+	CodeNoSelfHealing: {
+		"Pods don't recover by themselves from a FUSE client that crashed",
+		"A sidecar can let kubelet restart all containers of its pod from Kubernetes 1.36 on (RestartAllContainers). Before, the app keeps a dead mount.",
+		"update to Kubernetes 1.36, or delete pods whose sidecar has restarted",
+	},
+	CodeKubeletBug: {
+		"The kubelet has a bug that concerns sidecars",
+		"Kubelets before 1.33 may restart a native sidecar wrongly because of its startup probe (kubernetes/kubernetes#132826), by which apps wait for the FUSE mount.",
+		"update the nodes to Kubernetes 1.33 or newer",
+	},
+	CodeDefinitionMissing: {
+		"A CustomResourceDefinition of Fluid's isn't installed",
+		"Without it there are no such objects, and no references.",
+		"install Fluid, or apply config/crd/bases of kubectl fluid",
+	},
+	CodeDefinitionForeign: {
+		"A CustomResourceDefinition isn't what Fluid's kinds need",
+		"It has the name of one of Fluid's kinds, but doesn't serve the version v1alpha1, or has another scope or no status sub-resource.",
+		"find out who installed it; apply Fluid's, or config/crd/bases of kubectl fluid",
+	},
+	CodeNobodyServes: {
+		"Nobody serves references in this cluster",
+		"Neither this project's controller nor Fluid's dataset-controller was found, so references stay as they are.",
+		"install the controller: kubectl apply --server-side -k config/default",
+	},
+	CodeTwoControllers: {
+		"Two controllers serve references",
+		"Fluid's dataset-controller serves every reference and can't be told not to, so its objects and those of this project's controller meet.",
+		"run only one of them",
+	},
+	CodeControllerNotReady: {
+		"A controller isn't ready",
+		"None of its pods is ready, so nothing is served and, where it has a webhook, pods are denied.",
+		"look at its pods: kubectl describe and kubectl logs",
+	},
+	CodeWebhookMissing: {
+		"No webhook injects sidecars",
+		"Neither of the MutatingWebhookConfigurations by which sidecars are injected exists: pods are created without them.",
+		"install the controller: kubectl apply --server-side -k config/default",
+	},
+	CodeWebhookFails: {
+		"A webhook doesn't do its work",
+		"A probe that is never stored (a server-side dry run) came back unchanged, wasn't refused where it had to be, or the API server couldn't call the webhook.",
+		"look at the controller's pods and logs, and at the Service that the webhook configuration names",
+	},
+	CodeCertificateInvalid: {
+		"The API server can't trust a webhook",
+		"The caBundle in the webhook's configuration is empty, isn't a certificate or has expired.",
+		"restart the controller: it issues its certificates and keeps the caBundle",
+	},
+	CodeCertificateExpires: {
+		"A webhook's certificate authority expires soon",
+		"The controller renews its own when a third of its time is left, so it seems not to have.",
+		"look at the controller's log",
+	},
+	CodeRightsMissing: {
+		"You may not do what a command needs",
+		"The API server was asked for your rights in this namespace. The command would fail, or say what it couldn't look at.",
+		"ask an administrator for the role: kubectl fluid rbac print --for COMMAND",
+	},
+	CodeControllerRights: {
+		"The controller lacks a right",
+		"Its ServiceAccount may not do what it needs for references.",
+		"apply config/rbac of kubectl fluid",
+	},
+	CodeServerUnreachable: {
+		"The API server can't be asked",
+		"There is no connection, or it doesn't accept your credentials. Nothing else can be checked.",
+		"check --kubeconfig, --context and --server, or log in again",
+	},
+
 	CodePhysicalMissing: {
 		"The physical Dataset doesn't exist",
 		"The reference waits for it and becomes Bound once it is there and Bound itself.",

@@ -19,6 +19,82 @@ var chineseTexts = map[Code]text{
 		"让副本使用自己的名称（--mirror-names=unique），或让两者使用同一个引用",
 	},
 
+	CodeKubernetesTooOld: {
+		"Kubernetes 版本过低，没有原生 Sidecar",
+		"Sidecar 就是 restartPolicy 为 Always 的 init 容器。从 Kubernetes 1.29 起，API Server 和各节点的 kubelet 才默认支持。",
+		"升级集群",
+	},
+	CodeNoSelfHealing: {
+		"FUSE 客户端崩溃后，Pod 不会自行恢复",
+		"从 Kubernetes 1.36 起，Sidecar 可以让 kubelet 重启 Pod 的全部容器（RestartAllContainers）。此前的版本中，应用会一直持有失效的挂载点。",
+		"升级到 Kubernetes 1.36，或删除 Sidecar 重启过的 Pod",
+	},
+	CodeKubeletBug: {
+		"kubelet 存在影响 Sidecar 的缺陷",
+		"1.33 之前的 kubelet 可能因启动探针而错误地重启原生 Sidecar（kubernetes/kubernetes#132826），而应用正是靠该探针等待 FUSE 挂载完成。",
+		"把节点升级到 Kubernetes 1.33 或更高版本",
+	},
+	CodeDefinitionMissing: {
+		"缺少 Fluid 的 CustomResourceDefinition",
+		"没有它就没有这类对象，也就没有引用。",
+		"安装 Fluid，或应用 kubectl fluid 的 config/crd/bases",
+	},
+	CodeDefinitionForeign: {
+		"CustomResourceDefinition 不符合 Fluid 的要求",
+		"它与 Fluid 的某个类型同名，但不提供 v1alpha1 版本，或者作用域不同，或者没有 status 子资源。",
+		"查明由谁安装；应用 Fluid 的定义，或 kubectl fluid 的 config/crd/bases",
+	},
+	CodeNobodyServes: {
+		"集群中没有控制器处理引用",
+		"既没有找到本项目的控制器，也没有找到 Fluid 的 dataset-controller，引用会一直停留在原状。",
+		"安装控制器：kubectl apply --server-side -k config/default",
+	},
+	CodeTwoControllers: {
+		"有两个控制器在处理引用",
+		"Fluid 的 dataset-controller 会处理每一个引用，且无法关闭，因此它的对象会与本项目控制器的对象相遇。",
+		"只运行其中一个",
+	},
+	CodeControllerNotReady: {
+		"控制器未就绪",
+		"它没有就绪的 Pod，因此什么都不会处理；如果它提供 webhook，Pod 会被拒绝。",
+		"用 kubectl describe 和 kubectl logs 查看它的 Pod",
+	},
+	CodeWebhookMissing: {
+		"没有注入 Sidecar 的 webhook",
+		"注入 Sidecar 所需的 MutatingWebhookConfiguration 一个也不存在，创建的 Pod 都没有 Sidecar。",
+		"安装控制器：kubectl apply --server-side -k config/default",
+	},
+	CodeWebhookFails: {
+		"webhook 没有正常工作",
+		"一次不会保存的探测（服务端 dry-run）原样返回，或者本应被拒绝却没有被拒绝，或者 API Server 无法调用该 webhook。",
+		"查看控制器的 Pod 和日志，以及 webhook 配置中指定的 Service",
+	},
+	CodeCertificateInvalid: {
+		"API Server 无法信任 webhook",
+		"webhook 配置中的 caBundle 为空、不是证书，或者已经过期。",
+		"重启控制器：由它签发证书并维护 caBundle",
+	},
+	CodeCertificateExpires: {
+		"webhook 的证书颁发机构即将过期",
+		"控制器会在剩余三分之一有效期时更新自己的证书，看来没有更新。",
+		"查看控制器的日志",
+	},
+	CodeRightsMissing: {
+		"你没有某个命令所需的权限",
+		"已向 API Server 查询你在该命名空间的权限。该命令会失败，或者说明有哪些内容无法查看。",
+		"向管理员申请角色：kubectl fluid rbac print --for COMMAND",
+	},
+	CodeControllerRights: {
+		"控制器缺少权限",
+		"它的 ServiceAccount 无权执行处理引用所需的操作。",
+		"应用 kubectl fluid 的 config/rbac",
+	},
+	CodeServerUnreachable: {
+		"无法访问 API Server",
+		"连接不上，或者它不接受你的凭据。其他检查都无法进行。",
+		"检查 --kubeconfig、--context 和 --server，或重新登录",
+	},
+
 	CodePhysicalMissing: {
 		"物理 Dataset 不存在",
 		"引用会一直等待；物理 Dataset 创建并变为 Bound 之后，引用随之变为 Bound。",

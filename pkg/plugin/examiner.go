@@ -1,0 +1,286 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/version"
+	apiversion "k8s.io/apimachinery/pkg/version"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
+)
+
+// examiner makes doctor's checks. It never fails: what couldn't be looked at is a result.
+type examiner struct {
+	ctx       context.Context
+	env       Environment
+	namespace string
+	language  reference.Language
+	// client is nil if there is no connection.
+	client  client.WithWatch
+	server  *apiversion.Info
+	problem error // why there is no connection
+
+	webhooks *webhookSet // once read
+	results  []report.Result
+}
+
+func newExaminer(ctx context.Context, env Environment, namespace string, language reference.Language) *examiner {
+	e := &examiner{ctx: ctx, env: env, namespace: namespace, language: language}
+	if e.client, e.problem = env.connection.Client(); e.problem == nil {
+		e.server, e.problem = env.connection.ServerVersion(ctx)
+	}
+	return e
+}
+
+func (e *examiner) connected() bool { return e.problem == nil }
+
+func (e *examiner) pass(object fmt.Stringer, format string, args ...any) {
+	e.results = append(e.results, report.NewPass(object.String(), fmt.Sprintf(format, args...)))
+}
+
+func (e *examiner) skip(format string, args ...any) {
+	e.results = append(e.results, report.NewSkipped("", fmt.Sprintf(format, args...)))
+}
+
+func (e *examiner) find(code reference.Code, object fmt.Stringer, format string, args ...any) {
+	e.results = append(e.results, report.NewResult(reference.NewFinding(code, object, format, args...), e.language))
+}
+
+// unread says that something couldn't be looked at.
+func (e *examiner) unread(object fmt.Stringer, err error) {
+	e.find(reference.CodeUnread, object, "it couldn't be read: %v", err)
+}
+
+// thing names what has no kind in the API.
+type thing string
+
+func (t thing) String() string { return string(t) }
+
+func (e *examiner) checkClient() {
+	c := newClientVersion(e.env.Build)
+	e.pass(thing("kubectl fluid"), "version %s, built with %s for %s, client-go %s", c.Version, c.Go, runtime.GOOS+"/"+runtime.GOARCH, orNone(c.Modules["k8s.io/client-go"]))
+}
+
+// Minor versions of Kubernetes that matter.
+const (
+	minorNativeSidecars = 29 // native sidecars are on by default
+	minorProbesFixed    = 33 // kubernetes/kubernetes#132826 is fixed
+	minorSelfHealing    = 36 // RestartAllContainers is on by default
+)
+
+func (e *examiner) checkServer() {
+	object := thing("API server")
+	if !e.connected() {
+		e.find(reference.CodeServerUnreachable, object, "%v", e.problem)
+		return
+	}
+	parsed, err := version.ParseGeneric(e.server.GitVersion)
+	switch {
+	case err != nil:
+		e.unread(object, fmt.Errorf("its version %q: %w", e.server.GitVersion, err))
+	case !parsed.AtLeast(version.MajorMinor(1, minorNativeSidecars)):
+		e.find(reference.CodeKubernetesTooOld, object, "its version is %s", e.server.GitVersion)
+	case !parsed.AtLeast(version.MajorMinor(1, minorSelfHealing)):
+		e.find(reference.CodeNoSelfHealing, object, "its version is %s", e.server.GitVersion)
+	default:
+		e.pass(object, "version %s: native sidecars, and pods that recover from a crash of one", e.server.GitVersion)
+	}
+}
+
+// checkNodes looks at the kubelets, those of one version together.
+func (e *examiner) checkNodes() {
+	list := &corev1.NodeList{}
+	if err := e.client.List(e.ctx, list); err != nil {
+		e.unread(thing("Nodes"), err)
+		return
+	}
+	nodes := map[string][]string{}
+	var versions []string
+	for _, node := range list.Items {
+		v := node.Status.NodeInfo.KubeletVersion
+		if nodes[v] == nil {
+			versions = append(versions, v)
+		}
+		nodes[v] = append(nodes[v], node.Name)
+	}
+	if len(versions) == 0 {
+		e.skip("the cluster has no nodes")
+	}
+	slices.Sort(versions)
+	for _, v := range versions {
+		e.checkKubelet(v, nodes[v])
+	}
+}
+
+func (e *examiner) checkKubelet(kubelet string, nodes []string) {
+	object := thing("Node " + nodes[0])
+	if len(nodes) > 1 {
+		object = thing(fmt.Sprintf("Nodes %s and %d more", nodes[0], len(nodes)-1))
+	}
+	parsed, err := version.ParseGeneric(kubelet)
+	switch {
+	case err != nil:
+		e.unread(object, fmt.Errorf("the kubelet's version %q: %w", kubelet, err))
+	case !parsed.AtLeast(version.MajorMinor(1, minorNativeSidecars)):
+		e.find(reference.CodeKubernetesTooOld, object, "the kubelet's version is %s", kubelet)
+	case !parsed.AtLeast(version.MajorMinor(1, minorProbesFixed)):
+		e.find(reference.CodeKubeletBug, object, "the kubelet's version is %s", kubelet)
+	case !parsed.AtLeast(version.MajorMinor(1, minorSelfHealing)):
+		e.find(reference.CodeNoSelfHealing, object, "the kubelet's version is %s", kubelet)
+	default:
+		e.pass(object, "kubelet %s", kubelet)
+	}
+}
+
+// fluidGroup is the API group of Fluid's kinds, definitionKind that of their definitions.
+const fluidGroup = "data.fluid.io"
+
+func definitionKind() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
+}
+
+// definitions are those that references need, and whether they are required.
+func definitions() map[string]bool {
+	return map[string]bool{"datasets.data.fluid.io": true, "thinruntimes.data.fluid.io": true, "thinruntimeprofiles.data.fluid.io": false}
+}
+
+// fluidOnly are definitions that this project doesn't have: where they are, Fluid's are installed.
+const fluidOnly = "alluxioruntimes.data.fluid.io"
+
+func (e *examiner) checkDefinitions() {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(definitionKind())
+	list.SetKind(list.GetKind() + "List")
+	if err := e.client.List(e.ctx, list, client.Limit(listChunk)); err != nil {
+		e.unread(thing("CustomResourceDefinitions"), err)
+		return
+	}
+	found := map[string]*unstructured.Unstructured{}
+	for i := range list.Items {
+		if group, _, _ := unstructured.NestedString(list.Items[i].Object, "spec", "group"); group == fluidGroup {
+			found[list.Items[i].GetName()] = &list.Items[i]
+		}
+	}
+	origin := "of kubectl fluid, or of a Fluid without Alluxio"
+	if found[fluidOnly] != nil {
+		origin = "of Fluid"
+	}
+	known := definitions()
+	for _, name := range []string{"datasets.data.fluid.io", "thinruntimes.data.fluid.io", "thinruntimeprofiles.data.fluid.io"} {
+		object := reference.Object{Kind: "CustomResourceDefinition", Name: name}
+		switch definition := found[name]; {
+		case definition == nil && known[name]:
+			e.find(reference.CodeDefinitionMissing, object, "it doesn't exist")
+		case definition == nil:
+			e.pass(object, "it doesn't exist; only ThinRuntimes need it")
+		default:
+			e.checkDefinition(object, definition, origin)
+		}
+		delete(found, name)
+	}
+	var others []string
+	for name := range found {
+		others = append(others, strings.TrimSuffix(name, "."+fluidGroup))
+	}
+	if slices.Sort(others); len(others) > 0 {
+		e.pass(thing("API group "+fluidGroup), "further kinds: %s", strings.Join(others, ", "))
+	}
+}
+
+// checkDefinition looks at what a definition serves. All of these kinds have a status and the version v1alpha1.
+func (e *examiner) checkDefinition(object reference.Object, definition *unstructured.Unstructured, origin string) {
+	versions, _, _ := unstructured.NestedSlice(definition.Object, "spec", "versions")
+	var served []string
+	hasStatus := false
+	for _, v := range versions {
+		fields, _ := v.(map[string]any)
+		if on, _ := fields["served"].(bool); !on {
+			continue
+		}
+		name, _ := fields["name"].(string)
+		served = append(served, name)
+		if _, status, _ := unstructured.NestedFieldNoCopy(fields, "subresources", "status"); status && name == "v1alpha1" {
+			hasStatus = true
+		}
+	}
+	if !slices.Contains(served, "v1alpha1") || !hasStatus {
+		e.find(reference.CodeDefinitionForeign, object, "it serves %s, and v1alpha1 with a status is needed", orNone(strings.Join(served, ", ")))
+		return
+	}
+	e.pass(object, "it serves %s; %s", strings.Join(served, ", "), origin)
+}
+
+// Deployments of Fluid's controllers, and the namespace that Fluid is installed in if nothing else is known.
+const (
+	ownController    = "kubectl-fluid-controller"
+	fluidController  = "dataset-controller"
+	fluidNamespace   = "fluid-system"
+	ownNamespace     = "kubectl-fluid-system"
+	ownServiceAcount = "kubectl-fluid-controller"
+)
+
+// checkControllers says who serves references.
+func (e *examiner) checkControllers() {
+	w := e.readWebhooks()
+	own, ownKnown := e.deployment(w.namespaceOf(ownWebhook, ownNamespace), ownController)
+	fluid, fluidKnown := e.deployment(w.namespaceOf(fluidWebhook, fluidNamespace), fluidController)
+	ownServes, fluidServes := own != nil || w.mutating[ownWebhook] != nil, fluid != nil && fluid.Status.Replicas > 0
+	for _, d := range []*appsv1.Deployment{own, fluid} {
+		if d != nil {
+			e.checkDeployment(d)
+		}
+	}
+	object := thing("references")
+	switch {
+	case ownServes && fluidServes:
+		e.find(reference.CodeTwoControllers, object, "both the controller of kubectl fluid and Fluid's dataset-controller serve them")
+	case ownServes && own == nil && ownKnown:
+		e.pass(object, "served by the controller of kubectl fluid, which isn't the Deployment %s here", ownController)
+	case ownServes:
+		e.pass(object, "served by the controller of kubectl fluid")
+	case fluidServes:
+		e.pass(object, "served by Fluid's dataset-controller")
+	case ownKnown && fluidKnown && w.err == nil:
+		e.find(reference.CodeNobodyServes, object, "there is neither a controller of kubectl fluid nor Fluid's dataset-controller")
+	}
+}
+
+// deployment reads a Deployment; known is false if that couldn't be done.
+func (e *examiner) deployment(namespace, name string) (deployment *appsv1.Deployment, known bool) {
+	d := &appsv1.Deployment{}
+	switch err := e.client.Get(e.ctx, client.ObjectKey{Namespace: namespace, Name: name}, d); {
+	case apierrors.IsNotFound(err):
+		return nil, true
+	case err != nil:
+		e.unread(reference.Object{Kind: "Deployment", Namespace: namespace, Name: name}, err)
+		return nil, false
+	}
+	return d, true
+}
+
+func (e *examiner) checkDeployment(d *appsv1.Deployment) {
+	object := reference.Object{Kind: "Deployment", Namespace: d.Namespace, Name: d.Name}
+	image := "<none>"
+	if containers := d.Spec.Template.Spec.Containers; len(containers) > 0 {
+		image = containers[0].Image
+	}
+	switch {
+	case d.Spec.Replicas != nil && *d.Spec.Replicas == 0:
+		e.pass(object, "it is switched off (0 replicas), image %s", image)
+	case d.Status.ReadyReplicas == 0:
+		e.find(reference.CodeControllerNotReady, object, "none of its %d pods is ready, image %s", d.Status.Replicas, image)
+	default:
+		e.pass(object, "%d of %d pods ready, image %s", d.Status.ReadyReplicas, d.Status.Replicas, image)
+	}
+}

@@ -1,0 +1,184 @@
+package plugin
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
+)
+
+func newRBACCommand(env Environment) *cobra.Command {
+	cmd := newGroup(&cobra.Command{
+		Use:   "rbac",
+		Short: "Show which rights the commands need",
+	})
+	cmd.AddCommand(newRBACPrintCommand(env))
+	return cmd
+}
+
+// rbacPrintOptions say whose rights to print.
+type rbacPrintOptions struct {
+	command string
+	// secrets also prints the rights on Secrets, which are never required.
+	secrets bool
+	output  *output
+}
+
+func newRBACPrintCommand(env Environment) *cobra.Command {
+	var format, command string
+	var secrets bool
+	formats := []string{formatJSON, formatYAML, formatName, formatJSONPath, formatGoTemplate}
+	cmd := &cobra.Command{
+		Use:   "print --for COMMAND",
+		Short: "Print the roles that a command needs",
+		Long: `Print ClusterRoles with the rights that a command needs, up to three of them:
+
+  kubectl-fluid-COMMAND           in the reference's or the pod's namespace,
+  kubectl-fluid-COMMAND-source    in the namespace of the physical Dataset,
+  kubectl-fluid-COMMAND-cluster   in the whole cluster.
+
+Bind the first two with RoleBindings in those namespaces, or all of them with
+ClusterRoleBindings. Without rights that aren't required a command says what it
+couldn't look at. Rights on Secrets are left out unless --with-secrets is given:
+commands read only the metadata of Secrets (ref diff compares values), but who
+may get a Secret may see all of it. No request is made.`,
+		Example: `  # What does a user need to create references?
+  kubectl fluid rbac print --for "ref create" | kubectl apply -f -
+
+  # Which commands are there?
+  kubectl fluid rbac print`,
+		Args: maxArgs(0, "no argument; a command of two words is one value: --for \"ref create\""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			command = strings.TrimPrefix(strings.Join(strings.Fields(command), " "), "kubectl fluid ")
+			if _, known := needs()[command]; command != "" && !known {
+				return usagef(cmd, "%q is not a command: known are %s", command, strings.Join(commandsWithNeeds(), ", "))
+			}
+			o := &rbacPrintOptions{command: command, secrets: secrets}
+			var err error
+			if o.output, err = newOutput(cmd, env, format, formats...); err != nil {
+				return err
+			}
+			return o.run(env)
+		},
+	}
+	cmd.Flags().StringVar(&command, "for", "", "The command, \"ref create\" for example. Default: list the commands.")
+	_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(commandsWithNeeds(), cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().BoolVar(&secrets, "with-secrets", false, "Also the rights on Secrets.")
+	addOutputFlag(cmd, &format, formats...)
+	return cmd
+}
+
+func (o *rbacPrintOptions) run(env Environment) error {
+	if o.command == "" {
+		return o.output.print(listNeeds())
+	}
+	roles := rolesFor(o.command, o.secrets)
+	if len(roles) == 0 {
+		fmt.Fprintf(env.ErrOut, "kubectl fluid %s needs no right: it asks the API server for nothing, or only for what everybody may.\n", o.command)
+	}
+	v := view{text: func(out screen, _ bool) error { return printRoles(out, roles) }}
+	items := []any{}
+	for _, role := range roles {
+		items = append(items, role)
+		v.names = append(v.names, "clusterrole.rbac.authorization.k8s.io/"+role.Name)
+	}
+	v.document = map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{}, "items": items}
+	return o.output.print(v)
+}
+
+// printRoles writes roles as YAML documents for kubectl apply.
+func printRoles(out screen, roles []rbacv1.ClusterRole) error {
+	for i, role := range roles {
+		data, err := yaml.Marshal(role)
+		if err != nil {
+			return fmt.Errorf("encoding the output: %w", err)
+		}
+		if i > 0 {
+			fmt.Fprintln(out, "---")
+		}
+		if _, err := out.Write(data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listNeeds shows the rights of all commands.
+func listNeeds() view {
+	type commandNeed struct {
+		Command  string `json:"command"`
+		Verb     string `json:"verb"`
+		Resource string `json:"resource"`
+		Where    string `json:"where"`
+		For      string `json:"for,omitempty"`
+	}
+	all := []commandNeed{}
+	t := newTable("COMMAND", "VERB", "RESOURCE", "WHERE", "FOR")
+	for _, command := range commandsWithNeeds() {
+		for _, n := range needs()[command] {
+			all = append(all, commandNeed{command, n.verb, n.resourceName(), n.where.String(), n.purpose})
+			t.add(command, n.verb, n.resourceName(), n.where.String(), n.purpose)
+		}
+	}
+	document := struct {
+		report.TypeMeta
+		Needs []commandNeed `json:"needs"`
+	}{report.NewTypeMeta("CommandRights"), all}
+	return view{document: document, names: commandsWithNeeds(), text: func(out screen, _ bool) error { return t.print(out) }}
+}
+
+// rolesFor returns the roles with the rights of a command, one for each place where it needs some.
+func rolesFor(command string, secrets bool) []rbacv1.ClusterRole {
+	var roles []rbacv1.ClusterRole
+	for _, where := range places() {
+		var rules []rbacv1.PolicyRule
+		for _, n := range needs()[command] {
+			if n.where == where && (secrets || n.resource != "secrets") {
+				rules = addRule(rules, n)
+			}
+		}
+		if len(rules) == 0 {
+			continue
+		}
+		name := "kubectl-fluid-" + strings.ReplaceAll(command, " ", "-")
+		if where != inNamespace {
+			name += "-" + where.String()
+		}
+		roles = append(roles, rbacv1.ClusterRole{
+			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRole"},
+			ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{"kubectl-fluid.dev/bind": where.bind()}},
+			Rules:      rules,
+		})
+	}
+	return roles
+}
+
+// addRule adds a right to the rule of the same resource, or a rule of its own.
+func addRule(rules []rbacv1.PolicyRule, n need) []rbacv1.PolicyRule {
+	for i := range rules {
+		if rules[i].APIGroups[0] == n.group && rules[i].Resources[0] == n.resource && slices.Equal(rules[i].ResourceNames, n.names) {
+			if !slices.Contains(rules[i].Verbs, n.verb) {
+				rules[i].Verbs = append(rules[i].Verbs, n.verb)
+			}
+			return rules
+		}
+	}
+	return append(rules, rbacv1.PolicyRule{APIGroups: []string{n.group}, Resources: []string{n.resource}, ResourceNames: n.names, Verbs: []string{n.verb}})
+}
+
+// commandsWithNeeds returns all commands in the order of their names.
+func commandsWithNeeds() []string {
+	var commands []string
+	for command := range needs() {
+		commands = append(commands, command)
+	}
+	slices.SortFunc(commands, cmp.Compare)
+	return commands
+}
