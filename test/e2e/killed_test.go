@@ -24,6 +24,17 @@ func (c *consumer) killClient(t *testing.T, pod string) {
 	}
 }
 
+// restarted waits until a pod's sidecar was started again a number of times, and is ready.
+func (c *consumer) restarted(t *testing.T, pod string, times int32) {
+	t.Helper()
+	eventually(t, 2*time.Minute, func() error {
+		if status := sidecarStatus(t, get(t, c.namespace, pod, &corev1.Pod{})); status.RestartCount != times || !status.Ready {
+			return fmt.Errorf("the sidecar is %+v", status)
+		}
+		return nil
+	})
+}
+
 // TestDataComesBackAfterTwentyKills: each time that the FUSE client is killed the app has its data back, in the same pod.
 func TestDataComesBackAfterTwentyKills(t *testing.T) {
 	if !shared.selfHealing {
@@ -66,12 +77,7 @@ func TestAppKeepsADeadMountBeforeRestartRules(t *testing.T) {
 	defer c.leavesNothing(t)
 	c.run(t, "reader", readerSpec("refdemo"))
 	c.killClient(t, "reader")
-	eventually(t, time.Minute, func() error {
-		if status := sidecarStatus(t, get(t, c.namespace, "reader", &corev1.Pod{})); status.RestartCount != 1 || !status.Ready {
-			return fmt.Errorf("the sidecar is %+v", status)
-		}
-		return nil
-	})
+	c.restarted(t, "reader", 1)
 	if err := c.readsNow(t, "reader", "/data/"+dataFile); err == nil || !strings.Contains(err.Error(), "Transport endpoint is not connected") {
 		t.Errorf("the app reads with %v", err)
 	}

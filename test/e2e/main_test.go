@@ -32,6 +32,8 @@ import (
 type suite struct {
 	*walkthrough.Environment
 	client client.Client
+	// dryRun only asks the API server what it would do.
+	dryRun client.Client
 	// selfHealing says whether the cluster has the restart rule RestartAllContainers: Kubernetes 1.36 and newer.
 	selfHealing bool
 }
@@ -118,7 +120,7 @@ func newSuite(environment *walkthrough.Environment) (*suite, error) {
 		return nil, err
 	}
 	fmt.Printf("The cluster has Kubernetes %s.\n", server)
-	return &suite{environment, c, server.AtLeast(version.MajorMinor(1, 36))}, nil
+	return &suite{environment, c, client.NewDryRunClient(c), server.AtLeast(version.MajorMinor(1, 36))}, nil
 }
 
 func serverVersion(config *rest.Config) (*version.Version, error) {
