@@ -85,8 +85,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
-	if err := shared.checkClean(); code == 0 && err != nil {
-		fmt.Fprintln(os.Stderr, err)
+	if mounts, directories, err := shared.onNode(""); code == 0 && (err != nil || len(mounts)+len(directories) > 0) {
+		fmt.Fprintf(os.Stderr, "the pods of the tests have left on the node the FUSE mounts %q and the directories %q (%v)\n", mounts, directories, err)
 		code = 1
 	}
 	if code != 0 {

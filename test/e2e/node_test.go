@@ -60,12 +60,3 @@ func nodeHas(t *testing.T, number int, namespace string) {
 		t.Errorf("want %d on the node, which has the FUSE mounts %q and the directories %q (%v)", number, mounts, directories, err)
 	}
 }
-
-// checkClean returns an error if any pod that has ended left something on the node. It is for the end, when none runs.
-func (s *suite) checkClean() error {
-	mounts, directories, err := s.onNode("")
-	if err == nil && len(mounts)+len(directories) > 0 {
-		err = fmt.Errorf("the pods of the tests have left on the node the FUSE mounts %q and the directories %q", mounts, directories)
-	}
-	return err
-}
