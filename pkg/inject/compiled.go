@@ -58,7 +58,8 @@ func (c *compiled) of(world *reference.World, variant Variant, plan func() (*ref
 // versionsOf names each object of a World with its version. It returns false if the World has more than objects with
 // versions: something that couldn't be read, or what admission never reads.
 func versionsOf(w *reference.World) (string, bool) {
-	if len(w.Unread) > 0 || w.RuntimeStatus != nil || w.Sources != nil || w.Taken != nil || w.NamespaceLabels != nil || w.Controller != nil {
+	if len(w.Unread) > 0 || w.RuntimeStatus != nil || w.Sources != nil || w.Taken != nil || w.NamespaceLabels != nil ||
+		w.Rivals != nil || w.Operations != nil || w.Refused != nil || w.Stale != nil || w.Controller != nil {
 		return "", false
 	}
 	var text strings.Builder

@@ -109,7 +109,7 @@ func (h *DatasetHandler) validate(ctx context.Context, request admission.Request
 	}
 	var warnings []string
 	for _, finding := range plan.Findings {
-		if finding.Severity != reference.Inconclusive && finding.Code != reference.CodeNotRecorded {
+		if finding.Severity != reference.Inconclusive && finding.Code != reference.CodeNotRecorded && finding.Code != reference.CodeNamesUnchecked {
 			warnings = append(warnings, finding.String())
 		}
 	}

@@ -62,7 +62,7 @@ func TestCreatingAReferenceThatCantWorkIsDenied(t *testing.T) {
 		{"self", func(_ *cluster, d *datav1alpha1.Dataset) { d.Spec.Mounts[0].MountPoint = "dataset://ref/refdemo" }, reference.CodeSelfReference, nil},
 		{"chain", func(c *cluster, _ *datav1alpha1.Dataset) { c.physical.Spec.Mounts[0].MountPoint = "dataset://a/b" }, reference.CodeChain, nil},
 		{"name", func(_ *cluster, d *datav1alpha1.Dataset) { d.Name = "1st" }, reference.CodeNameInvalid, nil},
-		{"runtime", func(c *cluster, _ *datav1alpha1.Dataset) { c.physical.Status.Runtimes[0].Type = "efc" }, reference.CodeRuntimeNoSidecar, nil},
+		{"runtime", func(c *cluster, _ *datav1alpha1.Dataset) { c.physical.Status.Runtimes[0].Type = "efc" }, "", []reference.Code{reference.CodeVolumeOnly}},
 		{"foreign claim", func(c *cluster, _ *datav1alpha1.Dataset) { c.others = append(c.others, claim("ref", "refdemo")) }, reference.CodeClaimNameTaken, nil},
 		{"foreign volume", func(c *cluster, _ *datav1alpha1.Dataset) {
 			c.others = append(c.others, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "ref-refdemo"}})

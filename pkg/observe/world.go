@@ -172,6 +172,54 @@ func (o *observer) readMirrors(source reference.Source) {
 			o.world.Taken[mirror.Target] = object
 		}
 	}
+	if store, ok := reference.CredentialStore(o.world.Physical); ok && reference.HasEncryptOptions(o.world.Physical) {
+		if object := o.metadata(store); object != nil {
+			o.world.Sources[store] = object
+		}
+	}
+	o.readRivals()
+}
+
+// readRivals finds out which Datasets and runtimes are there that would bring what has the names of mirrors.
+func (o *observer) readRivals() {
+	if o.world.MirrorNames != reference.SourceNames {
+		return
+	}
+	o.world.Rivals = map[reference.Object]bool{}
+	for _, object := range reference.NewPlan(o.world).Rivals {
+		key := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
+		if object.Kind == datav1alpha1.DatasetKind {
+			dataset := get(o, object.Kind, key, &datav1alpha1.Dataset{})
+			o.world.Rivals[object] = dataset != nil && !reference.IsReference(dataset)
+			continue
+		}
+		runtime := &unstructured.Unstructured{}
+		runtime.SetGroupVersionKind(datav1alpha1.GroupVersion.WithKind(object.Kind))
+		o.world.Rivals[object] = get(o, object.Kind, key, runtime) != nil
+	}
+}
+
+// Operations reads into a World which data operations name the reference. It lists four kinds that a cluster without
+// Fluid's data operations doesn't have; only who reports on references wants to know. What may not be listed isn't said.
+func Operations(ctx context.Context, reader client.Reader, world *reference.World) error {
+	world.Operations = map[reference.Object]bool{}
+	for _, kind := range reference.OperationKinds() {
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(datav1alpha1.GroupVersion.WithKind(kind + "List"))
+		err := reader.List(ctx, list, client.InNamespace(world.Dataset.Namespace))
+		switch {
+		case meta.IsNoMatchError(err), apierrors.IsNotFound(err), apierrors.IsForbidden(err):
+			continue
+		case err != nil:
+			return fmt.Errorf("listing %s objects in namespace %s: %w", kind, world.Dataset.Namespace, err)
+		}
+		for i := range list.Items {
+			if reference.OperatesOn(&list.Items[i], world.Key()) {
+				world.Operations[reference.Object{Kind: kind, Namespace: list.Items[i].GetNamespace(), Name: list.Items[i].GetName()}] = true
+			}
+		}
+	}
+	return nil
 }
 
 // readNamespace reads the labels of the reference's namespace. Where that isn't allowed nothing is said about them.

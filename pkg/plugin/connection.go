@@ -157,6 +157,7 @@ func newMapper() meta.RESTMapper {
 	for _, r := range reference.Runtimes() {
 		add(datav1alpha1.GroupVersion, meta.RESTScopeNamespace, r.Kind)
 	}
+	add(datav1alpha1.GroupVersion, meta.RESTScopeNamespace, reference.OperationKinds()...)
 	return mapper
 }
 

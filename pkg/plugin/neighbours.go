@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -25,7 +26,9 @@ func (p *preflight) lookAtNeighbours(ctx context.Context, c *clusterView) error 
 	if err != nil {
 		return err
 	}
-	p.findings = append(p.findings, reference.Neighbours(p.world, source, datasets)...)
+	p.findings = append(slices.DeleteFunc(p.findings, func(f reference.Finding) bool {
+		return f.Code == reference.CodeMirrorNameWanted // of which this says more
+	}), reference.Neighbours(p.world, source, datasets)...)
 	return nil
 }
 

@@ -27,7 +27,7 @@ type preflight struct {
 }
 
 // runPreflight reads what a reference depends on and plans it. everyName also looks who has the names that Fluid would
-// give to copies where copies have names of their own.
+// give to copies where copies have names of their own, and which data operations name the reference.
 func runPreflight(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, s settings, everyName bool) (*preflight, error) {
 	doing := fmt.Sprintf("checking the reference %s/%s", dataset.Namespace, dataset.Name)
 	world, err := observe.Reference(ctx, reader, dataset, s.names)
@@ -35,8 +35,13 @@ func runPreflight(ctx context.Context, reader client.Reader, dataset *datav1alph
 		return nil, explainAPI(doing, err)
 	}
 	world.Sharing = s.sharing
+	if everyName {
+		if err := observe.Operations(ctx, reader, world); err != nil {
+			return nil, explainAPI(doing, err)
+		}
+	}
 	p := &preflight{world: world, plan: reference.NewPlan(world), offline: s.offline}
-	p.findings = p.plan.Findings
+	p.findings = p.plan.Findings.ForSidecars()
 	source, err := reference.SourceOf(dataset)
 	if err != nil {
 		return p, nil // The plan has the finding.
@@ -49,7 +54,7 @@ func runPreflight(ctx context.Context, reader client.Reader, dataset *datav1alph
 	}
 	collided, collisions := reference.Collisions(world, source)
 	p.names = collided
-	p.findings = merge(p.plan.Findings, collisions)
+	p.findings = merge(p.findings, collisions)
 	return p, nil
 }
 
@@ -170,7 +175,7 @@ func (p *preflight) printObjects(out screen) error {
 	for _, mirror := range p.plan.Mirrors {
 		t.add(mirror.Target.Kind, mirror.Target.Namespace+"/"+mirror.Target.Name, "copy of "+mirror.Source.Namespace+"/"+mirror.Source.Name)
 	}
-	if p.plan.Sidecar == nil {
+	if p.plan.Sidecar == nil && p.plan.Volume == nil {
 		t.add("ConfigMap, Secret", key.Namespace+"/...", "copies of what the FUSE client needs; not known yet")
 	}
 	return t.print(out)

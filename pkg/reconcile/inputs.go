@@ -10,7 +10,7 @@ import (
 )
 
 // inputs knows which references depend on which ConfigMaps and Secrets, by their last plans: the sources of mirrors and
-// whatever has a mirror's name.
+// whatever has a mirror's name, or will bring what has it.
 type inputs struct {
 	mutex   sync.Mutex
 	users   map[reference.Object]map[types.NamespacedName]bool
@@ -19,7 +19,7 @@ type inputs struct {
 
 // remember replaces what a plan's reference depends on.
 func (i *inputs) remember(plan *reference.Plan) {
-	var objects []reference.Object
+	objects := slices.Clone(plan.Rivals)
 	for _, mirror := range plan.Mirrors {
 		objects = append(objects, mirror.Source, mirror.Target)
 	}

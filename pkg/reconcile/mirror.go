@@ -47,13 +47,28 @@ func (r *ReferenceReconciler) applyMirror(ctx context.Context, world *reference.
 		return client.IgnoreNotFound(err)
 	}
 	if !reference.Owns(world.Dataset, existing) {
-		return nil // since the plan was made it was replaced by a foreign one; its event brings us back
+		// A copy of Fluid's is as good as ours while it is what its source is. Else it was replaced by a foreign one since
+		// the plan was made, and its event brings us back.
+		if reference.IsCopyOfFluid(world.Dataset, existing) {
+			noteStale(world, mirror.Target, existing, wanted)
+		}
+		return nil
 	}
 	if err := r.repair(ctx, existing, wanted); err != nil {
 		return err
 	}
 	r.verified.set(existing, source)
 	return nil
+}
+
+// noteStale notes in the World that a copy hasn't what its source has. Fluid copies only the text of ConfigMaps.
+func noteStale(world *reference.World, target reference.Object, existing, wanted *unstructured.Unstructured) {
+	for _, field := range []string{"data", "binaryData"} {
+		if !equality.Semantic.DeepEqual(existing.Object[field], wanted.Object[field]) {
+			world.Stale = map[reference.Object]bool{target: true}
+			return
+		}
+	}
 }
 
 func (r *ReferenceReconciler) read(ctx context.Context, object reference.Object) (*unstructured.Unstructured, error) {

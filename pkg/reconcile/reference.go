@@ -45,7 +45,7 @@ type ReferenceReconciler struct {
 const (
 	// staleDelay follows a write that the API server refused because the cache it rests on was behind.
 	staleDelay = 50 * time.Millisecond
-	// unreadDelay follows a read that isn't allowed: granting the right to read Secrets is no event.
+	// unreadDelay follows a read or a write that isn't allowed: granting a right or raising a quota is no event.
 	unreadDelay = 30 * time.Second
 	// secretDelay is how often mirrored Secrets are compared with their sources: watching them takes the right to list
 	// all of a namespace.
@@ -102,15 +102,19 @@ func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.Wor
 		r.inputs.remember(plan)
 	}
 	if plan.Creatable() {
-		if err := r.apply(ctx, world, plan); err != nil {
+		err := r.apply(ctx, world, plan)
+		if !refused(err, world) && err != nil {
 			return 0, err
+		}
+		if len(world.Refused)+len(world.Stale) > 0 {
+			plan = reference.NewPlan(world)
 		}
 	}
 	if _, err := r.writeStatus(ctx, world, plan); err != nil {
 		return 0, err
 	}
 	switch {
-	case len(world.Unread) > 0:
+	case len(world.Unread)+len(world.Refused) > 0:
 		return unreadDelay, nil
 	case slices.ContainsFunc(plan.Mirrors, func(m reference.Mirror) bool { return m.Source.Kind == "Secret" }):
 		return secretDelay, nil
@@ -137,7 +141,7 @@ func (r *ReferenceReconciler) adopt(ctx context.Context, dataset *datav1alpha1.D
 func (r *ReferenceReconciler) patch(ctx context.Context, object, before client.Object) error {
 	err := r.Client.Patch(ctx, object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if err != nil {
-		return fmt.Errorf("patching %T %s: %w", object, client.ObjectKeyFromObject(object), err)
+		return r.forbidden(object, fmt.Errorf("patching %T %s: %w", object, client.ObjectKeyFromObject(object), err))
 	}
 	return nil
 }
@@ -172,7 +176,7 @@ func (r *ReferenceReconciler) apply(ctx context.Context, world *reference.World,
 
 func (r *ReferenceReconciler) create(ctx context.Context, object client.Object) error {
 	if err := r.Client.Create(ctx, object); err != nil {
-		return fmt.Errorf("creating %T %s: %w", object, client.ObjectKeyFromObject(object), err)
+		return r.forbidden(object, fmt.Errorf("creating %T %s: %w", object, client.ObjectKeyFromObject(object), err))
 	}
 	return nil
 }

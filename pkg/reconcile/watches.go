@@ -161,10 +161,11 @@ func (r *ReferenceReconciler) keysOfReferencesTo(ctx context.Context, physical t
 	return keys
 }
 
-// concernedByDataset: the Dataset itself if it is a reference, and all references to it.
+// concernedByDataset: the Dataset itself if it is a reference, all references to it, and those whose mirrors have names
+// that its runtime will want.
 func (r *ReferenceReconciler) concernedByDataset(ctx context.Context, object client.Object) []types.NamespacedName {
 	key := client.ObjectKeyFromObject(object)
-	keys := r.keysOfReferencesTo(ctx, key)
+	keys := append(r.keysOfReferencesTo(ctx, key), r.inputs.of(reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: key.Namespace, Name: key.Name})...)
 	if reference.IsReference(object.(*datav1alpha1.Dataset)) {
 		keys = append(keys, key)
 	}

@@ -10,52 +10,65 @@ const (
 	CodeNameNeededByNeighbour   Code = "KF1010"
 	CodeCopySharedWithNeighbour Code = "KF1011"
 
-	CodeKubernetesTooOld   Code = "KF1020"
-	CodeNoSelfHealing      Code = "KF1021"
-	CodeKubeletBug         Code = "KF1022"
-	CodeDefinitionMissing  Code = "KF1023"
-	CodeDefinitionForeign  Code = "KF1024"
-	CodeNobodyServes       Code = "KF1025"
-	CodeTwoControllers     Code = "KF1026"
-	CodeControllerNotReady Code = "KF1027"
-	CodeWebhookMissing     Code = "KF1028"
-	CodeWebhookFails       Code = "KF1029"
-	CodeCertificateInvalid Code = "KF1030"
-	CodeCertificateExpires Code = "KF1031"
-	CodeRightsMissing      Code = "KF1032"
-	CodeControllerRights   Code = "KF1033"
-	CodeServerUnreachable  Code = "KF1035"
+	CodeKubernetesTooOld     Code = "KF1020"
+	CodeNoSelfHealing        Code = "KF1021"
+	CodeKubeletBug           Code = "KF1022"
+	CodeDefinitionMissing    Code = "KF1023"
+	CodeDefinitionForeign    Code = "KF1024"
+	CodeNobodyServes         Code = "KF1025"
+	CodeTwoControllers       Code = "KF1026"
+	CodeControllerNotReady   Code = "KF1027"
+	CodeWebhookMissing       Code = "KF1028"
+	CodeWebhookFails         Code = "KF1029"
+	CodeCertificateInvalid   Code = "KF1030"
+	CodeCertificateExpires   Code = "KF1031"
+	CodeRightsMissing        Code = "KF1032"
+	CodeControllerRights     Code = "KF1033"
+	CodeServerUnreachable    Code = "KF1035"
+	CodePhysicalMissing      Code = "KF2001"
+	CodePhysicalUnbound      Code = "KF2002"
+	CodeFuseMissing          Code = "KF2003"
+	CodeVolumeMissing        Code = "KF2004"
+	CodeSourceMissing        Code = "KF2005"
+	CodeChain                Code = "KF2006"
+	CodeRuntimeNoSidecar     Code = "KF2007"
+	CodePhysicalDeleted      Code = "KF2008"
+	CodeTemplateUnusable     Code = "KF2009"
+	CodeTemplateClaim        Code = "KF2010"
+	CodeNotRecorded          Code = "KF2011"
+	CodeSharedWithInvalid    Code = "KF2012"
+	CodeSecretsNotGranted    Code = "KF2013"
+	CodeInitContainersLost   Code = "KF2014"
+	CodePodSettingsLost      Code = "KF2015"
+	CodeNodeNeeds            Code = "KF2016"
+	CodeServiceAccountNeeded Code = "KF2017"
+	CodeCredentialsShown     Code = "KF2018"
+	CodePhysicalReplaced     Code = "KF2019"
+	CodeVolumeOnly           Code = "KF2020"
 
-	CodePhysicalMissing   Code = "KF2001"
-	CodePhysicalUnbound   Code = "KF2002"
-	CodeFuseMissing       Code = "KF2003"
-	CodeVolumeMissing     Code = "KF2004"
-	CodeSourceMissing     Code = "KF2005"
-	CodeChain             Code = "KF2006"
-	CodeRuntimeNoSidecar  Code = "KF2007"
-	CodePhysicalDeleted   Code = "KF2008"
-	CodeTemplateUnusable  Code = "KF2009"
-	CodeTemplateClaim     Code = "KF2010"
-	CodeNotRecorded       Code = "KF2011"
-	CodeSharedWithInvalid Code = "KF2012"
-	CodeSecretsNotGranted Code = "KF2013"
-
-	CodeMountPointMalformed Code = "KF3001"
-	CodeMountsMixed         Code = "KF3002"
-	CodeSelfReference       Code = "KF3003"
-	CodeMirrorNameTaken     Code = "KF3004"
-	CodeClaimNameTaken      Code = "KF3005"
-	CodeVolumeNameTaken     Code = "KF3006"
-	CodeRuntimeNameTaken    Code = "KF3007"
-	CodeNameInvalid         Code = "KF3008"
-	CodeFieldsIgnored       Code = "KF3009"
-	CodeMountPointChanged   Code = "KF3010"
-	CodeBeingDeleted        Code = "KF3011"
-	CodeDatasetNameTaken    Code = "KF3012"
-	CodeSourceNameInUse     Code = "KF3013"
-	CodeNotShared           Code = "KF3014"
-	CodeNotAllowed          Code = "KF3015"
-	CodePodSecurity         Code = "KF3016"
+	CodeMountPointMalformed  Code = "KF3001"
+	CodeMountsMixed          Code = "KF3002"
+	CodeSelfReference        Code = "KF3003"
+	CodeMirrorNameTaken      Code = "KF3004"
+	CodeClaimNameTaken       Code = "KF3005"
+	CodeVolumeNameTaken      Code = "KF3006"
+	CodeRuntimeNameTaken     Code = "KF3007"
+	CodeNameInvalid          Code = "KF3008"
+	CodeFieldsIgnored        Code = "KF3009"
+	CodeMountPointChanged    Code = "KF3010"
+	CodeBeingDeleted         Code = "KF3011"
+	CodeDatasetNameTaken     Code = "KF3012"
+	CodeSourceNameInUse      Code = "KF3013"
+	CodeNotShared            Code = "KF3014"
+	CodeNotAllowed           Code = "KF3015"
+	CodePodSecurity          Code = "KF3016"
+	CodeWriteRefused         Code = "KF3017"
+	CodeMirrorNameWanted     Code = "KF3018"
+	CodeAccessModesInvalid   Code = "KF3019"
+	CodeAccessModesIgnored   Code = "KF3020"
+	CodeOperationOnReference Code = "KF3021"
+	CodeCopyStale            Code = "KF3022"
+	CodeNamesUnchecked       Code = "KF3023"
 
 	CodePodClaimUnresolved  Code = "KF4002"
 	CodeNoNativeSidecars    Code = "KF4004"
@@ -121,6 +134,13 @@ var kinds = []kind{
 	{CodeNotRecorded, Waiting, "NotRecorded"},
 	{CodeSharedWithInvalid, Warning, "SharedWithInvalid"},
 	{CodeSecretsNotGranted, Error, "SecretsNotGranted"},
+	{CodeInitContainersLost, Warning, "InitContainersLost"},
+	{CodePodSettingsLost, Warning, "PodSettingsLost"},
+	{CodeNodeNeeds, Warning, "NodeNeeds"},
+	{CodeServiceAccountNeeded, Warning, "ServiceAccountNeeded"},
+	{CodeCredentialsShown, Warning, "CredentialsShown"},
+	{CodePhysicalReplaced, Note, "PhysicalReplaced"},
+	{CodeVolumeOnly, Warning, "VolumeOnly"},
 
 	{CodeMountPointMalformed, Error, "MountPointMalformed"},
 	{CodeMountsMixed, Error, "MountsMixed"},
@@ -138,6 +158,13 @@ var kinds = []kind{
 	{CodeNotShared, Error, "NotShared"},
 	{CodeNotAllowed, Error, "NotAllowed"},
 	{CodePodSecurity, Warning, "PodSecurityForbidsSidecar"},
+	{CodeWriteRefused, Error, "WriteRefused"},
+	{CodeMirrorNameWanted, Error, "MirrorNameWanted"},
+	{CodeAccessModesInvalid, Error, "AccessModesInvalid"},
+	{CodeAccessModesIgnored, Note, "AccessModesIgnored"},
+	{CodeOperationOnReference, Warning, "OperationOnReference"},
+	{CodeCopyStale, Error, "CopyStale"},
+	{CodeNamesUnchecked, Waiting, "NamesUnchecked"},
 
 	{CodePodClaimUnresolved, Error, "DatasetNotReady"},
 	{CodeNoNativeSidecars, Error, "NoNativeSidecars"},

@@ -126,7 +126,7 @@ var englishTexts = map[Code]text{
 	},
 	CodeRuntimeNoSidecar: {
 		"The runtime's FUSE client can't be a sidecar",
-		"EFC, Vineyard and CacheRuntime clients depend on things that only their own pods have.",
+		"EFC, Vineyard and CacheRuntime clients depend on things that only their own pods have; of runtimes that Fluid v1.0.8 doesn't have, nothing is known.",
 		"use the Dataset through its CSI volume, or another runtime",
 	},
 	CodePhysicalDeleted: {
@@ -141,7 +141,7 @@ var englishTexts = map[Code]text{
 	},
 	CodeTemplateClaim: {
 		"The FUSE client needs a PersistentVolumeClaim",
-		"A claim belongs to its namespace and can't be mirrored; one of the same name elsewhere would be somebody else's.",
+		"A claim, like the Endpoints of a GlusterFS volume or the snapshot that a claim is filled from, belongs to its namespace and can't be mirrored; one of the same name elsewhere would be somebody else's.",
 		"let the runtime use a volume that needs no claim, or use the physical Dataset in its own namespace",
 	},
 	CodeNotRecorded: {
@@ -158,6 +158,41 @@ var englishTexts = map[Code]text{
 		"The controller may not mirror Secrets of a namespace",
 		"The FUSE client needs Secrets. The controller has a right to Secrets only where somebody gave it one: it reads them in the physical Dataset's namespace and keeps the mirrors in the reference's.",
 		"give the controller the Roles of the reference, which name these Secrets only (kubectl fluid rbac print), or all Secrets of the namespace",
+	},
+	CodeInitContainersLost: {
+		"The FUSE pods have init containers, which a sidecar doesn't have",
+		"Of a FUSE pod only the FUSE container and the volumes that it mounts become part of the app's pod. What its init containers do on the node was done where a FUSE pod of the physical Dataset has run; what they put into a volume of their own pod is missing.",
+		"look at what the init containers do; where the FUSE client needs it, let its image do it, or use the Dataset through its CSI volume",
+	},
+	CodePodSettingsLost: {
+		"The FUSE pods have settings that a sidecar doesn't have",
+		"They hold for a whole pod, or say something of the FUSE pod itself, and the sidecar is part of the app's pod. User and group come along; that the FUSE pods are in the node's network isn't needed.",
+		"see that the FUSE client works without them: inspect a first pod",
+	},
+	CodeNodeNeeds: {
+		"The FUSE client needs something of the node",
+		"FUSE pods run only on nodes that have it; a sidecar runs wherever the app does, and its pod doesn't start on a node without it.",
+		"let apps run on the same nodes as the FUSE pods, by a node selector or affinity",
+	},
+	CodeServiceAccountNeeded: {
+		"The FUSE pods have a ServiceAccount of their own",
+		"A pod has one ServiceAccount, and a sidecar acts as the app's, which may have other rights.",
+		"if the FUSE client uses the Kubernetes API, or what trusts its token, give the app's ServiceAccount the same rights",
+	},
+	CodeCredentialsShown: {
+		"A reference shows credentials in its namespace",
+		"Options of mounts are part of a Dataset's status, which references mirror, as with Fluid. Fluid's Alluxio engine, where its controller isn't set to keep them in the ConfigMap of mounts, writes the values of encryptOptions into the configuration that every client gets.",
+		"put credentials into encryptOptions, and set Fluid's alluxioruntime-controller to ALLUXIO_MOUNT_CONFIG_STORAGE=configmap",
+	},
+	CodePhysicalReplaced: {
+		"The physical Dataset was deleted and created again",
+		"The reference follows: its copies are those of the present one. Pods that have run since before still have the sidecar of the former one.",
+		"create pods again that were started before",
+	},
+	CodeVolumeOnly: {
+		"The reference has a volume, but pods have no sidecar for it",
+		"The runtime's FUSE client can't be a sidecar (KF2007). As with Fluid, the reference has a volume all the same, which Fluid's CSI plugin serves on its nodes; pods that ask for a sidecar are denied.",
+		"use the volume in pods without the label serverless.fluid.io/inject, on nodes with Fluid's CSI plugin",
 	},
 
 	CodeMountPointMalformed: {
@@ -239,6 +274,41 @@ var englishTexts = map[Code]text{
 		"The namespace refuses pods with the sidecar",
 		"Of the Pod Security Standards only the level privileged allows hostPath volumes, by which the FUSE mount reaches the app.",
 		"let the namespace enforce the level privileged, or run these pods in another namespace",
+	},
+	CodeWriteRefused: {
+		"The API server refuses an object of the reference",
+		"A quota, an admission policy or a missing right keeps the controller from writing it. It tries again every 30 seconds.",
+		"take away what the message names, or allow the controller to write the object",
+	},
+	CodeMirrorNameWanted: {
+		"Something will come that has the name of a copy",
+		"A Dataset or runtime of the physical Dataset's name is in the reference's namespace. Its runtime brings ConfigMaps of its own under the names that Fluid gives to copies, and Fluid's charts delete what has them, or fail.",
+		"give the reference a namespace without such a Dataset, or let mirrors have names of their own (--mirror-names=unique)",
+	},
+	CodeAccessModesInvalid: {
+		"The reference asks for access modes that no volume can have",
+		"Fluid's CRD accepts any word; Kubernetes wants ReadOnlyMany, ReadWriteMany and ReadWriteOnce in any combination, or ReadWriteOncePod alone.",
+		"correct spec.accessModes, or leave it out for ReadOnlyMany",
+	},
+	CodeAccessModesIgnored: {
+		"The access modes have no effect",
+		"As with Fluid, a reference to a Dataset whose volume is ReadOnlyMany is ReadOnlyMany, whatever it asks for, and those of a volume can't be changed.",
+		"leave spec.accessModes out; or create the reference again where they were changed",
+	},
+	CodeOperationOnReference: {
+		"A data operation names a reference",
+		"Fluid refuses DataLoad, DataMigrate, DataProcess and DataBackup on references, with an event DataOperationNotSupport.",
+		"let the operation name the physical Dataset, in its namespace",
+	},
+	CodeCopyStale: {
+		"A copy that Fluid made isn't what its source is",
+		"Fluid v1.0.8 never updates its copies, and the controller writes nothing that isn't its own.",
+		"delete the copy: the controller makes it anew",
+	},
+	CodeNamesUnchecked: {
+		"Nobody has checked yet whether the names of the copies are taken",
+		"Copies have the names of their sources, which something else may have (--mirror-names=source). A pod gets no sidecar before the controller has said of the reference that they aren't.",
+		"wait until the reference is Bound, then create the pod again",
 	},
 
 	CodePodClaimUnresolved: {

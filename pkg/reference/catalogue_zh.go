@@ -127,7 +127,7 @@ var chineseTexts = map[Code]text{
 	},
 	CodeRuntimeNoSidecar: {
 		"该 Runtime 的 FUSE 客户端不能作为 Sidecar",
-		"EFC、Vineyard 和 CacheRuntime 的客户端依赖只有它们自己的 Pod 才具备的东西。",
+		"EFC、Vineyard 和 CacheRuntime 的客户端依赖只有它们自己的 Pod 才具备的东西；对于 Fluid v1.0.8 没有的 Runtime，则一无所知。",
 		"通过 CSI 卷使用该 Dataset，或改用其他 Runtime",
 	},
 	CodePhysicalDeleted: {
@@ -142,7 +142,7 @@ var chineseTexts = map[Code]text{
 	},
 	CodeTemplateClaim: {
 		"FUSE 客户端需要 PersistentVolumeClaim",
-		"PersistentVolumeClaim 属于它所在的命名空间，无法镜像；其他命名空间里同名的那个属于别人。",
+		"PersistentVolumeClaim 与 GlusterFS 卷的 Endpoints、用来填充它的快照一样，属于所在的命名空间，无法镜像；其他命名空间里同名的那个属于别人。",
 		"让 Runtime 使用不需要 PersistentVolumeClaim 的卷，或在物理 Dataset 自己的命名空间中使用它",
 	},
 	CodeNotRecorded: {
@@ -159,6 +159,41 @@ var chineseTexts = map[Code]text{
 		"控制器无权镜像某个命名空间的 Secret",
 		"FUSE 客户端需要 Secret。控制器只在被授权的地方才能访问 Secret：在物理 Dataset 的命名空间读取它们，在引用的命名空间维护副本。",
 		"把该引用的 Role（只包含这些 Secret，见 kubectl fluid rbac print）授予控制器，或者授予该命名空间的全部 Secret",
+	},
+	CodeInitContainersLost: {
+		"FUSE Pod 有 init 容器，而 Sidecar 没有",
+		"FUSE Pod 中只有 FUSE 容器和它挂载的卷会进入应用的 Pod。init 容器在节点上做的事，只在运行过物理 Dataset 的 FUSE Pod 的节点上做过；它们写入自己 Pod 的卷的内容则会缺失。",
+		"查看这些 init 容器做了什么；如果 FUSE 客户端需要，让它的镜像来做，或通过 CSI 卷使用该 Dataset",
+	},
+	CodePodSettingsLost: {
+		"FUSE Pod 有 Sidecar 所没有的设置",
+		"这些设置作用于整个 Pod，或者说明的是 FUSE Pod 自身，而 Sidecar 是应用 Pod 的一部分。用户和组会一并带过来；FUSE Pod 使用节点网络这一点则不需要。",
+		"确认 FUSE 客户端没有这些设置也能工作：先检查一个 Pod",
+	},
+	CodeNodeNeeds: {
+		"FUSE 客户端对节点有要求",
+		"FUSE Pod 只在满足要求的节点上运行；Sidecar 则随应用运行在任何节点上，在不满足要求的节点上，它的 Pod 无法启动。",
+		"用节点选择器或亲和性让应用运行在与 FUSE Pod 相同的节点上",
+	},
+	CodeServiceAccountNeeded: {
+		"FUSE Pod 有自己的 ServiceAccount",
+		"一个 Pod 只有一个 ServiceAccount，Sidecar 以应用的 ServiceAccount 行事，其权限可能不同。",
+		"如果 FUSE 客户端使用 Kubernetes API 或信任其令牌的服务，给应用的 ServiceAccount 同样的权限",
+	},
+	CodeCredentialsShown: {
+		"引用会在其命名空间中显示凭据",
+		"挂载的 options 是 Dataset 状态的一部分，引用会镜像它，与 Fluid 相同。如果 Fluid 的 Alluxio 控制器没有设置为把它们放进挂载用的 ConfigMap，它会把 encryptOptions 的值写进每个客户端都会得到的配置。",
+		"把凭据放进 encryptOptions，并把 Fluid 的 alluxioruntime-controller 设置为 ALLUXIO_MOUNT_CONFIG_STORAGE=configmap",
+	},
+	CodePhysicalReplaced: {
+		"物理 Dataset 被删除后又重新创建",
+		"引用会跟随：它的副本来自现在的物理 Dataset。在那之前就运行的 Pod 仍然带着旧的 Sidecar。",
+		"重新创建在那之前启动的 Pod",
+	},
+	CodeVolumeOnly: {
+		"引用有卷，但 Pod 没有对应的 Sidecar",
+		"该 Runtime 的 FUSE 客户端不能作为 Sidecar（KF2007）。与 Fluid 相同，引用仍然有自己的卷，由节点上 Fluid 的 CSI 插件提供服务；要求 Sidecar 的 Pod 会被拒绝。",
+		"在有 Fluid CSI 插件的节点上，让没有标签 serverless.fluid.io/inject 的 Pod 使用该卷",
 	},
 
 	CodeMountPointMalformed: {
@@ -240,6 +275,41 @@ var chineseTexts = map[Code]text{
 		"命名空间会拒绝带有 Sidecar 的 Pod",
 		"Pod 安全标准中只有 privileged 级别允许 hostPath 卷，而 FUSE 挂载要通过它到达应用容器。",
 		"让该命名空间执行 privileged 级别，或在另一个命名空间运行这些 Pod",
+	},
+	CodeWriteRefused: {
+		"API server 拒绝了引用的某个对象",
+		"配额、准入策略或缺少权限使控制器无法写入它。控制器每 30 秒重试一次。",
+		"消除消息中所说的障碍，或允许控制器写入该对象",
+	},
+	CodeMirrorNameWanted: {
+		"副本的名称将被别的对象占用",
+		"引用的命名空间中有与物理 Dataset 同名的 Dataset 或 Runtime。它的 Runtime 会带来自己的 ConfigMap，名称正是 Fluid 给副本用的名称；Fluid 的 chart 会删除占用该名称的对象，或者安装失败。",
+		"把引用放到没有这种 Dataset 的命名空间，或让副本使用自己的名称（--mirror-names=unique）",
+	},
+	CodeAccessModesInvalid: {
+		"引用要求的访问模式没有卷可以具备",
+		"Fluid 的 CRD 接受任何文字；Kubernetes 只接受 ReadOnlyMany、ReadWriteMany 和 ReadWriteOnce 的任意组合，或单独的 ReadWriteOncePod。",
+		"更正 spec.accessModes，或者不写，即 ReadOnlyMany",
+	},
+	CodeAccessModesIgnored: {
+		"访问模式不起作用",
+		"与 Fluid 相同，如果物理 Dataset 的卷是 ReadOnlyMany，引用无论要求什么都是 ReadOnlyMany；卷的访问模式也不能修改。",
+		"去掉 spec.accessModes；如果是后来修改的，请重新创建引用",
+	},
+	CodeOperationOnReference: {
+		"有数据操作指定了引用",
+		"Fluid 拒绝对引用执行 DataLoad、DataMigrate、DataProcess 和 DataBackup，并产生事件 DataOperationNotSupport。",
+		"让该操作指定物理 Dataset，并放在它的命名空间中",
+	},
+	CodeCopyStale: {
+		"Fluid 创建的副本与来源不一致",
+		"Fluid v1.0.8 从不更新它的副本，而控制器不会写入不属于自己的对象。",
+		"删除该副本：控制器会重新创建",
+	},
+	CodeNamesUnchecked: {
+		"还没有检查副本的名称是否被占用",
+		"副本使用来源的名称，而这些名称可能已被占用（--mirror-names=source）。在控制器确认没有被占用之前，Pod 不会得到 Sidecar。",
+		"等引用变为 Bound，再重新创建 Pod",
 	},
 
 	CodePodClaimUnresolved: {

@@ -96,7 +96,7 @@ func mirrorNeeds(w *World, source Source, names MirrorNames) []need {
 	for _, use := range uses(container, mountedVolumes(container, template.Volumes), template.ImagePullSecrets) {
 		from := Object{use.kind, source.Namespace, *use.name}
 		to := Object{use.kind, w.Dataset.Namespace, mirrorName(names, w.Key(), from)}
-		if use.kind != kindClaim && !slices.ContainsFunc(needs, func(n need) bool { return n.target == to }) {
+		if use.mirrorable() && !slices.ContainsFunc(needs, func(n need) bool { return n.target == to }) {
 			needs = append(needs, need{target: to, source: from})
 		}
 	}

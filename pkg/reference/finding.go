@@ -114,11 +114,37 @@ func (f Findings) Of(severity Severity) Findings {
 	return found
 }
 
-// BlockingSidecar returns the findings that keep pods from using the reference. That the physical Dataset doesn't know
-// the reference yet isn't one: it will before anybody can delete it.
+// blocking reports whether any finding blocks.
+func (f Findings) blocking() bool {
+	_, blocked := f.First()
+	return blocked
+}
+
+// forVolume returns what the findings about a sidecar mean for a reference: a runtime without sidecars leaves the volume.
+func (f Findings) forVolume() Findings { return f.recoded(CodeRuntimeNoSidecar, CodeVolumeOnly) }
+
+// ForSidecars returns what a reference's findings mean for pods that want sidecars: that there is only a volume is in
+// their way.
+func (f Findings) ForSidecars() Findings { return f.recoded(CodeVolumeOnly, CodeRuntimeNoSidecar) }
+
+// recoded returns the findings with one code in the place of another.
+func (f Findings) recoded(from, to Code) Findings {
+	recoded := slices.Clone(f)
+	for i, finding := range f {
+		if finding.Code == from {
+			entry, _ := Explain(to)
+			finding.Code, finding.Severity, finding.Reason = entry.Code, entry.Severity, entry.Reason
+			recoded[i] = finding.In(English)
+		}
+	}
+	return recoded
+}
+
+// BlockingSidecar returns the findings that keep pods from having a sidecar. That the physical Dataset doesn't know the
+// reference yet isn't one: it will before anybody can delete it.
 func (f Findings) BlockingSidecar() Findings {
 	var blocking Findings
-	for _, finding := range f {
+	for _, finding := range f.ForSidecars() {
 		if finding.Severity.Blocks() && finding.Code != CodeNotRecorded {
 			blocking = append(blocking, finding)
 		}

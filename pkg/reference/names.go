@@ -21,6 +21,8 @@ const (
 	AnnotationMirrorOf = "kubectl-fluid.dev/mirror-of"
 	// AnnotationSourceVersion on a mirror is the UID and resourceVersion of the source it was made from.
 	AnnotationSourceVersion = "kubectl-fluid.dev/source-version"
+	// AnnotationPhysicalUID on a reference's volume is the UID of the physical Dataset that it was made for.
+	AnnotationPhysicalUID = "kubectl-fluid.dev/physical-uid"
 	// AnnotationMirrorNames on the controller's MutatingWebhookConfiguration says how mirrors are named in a cluster.
 	AnnotationMirrorNames = "kubectl-fluid.dev/mirror-names"
 )

@@ -54,17 +54,20 @@ func newVolume(w *World, source Source) *corev1.PersistentVolume {
 				StorageLabel(w.Dataset):     "true",
 				datav1alpha1.LabelDatasetID: DatasetID(w.Dataset),
 			}),
-			Annotations: volumeAnnotations(w.PhysicalVolume.Annotations),
+			Annotations: volumeAnnotations(w),
 		},
 		Spec: *spec,
 	}
 }
 
 // volumeAnnotations copies the physical volume's annotations, as Fluid does, without what Kubernetes' volume
-// controller or kubectl wrote about that volume only.
-func volumeAnnotations(physical map[string]string) map[string]string {
+// controller or kubectl wrote about that volume only. They also say which physical Dataset it was made for.
+func volumeAnnotations(w *World) map[string]string {
 	annotations := map[string]string{datav1alpha1.AnnotationCreatedBy: datav1alpha1.CreatedByFluid}
-	for key, value := range physical {
+	if w.Physical.UID != "" {
+		annotations[AnnotationPhysicalUID] = string(w.Physical.UID)
+	}
+	for key, value := range w.PhysicalVolume.Annotations {
 		if !strings.HasPrefix(key, "pv.kubernetes.io/") && key != corev1.LastAppliedConfigAnnotation {
 			annotations[key] = value
 		}
@@ -102,21 +105,6 @@ func newClaim(w *World, source Source, volume *corev1.PersistentVolume) *corev1.
 			},
 		},
 	}
-}
-
-// accessModes follows Fluid: what the reference asks for, but ReadOnlyMany if it asks for nothing or the physical's
-// volume is ReadOnlyMany.
-func accessModes(w *World) []corev1.PersistentVolumeAccessMode {
-	readOnly := []corev1.PersistentVolumeAccessMode{corev1.ReadOnlyMany}
-	if len(w.Dataset.Spec.AccessModes) == 0 {
-		return readOnly
-	}
-	for _, mode := range w.PhysicalVolume.Spec.AccessModes {
-		if mode == corev1.ReadOnlyMany {
-			return readOnly
-		}
-	}
-	return w.Dataset.Spec.AccessModes
 }
 
 // marked adds the mark of a reference's own objects to labels.

@@ -33,6 +33,13 @@ func madeByFluid(reference *datav1alpha1.Dataset, object metav1.Object) bool {
 		object.GetLabels()[LabelReferenceUID] == ""
 }
 
+// IsCopyOfFluid reports whether Fluid's thinruntime-controller made a ConfigMap as its copy for a reference: it owns it,
+// with the Dataset's label that Fluid gives to copies, and this project has no mark on it.
+func IsCopyOfFluid(reference *datav1alpha1.Dataset, object metav1.Object) bool {
+	return reference.UID != "" && ownedBy(reference, object) && object.GetLabels()[LabelReferenceUID] == "" &&
+		object.GetLabels()[datav1alpha1.LabelDatasetID] != ""
+}
+
 // Holder says for a person whose an object is: its owner, its Helm release, and who wrote it last.
 func Holder(object metav1.Object) string {
 	var parts []string

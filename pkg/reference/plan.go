@@ -24,6 +24,8 @@ type Plan struct {
 	Claim       *corev1.PersistentVolumeClaim
 	// Mirrors are the copies that should exist; what is in them is in their sources.
 	Mirrors []Mirror
+	// Rivals are Datasets and runtimes that would bring what has the names of mirrors, should they exist.
+	Rivals []Object
 	// Sidecar serves the reference in pods; nil while it can't be made.
 	Sidecar *Sidecar
 
@@ -48,6 +50,7 @@ func (p *Plan) plan(w *World) {
 	if w.Controller != nil {
 		p.checkSecretAccess(w)
 	}
+	p.checkRefused(w)
 	p.checkNames(w)
 	p.checkFields(w)
 	source, ok := p.parseSource(w)
@@ -59,19 +62,35 @@ func (p *Plan) plan(w *World) {
 		return
 	}
 	sidecar, mirrors, findings := NewSidecar(w, source)
+	findings = findings.forVolume()
 	p.Findings = append(p.Findings, findings...)
-	if sidecar == nil {
+	switch {
+	case sidecar != nil:
+		p.Sidecar, p.Mirrors = sidecar, mirrors
+		p.checkSidecar(w)
+	case findings.blocking():
 		return
 	}
-	p.Sidecar, p.Mirrors = sidecar, mirrors
-	p.checkPodSecurity(w)
-	p.checkMirrors(w)
 	p.ThinRuntime = newThinRuntime(w.Dataset)
 	p.Volume = newVolume(w, source)
 	p.Claim = newClaim(w, source, p.Volume)
 	p.checkVolumeSource(w)
+	p.checkAccessModes(w)
+	p.checkCredentials(w)
+	p.checkOperations(w)
 	p.RuntimeStatus = runtimeStatus(w)
 	p.checkRecorded(w)
+}
+
+// checkSidecar looks at what the sidecar needs.
+func (p *Plan) checkSidecar(w *World) {
+	p.checkTemplate(w)
+	p.checkPodSecurity(w)
+	p.checkMirrors(w)
+	if runtime, ok := RuntimeOfDataset(w.Physical); ok {
+		p.Rivals = rivals(w, runtime, p.Mirrors)
+		p.checkRivals(w)
+	}
 }
 
 // Ready reports whether nothing blocks the reference.
@@ -81,9 +100,11 @@ func (p *Plan) Ready() bool {
 }
 
 // Creatable reports whether the reference's objects may be made: nothing blocks but that the physical Dataset doesn't
-// know the reference yet.
+// know the reference yet, or that writing them was refused before.
 func (p *Plan) Creatable() bool {
-	return p.Claim != nil && len(p.Findings.BlockingSidecar()) == 0
+	return p.Claim != nil && !slices.ContainsFunc(p.Findings, func(f Finding) bool {
+		return f.Severity.Blocks() && f.Code != CodeNotRecorded && f.Code != CodeWriteRefused
+	})
 }
 
 // checkUnread adds a finding for each object of the reference's own that couldn't be read. Those of the physical side
@@ -207,25 +228,62 @@ func (p *Plan) parseSource(w *World) (Source, bool) {
 	return Source{}, false
 }
 
+// checkRefused adds a finding for each object that the API server refused to write.
+func (p *Plan) checkRefused(w *World) {
+	for _, object := range sortedObjects(w.Refused) {
+		p.Findings.add(CodeWriteRefused, object, "it can't be written: %s", w.Refused[object])
+	}
+}
+
+// checkOperations warns of data operations that name the reference.
+func (p *Plan) checkOperations(w *World) {
+	for _, object := range sortedObjects(w.Operations) {
+		p.Findings.add(CodeOperationOnReference, object, "it names the reference %s", p.Reference)
+	}
+}
+
 // checkMirrors looks at the sources of the mirrors and at what has their names.
 func (p *Plan) checkMirrors(w *World) {
 	if w.Sources == nil {
+		p.checkNamesLooked(w)
 		return
 	}
 	for _, mirror := range p.Mirrors {
 		if w.Sources[mirror.Source] == nil && !mirror.Optional && w.Unread[mirror.Source] == "" {
 			p.Findings.add(CodeSourceMissing, mirror.Source, "it doesn't exist, and the FUSE container of %s needs it", p.Source)
 		}
-		if existing := w.Taken[mirror.Target]; existing != nil && !Owns(w.Dataset, existing) {
+		existing := w.Taken[mirror.Target]
+		switch {
+		case existing == nil || Owns(w.Dataset, existing):
+		case w.MirrorNames == SourceNames && IsCopyOfFluid(w.Dataset, existing):
+			if w.Stale[mirror.Target] {
+				p.Findings.add(CodeCopyStale, mirror.Target, "Fluid made it as the copy of %s, and it differs from that", mirror.Source)
+			}
+		default:
 			p.Findings.add(CodeMirrorNameTaken, mirror.Target, "the copy of %s needs this name, and it is taken: %s", mirror.Source, Holder(existing))
 		}
 	}
 }
 
+// checkNamesLooked wants that somebody has looked who has the names of mirrors, where those aren't their own: admission
+// doesn't, and goes by what the controller said of the reference.
+func (p *Plan) checkNamesLooked(w *World) {
+	looked := slices.ContainsFunc(w.Dataset.Status.Conditions, func(c datav1alpha1.DatasetCondition) bool {
+		return isReferenceReady(c) && c.Status == corev1.ConditionTrue
+	})
+	if w.MirrorNames == SourceNames && len(p.Mirrors) > 0 && !looked {
+		p.Findings.add(CodeNamesUnchecked, w.datasetObject(), "its copies have the names of their sources, and the controller hasn't said of it that they aren't taken")
+	}
+}
+
 // checkVolumeSource compares an existing volume with the one that the mount point asks for.
 func (p *Plan) checkVolumeSource(w *World) {
-	if w.Volume == nil || w.Volume.Spec.CSI == nil || !(Owns(w.Dataset, w.Volume) || madeByFluid(w.Dataset, w.Volume)) {
+	if w.Volume == nil || w.Volume.Spec.CSI == nil || !p.ownVolume(w) {
 		return
+	}
+	if was := w.Volume.Annotations[AnnotationPhysicalUID]; was != "" && was != string(w.Physical.UID) {
+		p.Findings.add(CodePhysicalReplaced, Object{datav1alpha1.DatasetKind, p.Source.Namespace, p.Source.Name},
+			"it was deleted and created again since %s refers to it", p.Reference)
 	}
 	have, want := w.Volume.Spec.CSI, p.Volume.Spec.CSI
 	for _, key := range []string{datav1alpha1.VolumeAttributePath, datav1alpha1.VolumeAttributeSubPath} {
@@ -235,6 +293,11 @@ func (p *Plan) checkVolumeSource(w *World) {
 			return
 		}
 	}
+}
+
+// ownVolume reports whether the volume that is there is the reference's.
+func (p *Plan) ownVolume(w *World) bool {
+	return Owns(w.Dataset, w.Volume) || madeByFluid(w.Dataset, w.Volume)
 }
 
 // checkRecorded makes sure that the physical Dataset can't be deleted under the reference.

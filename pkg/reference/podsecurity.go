@@ -7,7 +7,8 @@ const labelEnforce = "pod-security.kubernetes.io/enforce"
 // no hostPath volume, and a FUSE mount can't reach the app without one. The reference itself works, for pods that use
 // its claim otherwise.
 func (p *Plan) checkPodSecurity(w *World) {
-	if level := w.NamespaceLabels[labelEnforce]; level == "baseline" || level == "restricted" {
+	// A level that Kubernetes doesn't know counts as restricted.
+	if level, ok := w.NamespaceLabels[labelEnforce]; ok && level != "privileged" {
 		p.Findings.add(CodePodSecurity, Object{Kind: "Namespace", Name: w.Dataset.Namespace},
 			"it enforces the Pod Security level %s, and the sidecar needs a hostPath volume", level)
 	}

@@ -25,6 +25,10 @@ type Runtime struct {
 	Copies []string
 	// Metrics says that the runtime's spec says whether sidecars are scraped for metrics.
 	Metrics bool
+	// Brings are the ConfigMaps that a runtime brings to its own namespace under names made from its own; * stands for it.
+	Brings []string
+	// MountConfig is the ConfigMap that keeps credentials out of Brings; empty where they are never in there.
+	MountConfig string
 	// NoSidecar says why the runtime's FUSE client can't be a sidecar; empty if it can.
 	NoSidecar string
 }
@@ -48,15 +52,18 @@ const (
 
 // runtimes lists Fluid's runtimes (contract of Fluid v1.0.8). Read it through RuntimeOf.
 var runtimes = []Runtime{
-	{Type: alluxioType, Kind: "AlluxioRuntime", FuseSuffix: "-fuse", MountVolume: "alluxio-fuse-mount", Copies: []string{"*-config"}},
-	{Type: "juicefs", Kind: "JuiceFSRuntime", FuseSuffix: "-fuse", MountVolume: "juicefs-fuse-mount", Copies: []string{"*-fuse-script"}},
+	{Type: alluxioType, Kind: "AlluxioRuntime", FuseSuffix: "-fuse", MountVolume: "alluxio-fuse-mount", Copies: []string{"*-config"},
+		Brings: []string{"*-config", "*-mount-config", "*-alluxio-values"}, MountConfig: "*-mount-config"},
+	{Type: "juicefs", Kind: "JuiceFSRuntime", FuseSuffix: "-fuse", MountVolume: "juicefs-fuse-mount", Copies: []string{"*-fuse-script"},
+		Brings: []string{"*-fuse-script"}},
 	{Type: jindoType, Kind: "JindoRuntime", FuseSuffix: "-jindofs-fuse", MountVolume: "jindofs-fuse-mount",
-		MountTypes: map[string]string{"jindo": "fuse"}, Metrics: true, Copies: []string{"*-jindofs-client-config", "*-jindofs-config"}},
-	{Type: ThinType, Kind: datav1alpha1.ThinRuntimeKind, FuseSuffix: "-fuse", MountVolume: "thin-fuse-mount"},
+		MountTypes: map[string]string{"jindo": "fuse"}, Metrics: true, Copies: []string{"*-jindofs-client-config", "*-jindofs-config"},
+		Brings: []string{"*-jindofs-client-config", "*-jindofs-config"}},
+	{Type: ThinType, Kind: datav1alpha1.ThinRuntimeKind, FuseSuffix: "-fuse", MountVolume: "thin-fuse-mount", Brings: []string{"*-fuse-conf"}},
 	{Type: "efc", Kind: "EFCRuntime", FuseSuffix: "-fuse", MountVolume: "efc-fuse-mount",
-		NoSidecar: "its FUSE client needs a session manager on the node"},
+		Brings: []string{"*-worker-endpoints"}, NoSidecar: "its FUSE client needs a session manager on the node, which Fluid starts where its own FUSE pods are"},
 	{Type: "vineyard", Kind: "VineyardRuntime", FuseSuffix: "-fuse", MountVolume: "vineyard-fuse-mount",
-		NoSidecar: "its FUSE client talks to a worker through a socket on the node"},
+		Brings: []string{"*-rpc-conf"}, NoSidecar: "its FUSE client gives apps a worker's socket on the node and no files"},
 	{Type: "cache", Kind: "CacheRuntime", FuseSuffix: "-client", MountVolume: "fluid-cache-runtime-shared-path",
 		Copies:    []string{"fluid-runtime-config-*"},
 		NoSidecar: "its client's pod often prepares its configuration in init containers, which a sidecar doesn't have"},

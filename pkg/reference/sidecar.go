@@ -75,12 +75,13 @@ func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, Findings) {
 	runtime, known := RuntimeOfDataset(w.Physical)
 	switch {
 	case !known:
-		findings.add(CodeRuntimeNoSidecar, physical, "its status.runtimes names no runtime of a known type")
+		findings.add(CodeRuntimeNoSidecar, physical, "its status.runtimes names the types %q, none of which is known here", runtimeTypes(w.Physical))
 	case runtime.NoSidecar != "":
-		findings.add(CodeRuntimeNoSidecar, physical, "it is served by a %s: %s", runtime.Kind, runtime.NoSidecar)
+		findings.add(CodeRuntimeNoSidecar, physical, "its runtime is of the kind %s: %s", runtime.Kind, runtime.NoSidecar)
 	default:
-		requireFuseAndVolume(&findings, w, runtime, source)
+		requireFuse(&findings, w, runtime, source)
 	}
+	requireVolume(&findings, w, source)
 	if len(findings) > 0 {
 		return nil, nil, findings
 	}
@@ -103,6 +104,7 @@ func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, Findings) {
 	}
 	sidecar.findTimeout(&findings, fuse, w.Fuse.Spec.Template.Annotations)
 	sidecar.findMasters(w, source)
+	checkContainer(&findings, fuse, &sidecar.Container)
 	inheritUser(&sidecar.Container, template.SecurityContext)
 	sidecar.locateMount(&findings, fuse, runtime, w.PhysicalVolume.Spec.CSI.VolumeAttributes)
 	mirrors := sidecar.rename(&findings, fuse, w.MirrorNames, source)
@@ -140,24 +142,36 @@ func bound(dataset *datav1alpha1.Dataset) bool {
 	return len(dataset.Status.Runtimes) > 0
 }
 
-// requireFuseAndVolume adds findings for what the sidecar is made from and isn't there.
-func requireFuseAndVolume(findings *Findings, w *World, runtime Runtime, source Source) {
+// requireFuse adds a finding if the DaemonSet isn't there that the sidecar is made from.
+func requireFuse(findings *Findings, w *World, runtime Runtime, source Source) {
 	fuse := Object{"DaemonSet", source.Namespace, runtime.FuseDaemonSet(source.Name)}
-	volume := Object{"PersistentVolume", "", VolumeName(source.Key())}
-	if w.Fuse == nil && w.Unread[fuse] == "" {
+	switch reason := w.Unread[fuse]; {
+	case reason != "":
+		findings.add(CodeUnread, fuse, "it couldn't be read: %s", reason)
+	case w.Fuse == nil:
 		findings.add(CodeFuseMissing, fuse, "it doesn't exist, and the sidecar is made from it")
 	}
-	if w.PhysicalVolume == nil && w.Unread[volume] == "" {
+}
+
+// requireVolume adds a finding if the physical's volume isn't there, or isn't Fluid's.
+func requireVolume(findings *Findings, w *World, source Source) {
+	volume := Object{"PersistentVolume", "", VolumeName(source.Key())}
+	switch reason := w.Unread[volume]; {
+	case reason != "":
+		findings.add(CodeUnread, volume, "it couldn't be read: %s", reason)
+	case w.PhysicalVolume == nil:
 		findings.add(CodeVolumeMissing, volume, "it doesn't exist, and it says where the FUSE client mounts")
-	}
-	if w.PhysicalVolume != nil && w.PhysicalVolume.Spec.CSI == nil {
+	case w.PhysicalVolume.Spec.CSI == nil:
 		findings.add(CodeTemplateUnusable, volume, "it isn't a volume of Fluid's: it has no CSI source")
 	}
-	for _, object := range []Object{fuse, volume} {
-		if reason := w.Unread[object]; reason != "" {
-			findings.add(CodeUnread, object, "it couldn't be read: %s", reason)
-		}
+}
+
+func runtimeTypes(dataset *datav1alpha1.Dataset) []string {
+	var types []string
+	for _, r := range dataset.Status.Runtimes {
+		types = append(types, r.Type)
 	}
+	return types
 }
 
 // mountedVolumes returns the volumes that a container mounts, in the pod's order. Fluid v1.0.8 takes the same part of
@@ -167,6 +181,9 @@ func mountedVolumes(container *corev1.Container, volumes []corev1.Volume) []core
 	for _, mount := range container.VolumeMounts {
 		mounted[mount.Name] = true
 	}
+	for _, device := range container.VolumeDevices {
+		mounted[device.Name] = true
+	}
 	var kept []corev1.Volume
 	for _, volume := range volumes {
 		if mounted[volume.Name] {
@@ -174,6 +191,19 @@ func mountedVolumes(container *corev1.Container, volumes []corev1.Volume) []core
 		}
 	}
 	return kept
+}
+
+// checkContainer finds what makes a container invalid in another pod: it refers to a part of its own pod that doesn't
+// come along.
+func checkContainer(findings *Findings, fuse Object, container *corev1.Container) {
+	if len(container.Resources.Claims) > 0 {
+		findings.add(CodeTemplateUnusable, fuse, "its first container has the resource claim %s of its pod", container.Resources.Claims[0].Name)
+	}
+	for i := range container.Env {
+		if from := container.Env[i].ValueFrom; from != nil && from.FileKeyRef != nil {
+			findings.add(CodeTemplateUnusable, fuse, "its first container has its variable %s from a file that another container of its pod writes", container.Env[i].Name)
+		}
+	}
 }
 
 // inheritUser gives the container the user and group that the FUSE pod has as a whole: in another pod it would get that
@@ -273,8 +303,8 @@ func (s *Sidecar) rename(findings *Findings, fuse Object, names MirrorNames, sou
 	var mirrors []Mirror
 	index := map[Object]int{}
 	for _, use := range uses(&s.Container, s.Volumes, s.ImagePullSecrets) {
-		if use.kind == kindClaim {
-			findings.add(CodeTemplateClaim, fuse, "its FUSE container uses the PersistentVolumeClaim %s/%s", source.Namespace, *use.name)
+		if !use.mirrorable() {
+			findings.add(CodeTemplateClaim, fuse, "its FUSE container uses the %s %s/%s", use.kind, source.Namespace, *use.name)
 			continue
 		}
 		from := Object{use.kind, source.Namespace, *use.name}

@@ -51,6 +51,9 @@ func isReferenceReady(c datav1alpha1.DatasetCondition) bool { return c.Type == C
 func (p *Plan) readyCondition(present []datav1alpha1.DatasetCondition) datav1alpha1.DatasetCondition {
 	condition := datav1alpha1.DatasetCondition{Type: ConditionReferenceReady, Status: corev1.ConditionTrue,
 		Reason: ReasonReady, Message: "Pods of this namespace can use " + p.Source.String() + "."}
+	if p.Sidecar == nil {
+		condition.Message = "Pods of this namespace can use the volume of " + p.Source.String() + ", but have no sidecar for it."
+	}
 	if blocking, blocked := p.Findings.First(); blocked {
 		condition.Status, condition.Reason, condition.Message = corev1.ConditionFalse, blocking.Reason, blocking.String()
 	}

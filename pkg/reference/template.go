@@ -1,6 +1,8 @@
 package reference
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -9,7 +11,11 @@ const (
 	kindConfigMap = "ConfigMap"
 	kindSecret    = "Secret"
 	kindClaim     = "PersistentVolumeClaim"
+	kindEndpoints = "Endpoints"
 )
+
+// rootCertificates is the ConfigMap that Kubernetes keeps in every namespace (from 1.20 on): what names it finds it.
+const rootCertificates = "kube-root-ca.crt"
 
 // use is one place of a template where an object of its namespace is named. Setting *name rewrites the place.
 type use struct {
@@ -17,6 +23,9 @@ type use struct {
 	name     *string
 	optional bool
 }
+
+// mirrorable reports whether a copy of the object does in another namespace.
+func (u use) mirrorable() bool { return u.kind == kindConfigMap || u.kind == kindSecret }
 
 // uses returns all places where a container, its volumes and the pull secrets name objects of their namespace
 // (Kubernetes 1.37's API). A kind of volume that doesn't name any isn't mentioned.
@@ -29,7 +38,7 @@ func uses(container *corev1.Container, volumes []corev1.Volume, pullSecrets []co
 		// A missing pull secret is no error for kubelet: the image may be public.
 		found = append(found, use{kindSecret, &pullSecrets[i].Name, true})
 	}
-	return found
+	return slices.DeleteFunc(found, func(u use) bool { return u.kind == kindConfigMap && *u.name == rootCertificates })
 }
 
 func environmentUses(container *corev1.Container) []use {
@@ -70,10 +79,25 @@ func volumeUses(source *corev1.VolumeSource) []use {
 		return projectedUses(source.Projected)
 	case source.CSI != nil && source.CSI.NodePublishSecretRef != nil:
 		return []use{{kindSecret, &source.CSI.NodePublishSecretRef.Name, false}}
+	case source.Ephemeral != nil && source.Ephemeral.VolumeClaimTemplate != nil:
+		return ephemeralUses(&source.Ephemeral.VolumeClaimTemplate.Spec)
+	case source.Glusterfs != nil:
+		return []use{{kindEndpoints, &source.Glusterfs.EndpointsName, false}}
 	case source.AzureFile != nil:
 		return []use{{kindSecret, &source.AzureFile.SecretName, false}}
 	}
 	return secretRefUse(source)
+}
+
+// ephemeralUses: a claim that is made for each pod may be filled from an object of its namespace.
+func ephemeralUses(claim *corev1.PersistentVolumeClaimSpec) []use {
+	if from := claim.DataSource; from != nil {
+		return []use{{from.Kind, &from.Name, false}}
+	}
+	if from := claim.DataSourceRef; from != nil && from.Namespace == nil {
+		return []use{{from.Kind, &from.Name, false}}
+	}
+	return nil
 }
 
 // secretRefUse covers the older in-tree volumes, which name a Secret in a secretRef.

@@ -45,6 +45,15 @@ type World struct {
 	MirrorNames MirrorNames
 	// Sharing says whose consent the reference needs.
 	Sharing Sharing
+	// Rivals are those of a Plan's Rivals that exist; a Dataset that is itself a reference isn't one. Nil if nobody
+	// looked.
+	Rivals map[Object]bool
+	// Operations are the data operations that name the reference; nil if nobody looked.
+	Operations map[Object]bool
+	// Refused says of the objects that the API server refused to write why.
+	Refused map[Object]string
+	// Stale are the copies of Fluid's that differ from their sources.
+	Stale map[Object]bool
 	// Controller is the controller's ServiceAccount if the controller itself has read the World; nil if somebody else
 	// did, whose rights say nothing of the controller's.
 	Controller *types.NamespacedName

@@ -1,0 +1,46 @@
+package reconcile
+
+import (
+	"errors"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// forbiddenWrite is the error of a write that the API server forbids: by RBAC, a quota or an admission policy. Trying again at
+// once doesn't help, and a user has to know it.
+type forbiddenWrite struct {
+	object reference.Object
+	error
+}
+
+func (w forbiddenWrite) Unwrap() error { return w.error }
+
+// forbidden names the object of a forbidden write. In a namespace that is being deleted every write is forbidden; that is
+// as it should be, and no news.
+func (r *ReferenceReconciler) forbidden(object client.Object, err error) error {
+	if !apierrors.IsForbidden(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return err
+	}
+	kind, kindErr := r.Client.GroupVersionKindFor(object)
+	if kindErr != nil {
+		return errors.Join(err, kindErr)
+	}
+	return forbiddenWrite{reference.Object{Kind: kind.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}, err}
+}
+
+// refused notes in the World what an error says was refused, and reports whether it says so.
+func refused(err error, world *reference.World) bool {
+	var write forbiddenWrite
+	if !errors.As(err, &write) {
+		return false
+	}
+	if world.Refused == nil {
+		world.Refused = map[reference.Object]string{}
+	}
+	world.Refused[write.object] = errors.Unwrap(errors.Unwrap(write)).Error()
+	return true
+}

@@ -1,0 +1,159 @@
+package reference_test
+
+import (
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	. "github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
+)
+
+func encryptOption(name string) datav1alpha1.EncryptOption {
+	return datav1alpha1.EncryptOption{Name: name, ValueFrom: datav1alpha1.EncryptOptionSource{SecretKeyRef: datav1alpha1.SecretKeySelector{Name: "s", Key: "k"}}}
+}
+
+// sourceWorld is a World in which mirrors have the names of their sources.
+func sourceWorld(t *testing.T, runtime string) *World {
+	t.Helper()
+	w := referencetest.World(t, runtime, "dataset://default/phy")
+	w.MirrorNames = SourceNames
+	return w
+}
+
+// copyOf is the metadata of a ConfigMap as Fluid copies it for the reference.
+func copyOf(w *World, name string) *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "ref", Name: name,
+		Labels: map[string]string{datav1alpha1.LabelDatasetID: "ref-" + name}, OwnerReferences: []metav1.OwnerReference{OwnerReference(w.Dataset)}}}
+}
+
+// TestRuntimeThatWouldBringACopysNameBlocks: with the sources' names, a Dataset or runtime of the physical's name in the
+// reference's namespace will bring what has the names of mirrors, whether it comes before the reference or after.
+func TestRuntimeThatWouldBringACopysNameBlocks(t *testing.T) {
+	for runtime, kind := range map[string]string{"alluxio": "AlluxioRuntime", "juicefs": "JuiceFSRuntime", "jindo": "JindoRuntime", "thin": "ThinRuntime"} {
+		w := sourceWorld(t, runtime)
+		want := []Object{{Kind: "Dataset", Namespace: "ref", Name: "phy"}, {Kind: kind, Namespace: "ref", Name: "phy"}}
+		plan := NewPlan(w)
+		if !slices.Equal(plan.Rivals, want) || len(plan.Findings) > 0 {
+			t.Errorf("%s: rivals %v, findings %v", runtime, plan.Rivals, plan.Findings)
+		}
+		for _, rival := range want {
+			w.Rivals = map[Object]bool{rival: true}
+			if findings := NewPlan(w).Findings; len(findings) != 1 || findings[0].Code != CodeMirrorNameWanted || findings[0].Object != rival.String() {
+				t.Errorf("%s with %s: %v", runtime, rival, findings)
+			}
+		}
+		w.MirrorNames = UniqueNames
+		if plan := NewPlan(w); plan.Rivals != nil || len(plan.Findings) > 0 {
+			t.Errorf("%s: with names of their own: %v, %v", runtime, plan.Rivals, plan.Findings)
+		}
+	}
+	w := sourceWorld(t, "alluxio")
+	w.Dataset.Name = "phy" // a reference may have its physical's name
+	if plan := NewPlan(w); !slices.Equal(plan.Rivals, []Object{{Kind: "AlluxioRuntime", Namespace: "ref", Name: "phy"}}) {
+		t.Errorf("a reference of the physical's name is its own rival: %v", plan.Rivals)
+	}
+}
+
+// TestCopiesOfFluidAreAcceptedWhileTheyAreRight: with the sources' names, what Fluid provably copied for this reference
+// is used; what differs from its source, or was copied for another reference, isn't.
+func TestCopiesOfFluidAreAcceptedWhileTheyAreRight(t *testing.T) {
+	target := Object{Kind: "ConfigMap", Namespace: "ref", Name: "phy-config"}
+	for name, test := range map[string]struct {
+		change func(*World, *metav1.PartialObjectMetadata)
+		code   Code
+	}{
+		"Fluid's copy":          {func(*World, *metav1.PartialObjectMetadata) {}, ""},
+		"a stale one":           {func(w *World, _ *metav1.PartialObjectMetadata) { w.Stale = map[Object]bool{target: true} }, CodeCopyStale},
+		"of another reference":  {func(_ *World, c *metav1.PartialObjectMetadata) { c.OwnerReferences[0].UID = "another" }, CodeMirrorNameTaken},
+		"without Fluid's label": {func(_ *World, c *metav1.PartialObjectMetadata) { c.Labels = nil }, CodeMirrorNameTaken},
+		"with another's mark":   {func(_ *World, c *metav1.PartialObjectMetadata) { c.Labels[LabelReferenceUID] = "another" }, CodeMirrorNameTaken},
+		"where names are their own": {func(w *World, c *metav1.PartialObjectMetadata) {
+			w.MirrorNames = UniqueNames
+			w.Taken[NewPlan(w).Mirrors[0].Target] = c
+		}, CodeMirrorNameTaken},
+	} {
+		w := sourceWorld(t, "alluxio")
+		fluids := copyOf(w, "phy-config")
+		w.Taken[target] = fluids
+		test.change(w, fluids)
+		codes := codesOf(NewPlan(w).Findings)
+		if (test.code == "" && codes != nil) || (test.code != "" && !slices.Equal(codes, []Code{test.code})) {
+			t.Errorf("%s: %v", name, codes)
+		}
+	}
+}
+
+// TestTwoPhysicalsOfOneNameMeetInOneNamespace: with the sources' names, the second reference finds the first's mirror in
+// its place; with names of their own, the mirrors differ.
+func TestTwoPhysicalsOfOneNameMeetInOneNamespace(t *testing.T) {
+	first, second := sourceWorld(t, "alluxio"), sourceWorld(t, "alluxio")
+	second.Dataset.Name, second.Dataset.UID = "another", "another-uid"
+	second.Physical.Status.DatasetRef = []string{"ref/another"}
+	mirror := NewPlan(first).Mirrors[0]
+	meta := NewMirror(first.Dataset, mirror, first.Sources[mirror.Source])
+	second.Taken[mirror.Target] = &metav1.PartialObjectMetadata{ObjectMeta: meta}
+	if codes := codesOf(NewPlan(second).Findings); !slices.Equal(codes, []Code{CodeMirrorNameTaken}) {
+		t.Errorf("the findings are %v", codes)
+	}
+	first.MirrorNames, second.MirrorNames = UniqueNames, UniqueNames
+	if a, b := NewPlan(first).Mirrors[0].Target, NewPlan(second).Mirrors[0].Target; a == b {
+		t.Errorf("both are called %s", a)
+	}
+}
+
+// TestPodsWaitUntilSomebodyHasLookedAtTheNames: admission doesn't look who has the names of mirrors; where those are the
+// sources', it goes by the reference's condition.
+func TestPodsWaitUntilSomebodyHasLookedAtTheNames(t *testing.T) {
+	w := sourceWorld(t, "alluxio")
+	w.Sources, w.Taken = nil, nil
+	plan := NewPlan(w)
+	if codes := codesOf(plan.Findings.BlockingSidecar()); !slices.Equal(codes, []Code{CodeNamesUnchecked}) {
+		t.Errorf("nothing is known of the names, and the findings are %v", codes)
+	}
+	for status, want := range map[corev1.ConditionStatus]int{corev1.ConditionTrue: 0, corev1.ConditionFalse: 1} {
+		w.Dataset.Status.Conditions = []datav1alpha1.DatasetCondition{{Type: ConditionReferenceReady, Status: status}}
+		if findings := NewPlan(w).Findings; len(findings) != want {
+			t.Errorf("the controller has said %s, and the findings are %v", status, findings)
+		}
+	}
+	w.Dataset.Status.Conditions, w.MirrorNames = nil, UniqueNames
+	if findings := NewPlan(w).Findings; len(findings) > 0 {
+		t.Errorf("names of their own are never taken, and the findings are %v", findings)
+	}
+}
+
+func TestReplacedPhysicalIsNoted(t *testing.T) {
+	w := referencetest.World(t, "alluxio", "dataset://default/phy")
+	w.Volume = NewPlan(w).Volume
+	w.Physical.UID = "another"
+	if plan := NewPlan(w); !slices.Equal(codesOf(plan.Findings), []Code{CodePhysicalReplaced}) || !plan.Ready() {
+		t.Errorf("the findings are %v", plan.Findings)
+	}
+	delete(w.Volume.Annotations, AnnotationPhysicalUID)
+	if findings := NewPlan(w).Findings; len(findings) > 0 {
+		t.Errorf("of a volume that doesn't say what it was made for: %v", findings)
+	}
+}
+
+func TestRefusedWritesAreFindings(t *testing.T) {
+	w := referencetest.World(t, "alluxio", "dataset://default/phy")
+	w.Refused = map[Object]string{{Kind: "PersistentVolumeClaim", Namespace: "ref", Name: "refdemo"}: "exceeded quota"}
+	plan := NewPlan(w)
+	if !slices.Equal(codesOf(plan.Findings), []Code{CodeWriteRefused}) || plan.Ready() || !plan.Creatable() {
+		t.Errorf("the findings are %v", plan.Findings)
+	}
+}
+
+func TestPodSecurityLevelsThatKubernetesDoesNotKnowAreRestricted(t *testing.T) {
+	for level, want := range map[string]int{"privileged": 0, "baseline": 1, "restricted": 1, "Privileged": 1, "": 1} {
+		w := referencetest.World(t, "alluxio", "dataset://default/phy")
+		w.NamespaceLabels = map[string]string{"pod-security.kubernetes.io/enforce": level}
+		if findings := NewPlan(w).Findings; len(findings) != want {
+			t.Errorf("level %q: %v", level, findings)
+		}
+	}
+}
