@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 )
 
@@ -24,9 +25,11 @@ import (
 const (
 	AuthorityLifetime = 365 * 24 * time.Hour
 	ServerLifetime    = 30 * 24 * time.Hour
-	// PublishBefore is how long a new authority is published before it signs: longer than an API server needs to hear
-	// of a changed webhook configuration.
+	// PublishBefore is how long a new authority is published before it signs, if a Keeper isn't told otherwise: longer
+	// than an API server needs to hear of a changed webhook configuration.
 	PublishBefore = 5 * time.Minute
+	// maxAuthorities bounds what is published, whatever makes authorities: the oldest go.
+	maxAuthorities = 32
 	// backdated allows for clocks that are behind.
 	backdated = time.Minute
 )
@@ -89,17 +92,42 @@ func (a Authorities) Renewed(now time.Time) (Authorities, bool, error) {
 	if len(kept) > 0 && !expiring(kept[0].Certificate, now) {
 		return kept, len(kept) != len(a), nil
 	}
+	rotated, err := kept.Rotated(now)
+	return rotated, true, err
+}
+
+// Rotated returns the authorities with a new one in front.
+func (a Authorities) Rotated(now time.Time) (Authorities, error) {
 	fresh, err := NewAuthority(now)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	return append(Authorities{fresh}, kept...), true, nil
+	return append(Authorities{fresh}, a...).bounded(), nil
+}
+
+func (a Authorities) bounded() Authorities { return a[:min(len(a), maxAuthorities)] }
+
+// Merged returns these authorities and others, each once, the newest first.
+func (a Authorities) Merged(others Authorities) Authorities {
+	merged := slices.Clone(a)
+	for _, other := range others {
+		if !slices.ContainsFunc(a, func(present Authority) bool { return present.Certificate.Equal(other.Certificate) }) {
+			merged = append(merged, other)
+		}
+	}
+	slices.SortStableFunc(merged, func(x, y Authority) int { return y.Certificate.NotBefore.Compare(x.Certificate.NotBefore) })
+	return merged.bounded()
+}
+
+// equal reports whether both are the same in the same order.
+func (a Authorities) equal(b Authorities) bool {
+	return slices.EqualFunc(a, b, func(x, y Authority) bool { return x.Certificate.Equal(y.Certificate) })
 }
 
 // signer returns the newest authority that has been published long enough; the oldest if none has.
-func (a Authorities) signer(now time.Time) Authority {
+func (a Authorities) signer(now time.Time, publishBefore time.Duration) Authority {
 	for _, authority := range a {
-		if now.After(authority.Certificate.NotBefore.Add(backdated + PublishBefore)) {
+		if now.After(authority.Certificate.NotBefore.Add(backdated + publishBefore)) {
 			return authority
 		}
 	}
@@ -162,9 +190,9 @@ func ParseAuthorities(bundle, keys []byte) (Authorities, error) {
 	return authorities, nil
 }
 
-// Issue makes a server's certificate for DNS names.
-func (a Authorities) Issue(now time.Time, names ...string) (*tls.Certificate, error) {
-	authority := a.signer(now)
+// Issue makes a server's certificate for DNS names, signed by the newest authority that has been published long enough.
+func (a Authorities) Issue(now time.Time, publishBefore time.Duration, names ...string) (*tls.Certificate, error) {
+	authority := a.signer(now, publishBefore)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("making the webhook server's key: %w", err)

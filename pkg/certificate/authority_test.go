@@ -65,13 +65,13 @@ func TestAuthoritiesAreRenewedBeforeTheyRunOutAndKeptUntilThen(t *testing.T) {
 
 func TestAFreshAuthoritySignsOnlyOnceItIsPublished(t *testing.T) {
 	alone, _ := renewed(t, nil, start)
-	if signer := alone.signer(start); !signer.Certificate.Equal(alone[0].Certificate) {
+	if signer := alone.signer(start, PublishBefore); !signer.Certificate.Equal(alone[0].Certificate) {
 		t.Error("the only authority doesn't sign")
 	}
 	renewal := start.Add(AuthorityLifetime - time.Hour)
 	both, _ := renewed(t, alone, renewal)
 	for after, fresh := range map[time.Duration]bool{0: false, time.Second: false, PublishBefore: false, PublishBefore + time.Second: true, time.Hour - time.Second: true} {
-		if got := both.signer(renewal.Add(after)).Certificate.Equal(both[0].Certificate); got != fresh {
+		if got := both.signer(renewal.Add(after), PublishBefore).Certificate.Equal(both[0].Certificate); got != fresh {
 			t.Errorf("%v after the renewal the fresh authority signs: %t", after, got)
 		}
 	}
@@ -157,7 +157,7 @@ func verify(bundle []byte, server *x509.Certificate, now time.Time) error {
 func TestCertificatesAreForTheirServerAndNoLongerThanTheirAuthority(t *testing.T) {
 	authorities, _ := renewed(t, nil, start)
 	now := start.Add(AuthorityLifetime - time.Hour)
-	certificate, err := authorities.Issue(now, serverName, "other.svc")
+	certificate, err := authorities.Issue(now, PublishBefore, serverName, "other.svc")
 	if err != nil {
 		t.Fatal(err)
 	}

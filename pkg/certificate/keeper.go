@@ -15,8 +15,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -43,10 +46,18 @@ type Keeper struct {
 	ServerNames []string
 	// Configurations are the names of the MutatingWebhookConfiguration and ValidatingWebhookConfiguration.
 	Configurations []string
+	// PublishBefore is how long a new authority is published before it signs; PublishBefore if it is 0.
+	PublishBefore time.Duration
 	// Now tells the time.
 	Now func() time.Time
 
 	server atomic.Pointer[tls.Certificate]
+	// known are the authorities that were in force when this process last looked.
+	known Authorities
+	// lost is since when this process, which knows none, has waited for another one to bring a lost Secret back.
+	lost time.Time
+	// authorityExpiry is when the newest of them expires, in seconds since 1970.
+	authorityExpiry atomic.Int64
 }
 
 // GetCertificate returns this process's certificate, as tls.Config wants it.
@@ -63,7 +74,15 @@ func (k *Keeper) Ready(*http.Request) error {
 	return err
 }
 
-// SetupWithManager adds the keeper to a manager. It also runs on replicas that aren't the leader.
+// WatchedSecrets says what of the cluster's Secrets the manager's cache may have: the one with the authorities.
+func (k *Keeper) WatchedSecrets() cache.ByObject {
+	return cache.ByObject{Namespaces: map[string]cache.Config{
+		k.Secret.Namespace: {FieldSelector: fields.OneTermEqualSelector("metadata.name", k.Secret.Name)},
+	}}
+}
+
+// SetupWithManager adds the keeper to a manager, whose cache must be limited to WatchedSecrets. It also runs on replicas
+// that aren't the leader.
 func (k *Keeper) SetupWithManager(manager ctrl.Manager) error {
 	everything := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 		return []reconcile.Request{{}}
@@ -73,6 +92,7 @@ func (k *Keeper) SetupWithManager(manager ctrl.Manager) error {
 		WithOptions(controller.Options{NeedLeaderElection: new(false)}).
 		Watches(&admissionregistrationv1.MutatingWebhookConfiguration{}, everything).
 		Watches(&admissionregistrationv1.ValidatingWebhookConfiguration{}, everything).
+		Watches(&corev1.Secret{}, everything, builder.OnlyMetadata).
 		Complete(k)
 }
 
@@ -80,6 +100,9 @@ func (k *Keeper) SetupWithManager(manager ctrl.Manager) error {
 // for the next renewal.
 func (k *Keeper) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
 	authorities, err := k.authorities(ctx)
+	if errors.Is(err, errLost) {
+		return reconcile.Result{RequeueAfter: lookAgain}, nil
+	}
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -91,11 +114,64 @@ func (k *Keeper) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.
 	if err := k.issue(ctx, authorities); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: PublishBefore}, nil
+	return reconcile.Result{RequeueAfter: k.publishBefore()}, nil
+}
+
+func (k *Keeper) publishBefore() time.Duration {
+	if k.PublishBefore == 0 {
+		return PublishBefore
+	}
+	return k.PublishBefore
+}
+
+// A process that finds no Secret, but caBundles, waits so long before it makes a Secret: one that runs already knows the
+// authorities, and brings back what it uses.
+const (
+	waitForOthers = 5 * time.Second
+	lookAgain     = 200 * time.Millisecond
+)
+
+var errLost = errors.New("the webhook's certificate authorities are lost; another replica may know them")
+
+// mayMake says whether this process may make authorities where there is no Secret.
+func (k *Keeper) mayMake(ctx context.Context) error {
+	if len(k.known) > 0 {
+		return nil
+	}
+	published, err := k.published(ctx)
+	if err != nil || !published {
+		return err
+	}
+	if k.lost.IsZero() {
+		k.lost = k.Now()
+	}
+	if k.Now().Before(k.lost.Add(waitForOthers)) {
+		return errLost
+	}
+	return nil
+}
+
+// published reports whether any configuration has a caBundle.
+func (k *Keeper) published(ctx context.Context) (bool, error) {
+	for _, name := range k.Configurations {
+		mutating := &admissionregistrationv1.MutatingWebhookConfiguration{}
+		if err := k.get(ctx, name, mutating); err != nil {
+			return false, err
+		}
+		for i := range mutating.Webhooks {
+			if len(mutating.Webhooks[i].ClientConfig.CABundle) > 0 {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // authorities reads the Secret and renews what is in it. When two replicas renew at once, one of them meets a conflict
 // and reads again.
+//
+// Deleting the Secret rotates the authorities. Those that this process knew stay in force beside the new one, since
+// certificates that they signed are in use.
 func (k *Keeper) authorities(ctx context.Context) (Authorities, error) {
 	secret := &corev1.Secret{}
 	err := k.Live.Get(ctx, k.Secret, secret)
@@ -104,15 +180,28 @@ func (k *Keeper) authorities(ctx context.Context) (Authorities, error) {
 	}
 	exists := err == nil
 	var present Authorities
+	if !exists {
+		if err := k.mayMake(ctx); err != nil {
+			return nil, err
+		}
+	}
+	k.lost = time.Time{}
 	if exists {
 		if present, err = ParseAuthorities(secret.Data[bundleKey], secret.Data[keysKey]); err != nil {
 			log.FromContext(ctx).Info("Replacing unreadable certificate authorities", "secret", k.Secret, "reason", err.Error())
 			present = nil
 		}
 	}
-	renewed, changed, err := present.Renewed(k.Now())
-	if err != nil || !changed {
-		return present, err
+	renewed, _, err := present.Merged(k.known).Renewed(k.Now())
+	if err == nil && len(present) == 0 && len(k.known) > 0 {
+		renewed, err = renewed.Rotated(k.Now())
+	}
+	if err != nil {
+		return nil, err
+	}
+	if renewed.equal(present) {
+		k.know(present)
+		return present, nil
 	}
 	keys, err := renewed.Keys()
 	if err != nil {
@@ -122,7 +211,13 @@ func (k *Keeper) authorities(ctx context.Context) (Authorities, error) {
 		return nil, fmt.Errorf("writing Secret %s with the webhook's certificate authorities: %w", k.Secret, err)
 	}
 	log.FromContext(ctx).Info("Wrote certificate authorities", "secret", k.Secret, "authorities", len(renewed))
+	k.know(renewed)
 	return renewed, nil
+}
+
+func (k *Keeper) know(authorities Authorities) {
+	k.known = authorities
+	k.authorityExpiry.Store(authorities[0].Certificate.NotAfter.Unix())
 }
 
 // write creates the Secret, or replaces its data if it is still as it was read.
@@ -197,10 +292,10 @@ func (k *Keeper) patch(ctx context.Context, configuration client.Object, present
 func (k *Keeper) issue(ctx context.Context, authorities Authorities) error {
 	now := k.Now()
 	if present := k.server.Load(); present != nil && !expiring(present.Leaf, now) &&
-		present.Leaf.CheckSignatureFrom(authorities.signer(now).Certificate) == nil {
+		present.Leaf.CheckSignatureFrom(authorities.signer(now, k.publishBefore()).Certificate) == nil {
 		return nil
 	}
-	certificate, err := authorities.Issue(now, k.ServerNames...)
+	certificate, err := authorities.Issue(now, k.publishBefore(), k.ServerNames...)
 	if err != nil {
 		return err
 	}

@@ -228,6 +228,61 @@ func TestALostOrBrokenSecretIsReplaced(t *testing.T) {
 	checkTrust(t, s, keeper)
 }
 
+// TestDeletingTheSecretRotates: a new authority is published beside those that have signed certificates in use, also
+// when the keeper that comes first knows none of them, and there are never more than a few.
+func TestDeletingTheSecretRotates(t *testing.T) {
+	s := newServer(configurations()...)
+	keepers := []*Keeper{s.keeper(), s.keeper()}
+	keep(t, keepers...)
+	for i := range 2 * maxAuthorities {
+		before := s.bundles(t)[0]
+		if err := s.Delete(t.Context(), get(t, s, secretName, &corev1.Secret{})); err != nil {
+			t.Fatal(err)
+		}
+		s.now = s.now.Add(PublishBefore / 4)
+		if i == 3 {
+			// One that has just started leaves it to those that know more.
+			late := s.keeper()
+			if result, err := late.Reconcile(t.Context(), reconcile.Request{}); err != nil || result.RequeueAfter != lookAgain || late.Ready(nil) == nil {
+				t.Errorf("%+v, %v, ready: %v", result, err, late.Ready(nil))
+			}
+		}
+		keep(t, keepers...)
+		after := s.bundles(t)[0]
+		if bytes.Equal(before, after) {
+			t.Fatal("nothing was rotated")
+		}
+		if n := bytes.Count(after, []byte("BEGIN")); n > maxAuthorities || n < min(i+2, maxAuthorities) {
+			t.Errorf("after %d rotations there are %d authorities", i+1, n)
+		}
+		checkStillTrusted(t, s, before, keepers)
+		checkTrust(t, s, keepers...)
+	}
+	s.writes = 0
+	keep(t, keepers...)
+	if s.writes > 0 {
+		t.Errorf("%d writes although nothing happened", s.writes)
+	}
+}
+
+// TestALostSecretIsMadeAnewIfNobodyKnowsIt: a keeper waits for others that could bring it back, but not for ever.
+func TestALostSecretIsMadeAnewIfNobodyKnowsIt(t *testing.T) {
+	s := newServer(configurations()...)
+	keep(t, s.keeper())
+	if err := s.Delete(t.Context(), get(t, s, secretName, &corev1.Secret{})); err != nil {
+		t.Fatal(err)
+	}
+	late := s.keeper()
+	for range 2 {
+		if _, err := late.Reconcile(t.Context(), reconcile.Request{}); err != nil || late.Ready(nil) == nil {
+			t.Fatal(err)
+		}
+	}
+	s.now = s.now.Add(waitForOthers)
+	keep(t, late)
+	checkTrust(t, s, late)
+}
+
 // TestTwoKeepersAgreeThroughOneSecret lets a second keeper come between another's reading of the Secret and its
 // writing, when there is none and when it is renewed.
 func TestTwoKeepersAgreeThroughOneSecret(t *testing.T) {
@@ -236,7 +291,7 @@ func TestTwoKeepersAgreeThroughOneSecret(t *testing.T) {
 	for _, now := range []time.Time{start, start.Add(AuthorityLifetime - time.Hour), start.Add(AuthorityLifetime + time.Hour)} {
 		s.now = now
 		s.raced = func() { keep(t, second) }
-		if _, err := first.Reconcile(t.Context(), reconcile.Request{}); err == nil {
+		if result, err := first.Reconcile(t.Context(), reconcile.Request{}); err == nil && result.RequeueAfter != lookAgain {
 			t.Error("the one who came too late noticed nothing")
 		}
 		bundle := s.bundles(t)[0]
