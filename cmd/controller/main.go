@@ -3,12 +3,10 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"time"
 
@@ -21,18 +19,17 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/certificate"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/webhook"
 )
 
 // Set by the linker: -X main.version=v1.2.3 -X main.commit=<hash> -X main.date=<RFC 3339>.
@@ -41,9 +38,6 @@ var (
 	commit  = "unknown"
 	date    = "unknown"
 )
-
-// webhookConfiguration is the name of the webhook configurations in config/webhook.
-const webhookConfiguration = "kubectl-fluid-sidecar-injector"
 
 // options are the command line.
 type options struct {
@@ -58,6 +52,8 @@ type options struct {
 	webhookPort    int
 	metricsAddress string
 	healthAddress  string
+	drainTime      time.Duration
+	caPublishTime  time.Duration
 }
 
 func main() {
@@ -74,6 +70,8 @@ func main() {
 	flag.IntVar(&o.webhookPort, "webhook-port", 9443, "port of the webhook server")
 	flag.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "address of the metrics, 0 for none")
 	flag.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz, 0 for none")
+	flag.DurationVar(&o.drainTime, "drain-time", 5*time.Second, "how long webhooks go on being answered after SIGTERM: longer than the cluster needs to send no more calls here")
+	flag.DurationVar(&o.caPublishTime, "ca-publish-time", certificate.PublishBefore, "how long a new certificate authority of the webhooks is published before it signs: longer than API servers need to hear of it")
 	flag.Parse()
 
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, nil)))
@@ -104,7 +102,8 @@ func (o options) validate() error {
 	return fmt.Errorf("--mirror-names is %q: it must be unique or source", o.mirrorNames)
 }
 
-func run(ctx context.Context, o options) error {
+// run runs the controller until some time after it has been told to end.
+func run(told context.Context, o options) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
@@ -123,14 +122,16 @@ func run(ctx context.Context, o options) error {
 	keeper := &certificate.Keeper{
 		Secret:         types.NamespacedName{Namespace: o.namespace, Name: "kubectl-fluid-webhook-ca"},
 		ServerNames:    []string{o.service + "." + o.namespace + ".svc"},
-		Configurations: []string{webhookConfiguration},
+		Configurations: webhookConfigurations(),
+		PublishBefore:  o.caPublishTime,
 		Now:            time.Now,
 	}
 	mgr, err := newManager(restConfig, o, keeper)
 	if err != nil {
 		return err
 	}
-	if err := setup(ctx, mgr, o, features, keeper); err != nil {
+	ctx := webhook.EndAfter(told, o.drainTime)
+	if err := errors.Join(setup(ctx, mgr, o, keeper), addWebhooks(told, mgr, o, features, keeper)); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)
@@ -166,6 +167,8 @@ func newManager(restConfig *rest.Config, o options, keeper *certificate.Keeper) 
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), datav1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("registering types: %w", err)
 	}
+	caches := reconcile.CacheOptions()
+	caches.ByObject[&corev1.Secret{}] = keeper.WatchedSecrets()
 	mgr, err := manager.New(restConfig, manager.Options{
 		Scheme:                  scheme,
 		Logger:                  ctrl.Log,
@@ -174,13 +177,9 @@ func newManager(restConfig *rest.Config, o options, keeper *certificate.Keeper) 
 		LeaderElection:          o.leaderElection,
 		LeaderElectionID:        "kubectl-fluid-controller",
 		LeaderElectionNamespace: o.namespace,
-		Cache:                   reconcile.CacheOptions(),
+		Cache:                   caches,
 		// Secrets are read live: a cache of them takes the right to list all of them.
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}, Unstructured: true}},
-		WebhookServer: webhook.NewServer(webhook.Options{
-			Port:    o.webhookPort,
-			TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.GetCertificate = keeper.GetCertificate }},
-		}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the manager: %w", err)
@@ -188,8 +187,8 @@ func newManager(restConfig *rest.Config, o options, keeper *certificate.Keeper) 
 	return mgr, nil
 }
 
-// setup adds the reconcilers and the webhooks.
-func setup(ctx context.Context, mgr manager.Manager, o options, f features, keeper *certificate.Keeper) error {
+// setup adds the reconcilers.
+func setup(ctx context.Context, mgr manager.Manager, o options, keeper *certificate.Keeper) error {
 	names, sharing := reference.MirrorNames(o.mirrorNames), reference.Sharing(o.sharing)
 	writer := client.WithFieldOwner(mgr.GetClient(), reference.FieldManager)
 	keeper.Client, keeper.Live = writer, mgr.GetAPIReader()
@@ -210,29 +209,5 @@ func setup(ctx context.Context, mgr manager.Manager, o options, f features, keep
 			return fmt.Errorf("setting up the controller of ThinRuntimes: %w", err)
 		}
 	}
-	server := mgr.GetWebhookServer()
-	server.Register(inject.PodPath, &webhook.Admission{Handler: &inject.PodHandler{
-		Reader: mgr.GetClient(), MirrorNames: names, Sharing: sharing, NativeSidecars: f.nativeSidecars, SelfHealing: f.selfHealing, Mode: inject.Mode(o.sidecarMode),
-	}})
-	server.Register(inject.DatasetPath, &webhook.Admission{Handler: &inject.DatasetHandler{
-		Reader: mgr.GetClient(), MirrorNames: names, Sharing: sharing, Reviewer: inject.AccessReviewer{Client: mgr.GetClient()},
-	}})
-	return errors.Join(
-		mgr.AddHealthzCheck("webhook", server.StartedChecker()),
-		mgr.AddReadyzCheck("webhook", server.StartedChecker()),
-		mgr.AddReadyzCheck("certificate", keeper.Ready),
-		mgr.AddReadyzCheck("caches", cachesSynced(mgr.GetCache())),
-	)
-}
-
-// cachesSynced is a readiness check: before the caches are filled nothing can be injected.
-func cachesSynced(caches cache.Cache) func(*http.Request) error {
-	return func(request *http.Request) error {
-		ctx, cancel := context.WithTimeout(request.Context(), time.Second)
-		defer cancel()
-		if !caches.WaitForCacheSync(ctx) {
-			return errors.New("the informer caches aren't in sync")
-		}
-		return nil
-	}
+	return nil
 }

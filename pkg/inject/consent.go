@@ -74,9 +74,9 @@ func (h *DatasetHandler) validateConsent(ctx context.Context, request admission.
 	switch {
 	case err != nil:
 		log.FromContext(ctx).Error(err, "Consent could not be checked", "reference", finding.Object, "physical", source.Key())
-		return admission.Denied(finding.String() + "; whether that is so could not be checked: " + err.Error())
+		return denied(finding.String()+"; whether that is so could not be checked: "+err.Error(), finding)
 	case !allowed:
-		return admission.Denied(finding.String())
+		return denied(finding.String(), finding)
 	}
 	return admission.Allowed("")
 }

@@ -9,6 +9,7 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
@@ -31,8 +32,17 @@ type DatasetHandler struct {
 
 var _ admission.Handler = &DatasetHandler{}
 
-// Handle answers an admission request for a Dataset.
+// Handle answers an admission request for a Dataset, and logs what it refuses.
 func (h *DatasetHandler) Handle(ctx context.Context, request admission.Request) admission.Response {
+	response := h.decide(ctx, request)
+	if !response.Allowed && response.Result != nil {
+		log.FromContext(ctx).Info("Denied", "namespace", request.Namespace, "dataset", request.Name,
+			"code", response.AuditAnnotations[auditFinding], "finding", response.Result.Message)
+	}
+	return response
+}
+
+func (h *DatasetHandler) decide(ctx context.Context, request admission.Request) admission.Response {
 	dataset, err := decodeDataset(request.Object.Raw)
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
@@ -74,12 +84,12 @@ func (h *DatasetHandler) handleUpdate(ctx context.Context, request admission.Req
 		if now, err := reference.SourceOf(dataset); err != nil || now != source {
 			finding := reference.NewFinding(reference.CodeMountPointChanged, datasetObject(request, old),
 				"it refers to %s, and that can't be changed", source.MountPoint())
-			return admission.Denied(finding.String())
+			return denied(finding.String(), finding)
 		}
 	} else if !wasReference && isReference && len(old.Status.Runtimes) > 0 {
 		finding := reference.NewFinding(reference.CodeMountPointChanged, datasetObject(request, old),
 			"it is bound to a runtime and can't become a reference")
-		return admission.Denied(finding.String())
+		return denied(finding.String(), finding)
 	}
 	if !isReference {
 		return admission.Allowed("")
@@ -105,7 +115,7 @@ func (h *DatasetHandler) validate(ctx context.Context, request admission.Request
 	world.Sharing = h.Sharing
 	plan := reference.NewPlan(world)
 	if errors := plan.Findings.Of(reference.Error); len(errors) > 0 {
-		return admission.Denied(errors[0].String())
+		return denied(errors[0].String(), errors[0])
 	}
 	var warnings []string
 	for _, finding := range plan.Findings {

@@ -62,7 +62,7 @@ func (h *PodHandler) Handle(ctx context.Context, request admission.Request) admi
 	findings, warnings := findings.Blocking(), warnings(findings)
 	if len(findings) > 0 {
 		logger.Info("Denied", "code", findings[0].Code, "finding", findings[0].Message)
-		return admission.Denied(denial(findings)).WithWarnings(warnings...)
+		return denied(denial(findings), findings[0]).WithWarnings(warnings...)
 	}
 	if patch == nil {
 		logger.V(1).Info("Nothing to inject")

@@ -50,6 +50,13 @@ func ReferenceWithoutMirrors(ctx context.Context, reader client.Reader, dataset 
 	return w, o.err
 }
 
+// Kinds are the kinds of objects that ReferenceWithoutMirrors and Physical read. Who reads them from informer caches must
+// see to it that there are informers: a cache makes one at the first reading, which takes requests.
+func Kinds() []client.Object {
+	return []client.Object{&datav1alpha1.Dataset{}, &datav1alpha1.ThinRuntime{}, &corev1.PersistentVolumeClaim{},
+		&corev1.PersistentVolume{}, &appsv1.DaemonSet{}}
+}
+
 // Physical reads what the sidecar of a physical Dataset in its own namespace is made from.
 func Physical(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset) (*reference.World, error) {
 	o := observer{ctx: ctx, reader: reader, world: newWorld(dataset, reference.UniqueNames)}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/certificate"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/webhook"
+)
+
+// webhookConfigurations are the names of the webhook configurations in config/webhook.
+func webhookConfigurations() []string {
+	return []string{"kubectl-fluid-sidecar-injector", "kubectl-fluid-sidecar-injector-retry"}
+}
+
+// addWebhooks adds the webhook server and says when this replica is ready for its calls. The server drains once it is
+// told to end.
+func addWebhooks(told context.Context, mgr manager.Manager, o options, f features, keeper *certificate.Keeper) error {
+	names, sharing := reference.MirrorNames(o.mirrorNames), reference.Sharing(o.sharing)
+	counted, err := inject.NewMetrics(metrics.Registry)
+	if err := errors.Join(err, keeper.RegisterMetrics(metrics.Registry)); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	handlers := http.NewServeMux()
+	handle := func(path, name string, handler admission.Handler) {
+		handlers.Handle(path, webhook.Limit(webhook.DefaultLimits, webhook.Review(counted.Observe(name, handler))))
+	}
+	handle(inject.PodPath, "pods", &inject.PodHandler{
+		Reader: mgr.GetClient(), MirrorNames: names, Sharing: sharing, NativeSidecars: f.nativeSidecars, SelfHealing: f.selfHealing, Mode: inject.Mode(o.sidecarMode),
+	})
+	handle(inject.DatasetPath, "datasets", &inject.DatasetHandler{
+		Reader: mgr.GetClient(), MirrorNames: names, Sharing: sharing, Reviewer: inject.AccessReviewer{Client: mgr.GetClient()},
+	})
+	// Replicas that aren't the leader run no reconcilers, whose informers these would be.
+	for _, kind := range inject.Kinds() {
+		if _, err := mgr.GetCache().GetInformer(told, kind, cache.BlockUntilSynced(false)); err != nil {
+			return fmt.Errorf("making the informer of %T: %w", kind, err)
+		}
+	}
+	server := &webhook.Server{
+		Address:     net.JoinHostPort("", strconv.Itoa(o.webhookPort)),
+		Certificate: keeper.GetCertificate,
+		Handler:     handlers,
+		Draining:    told,
+	}
+	return errors.Join(
+		mgr.Add(server),
+		mgr.AddHealthzCheck("alive", func(*http.Request) error { return nil }),
+		mgr.AddReadyzCheck("webhook", server.Ready),
+		mgr.AddReadyzCheck("certificate", keeper.Ready),
+		mgr.AddReadyzCheck("caches", cachesSynced(mgr.GetCache())),
+	)
+}
+
+// cachesSynced is a readiness check: before the caches are filled nothing can be injected.
+func cachesSynced(caches cache.Cache) func(*http.Request) error {
+	return func(request *http.Request) error {
+		ctx, cancel := context.WithTimeout(request.Context(), time.Second)
+		defer cancel()
+		if !caches.WaitForCacheSync(ctx) {
+			return errors.New("the informer caches aren't in sync")
+		}
+		return nil
+	}
+}

@@ -1,0 +1,99 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+	sigsjson "sigs.k8s.io/json"
+)
+
+// Review serves AdmissionReviews of version v1, the only one that the webhook configurations name, with a handler. It
+// does what controller-runtime's admission.Webhook does at about half the cost: the type of the body is known, so it is
+// decoded once.
+func Review(handler admission.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		review, status, err := readReview(request)
+		if err != nil {
+			// The API server takes anything but an AdmissionReview as a failed call: the failurePolicy decides.
+			log.FromContext(request.Context()).Info("Refused a call", "reason", err.Error())
+			http.Error(w, err.Error(), status)
+			return
+		}
+		response := handle(request.Context(), handler, admission.Request{AdmissionRequest: *review.Request})
+		response.UID = review.Request.UID
+		body, err := json.Marshal(admissionv1.AdmissionReview{TypeMeta: review.TypeMeta, Response: &response.AdmissionResponse})
+		if err != nil {
+			http.Error(w, fmt.Sprintf("encoding the answer: %v", err), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		// If the client has gone, nobody is there to be told.
+		_, _ = w.Write(body)
+	})
+}
+
+// readReview reads an AdmissionReview; the status says what is wrong with what isn't one.
+func readReview(request *http.Request) (*admissionv1.AdmissionReview, int, error) {
+	if request.Method != http.MethodPost {
+		return nil, http.StatusMethodNotAllowed, fmt.Errorf("the method is %s, not POST", request.Method)
+	}
+	if kind, _, err := mime.ParseMediaType(request.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return nil, http.StatusUnsupportedMediaType, fmt.Errorf("the body is %q, not application/json", request.Header.Get("Content-Type"))
+	}
+	body, err := readBody(request)
+	if err != nil {
+		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+			return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the body has more than %d bytes", tooLarge.Limit)
+		}
+		return nil, http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)
+	}
+	review := &admissionv1.AdmissionReview{}
+	if err := sigsjson.UnmarshalCaseSensitivePreserveInts(body, review); err != nil {
+		return nil, http.StatusBadRequest, fmt.Errorf("reading the AdmissionReview: %w", err)
+	}
+	if review.APIVersion != admissionv1.SchemeGroupVersion.String() || review.Kind != "AdmissionReview" || review.Request == nil {
+		return nil, http.StatusBadRequest, fmt.Errorf("the body is a %s %s, not a request of an AdmissionReview %s",
+			review.APIVersion, review.Kind, admissionv1.SchemeGroupVersion)
+	}
+	return review, 0, nil
+}
+
+// readBody reads a body into memory that is right from the start where its length is known.
+func readBody(request *http.Request) ([]byte, error) {
+	if length := request.ContentLength; length > 0 && length <= DefaultLimits.BodyBytes {
+		body := make([]byte, length)
+		_, err := io.ReadFull(request.Body, body)
+		return body, err
+	}
+	return io.ReadAll(request.Body)
+}
+
+// handle asks the handler; one that panics has refused.
+func handle(ctx context.Context, handler admission.Handler, request admission.Request) (response admission.Response) {
+	defer func() {
+		reason := recover()
+		if reason == nil {
+			return
+		}
+		for _, report := range utilruntime.PanicHandlers {
+			report(ctx, reason)
+		}
+		response = admission.Errored(http.StatusInternalServerError, errors.New("the webhook met a bug; the controller's log has the details"))
+	}()
+	response = handler.Handle(ctx, request)
+	if err := response.Complete(request); err != nil {
+		return admission.Errored(http.StatusInternalServerError, fmt.Errorf("encoding the patch: %w", err))
+	}
+	return response
+}

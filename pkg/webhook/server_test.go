@@ -1,0 +1,240 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// running starts a server on a free port with the certificate of httptest, and returns how to end it.
+func running(t *testing.T, handler http.Handler) (s *Server, tell, end context.CancelFunc, ended <-chan error) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	draining, tell := context.WithCancel(t.Context())
+	ctx, end := context.WithCancel(t.Context())
+	certificate := testCertificate(t)
+	s = &Server{Address: address, Handler: handler, Draining: draining,
+		Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &certificate, nil }}
+	if s.Ready(nil) == nil {
+		t.Error("it is ready before it serves")
+	}
+	result := make(chan error, 1)
+	go func() { result <- s.Start(ctx) }()
+	for s.Ready(nil) != nil {
+		time.Sleep(time.Millisecond)
+	}
+	t.Cleanup(end)
+	return s, tell, end, result
+}
+
+func testCertificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	double := httptest.NewTLSServer(nil)
+	defer double.Close()
+	return double.TLS.Certificates[0]
+}
+
+// client speaks only one version of HTTP.
+func client(t *testing.T, s *Server, protocol string) *http.Client {
+	t.Helper()
+	certificate, _ := s.Certificate(nil)
+	leaf, err := x509.ParseCertificate(certificate.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "example.com", NextProtos: []string{protocol}}}
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetHTTP1(protocol == "http/1.1")
+	transport.Protocols.SetHTTP2(protocol == "h2")
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+func post(t *testing.T, c *http.Client, s *Server, body string) (*http.Response, string) {
+	t.Helper()
+	response, err := c.Post("https://"+s.Address+"/", "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(text)
+}
+
+func TestTheServerSpeaksHTTP1AndHTTP2(t *testing.T) {
+	s, _, end, ended := running(t, http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) { fmt.Fprint(w, request.Proto) }))
+	for protocol, want := range map[string]string{"http/1.1": "HTTP/1.1", "h2": "HTTP/2.0"} {
+		if _, got := post(t, client(t, s, protocol), s, ""); got != want {
+			t.Errorf("%s is served as %s", protocol, got)
+		}
+	}
+	end()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestADrainingServerAnswersAndLetsConnectionsGo: told to end, it isn't ready any more, but answers on the connections
+// that there are and on new ones, and lets none of them be used again. When it ends, the calls under way are answered.
+func TestADrainingServerAnswersAndLetsConnectionsGo(t *testing.T) {
+	under, answer := make(chan struct{}), make(chan struct{})
+	s, tell, end, ended := running(t, http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
+		if body, _ := io.ReadAll(request.Body); string(body) == "slow" {
+			close(under)
+			<-answer
+		}
+	}))
+	c := client(t, s, "http/1.1")
+	if response, _ := post(t, c, s, ""); response.Close {
+		t.Error("a server that isn't draining closes the connection")
+	}
+	tell()
+	if s.Ready(nil) == nil {
+		t.Error("it is ready although it is draining")
+	}
+	for range 2 {
+		if response, _ := post(t, c, s, ""); response.StatusCode != http.StatusOK || !response.Close {
+			t.Errorf("while draining: %s, close %t", response.Status, response.Close)
+		}
+	}
+	slow := make(chan error, 1)
+	go func() {
+		response, err := c.Post("https://"+s.Address+"/", "application/json", strings.NewReader("slow"))
+		if err == nil {
+			response.Body.Close()
+		}
+		slow <- err
+	}()
+	<-under
+	end()
+	select {
+	case err := <-ended:
+		t.Fatal("it has ended with a call under way:", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(answer)
+	if err := <-slow; err != nil {
+		t.Error("the call that was under way:", err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if s.Ready(nil) == nil {
+		t.Error("it is ready although it has ended")
+	}
+}
+
+func TestAPortThatIsTakenIsAnError(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	s := &Server{Address: listener.Addr().String(), Draining: t.Context()}
+	if err := s.Start(t.Context()); err == nil || !strings.Contains(err.Error(), s.Address) {
+		t.Error(err)
+	}
+}
+
+func TestEndAfterEndsLater(t *testing.T) {
+	parent, cancel := context.WithCancel(context.WithValue(t.Context(), t.Name(), "kept"))
+	ctx := EndAfter(parent, 50*time.Millisecond)
+	cancel()
+	if ctx.Err() != nil {
+		t.Error("it ends with its parent")
+	}
+	<-ctx.Done()
+	if ctx.Value(t.Name()) != "kept" {
+		t.Error("it has lost the values of its parent")
+	}
+}
+
+// TestLimits: as many calls run as may, as many wait as may, and the rest is turned away so that the API server comes
+// again.
+func TestLimits(t *testing.T) {
+	running, finish := make(chan struct{}, 9), make(chan struct{})
+	handler := Limit(Limits{Running: 2, Waiting: 1, Patience: time.Minute, BodyBytes: 10}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		running <- struct{}{}
+		<-finish
+	}))
+	answers := make(chan *httptest.ResponseRecorder, 9)
+	call := func() {
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, "/", nil))
+		answers <- recorder
+	}
+	for range 2 {
+		go call()
+		<-running
+	}
+	// Of two more, one waits and one is turned away.
+	go call()
+	go call()
+	turnedAway := <-answers
+	if turnedAway.Code != http.StatusServiceUnavailable || turnedAway.Header().Get("Retry-After") != "1" || turnedAway.Header().Get("Connection") != "close" {
+		t.Errorf("turned away with %d, %v", turnedAway.Code, turnedAway.Header())
+	}
+	select {
+	case <-running:
+		t.Error("three calls run")
+	default:
+	}
+	close(finish)
+	for range 3 {
+		if answer := <-answers; answer.Code != http.StatusOK {
+			t.Errorf("a call that had room is answered with %d", answer.Code)
+		}
+	}
+}
+
+func TestWhoHasWaitedEnoughIsTurnedAway(t *testing.T) {
+	finish := make(chan struct{})
+	started := make(chan struct{})
+	handler := Limit(Limits{Running: 1, Waiting: 1, Patience: time.Millisecond, BodyBytes: 10}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(started)
+		<-finish
+	}))
+	go handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil))
+	<-started
+	defer close(finish)
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, "/", nil))
+	if recorder.Code != http.StatusServiceUnavailable {
+		t.Errorf("answered with %d", recorder.Code)
+	}
+}
+
+func TestLargeBodiesAreRefused(t *testing.T) {
+	handler := Limit(Limits{Running: 1, Waiting: 1, Patience: time.Minute, BodyBytes: 100}, Review(nil))
+	for _, known := range []bool{true, false} {
+		request := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(make([]byte, 101)))
+		request.Header.Set("Content-Type", "application/json")
+		if !known {
+			request.ContentLength = -1
+		}
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, request)
+		if recorder.Code != http.StatusRequestEntityTooLarge {
+			t.Errorf("with its length known %t: %d %s", known, recorder.Code, recorder.Body)
+		}
+	}
+}
