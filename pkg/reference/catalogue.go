@@ -89,6 +89,9 @@ const (
 	CodePropagationReplaced Code = "KF4019"
 	CodeGraceShort          Code = "KF4020"
 	CodeNestedTooDeep       Code = "KF4021"
+	CodeSidecarLost         Code = "KF4040"
+	CodeSidecarAltered      Code = "KF4041"
+	CodeMountAltered        Code = "KF4042"
 )
 
 // kind is what is the same of a kind of finding in every language.
@@ -185,6 +188,9 @@ var kinds = []kind{
 	{CodePropagationReplaced, Warning, "MountPropagationReplaced"},
 	{CodeGraceShort, Warning, "TerminationGracePeriodShort"},
 	{CodeNestedTooDeep, Error, "NestedDatasetsTooDeep"},
+	{CodeSidecarLost, Error, "SidecarLost"},
+	{CodeSidecarAltered, Error, "SidecarAltered"},
+	{CodeMountAltered, Error, "MountAltered"},
 }
 
 // text explains a kind of finding in one language.

@@ -406,4 +406,19 @@ var englishTexts = map[Code]text{
 		"A FUSE client that mounts another Dataset's claim needs that Dataset's sidecar too. Here that goes round in a circle, or on for more than eight Datasets.",
 		"let the runtimes of the Datasets mount no claims of each other",
 	},
+	CodeSidecarLost: {
+		"A pod has lost its sidecar on its way",
+		"Its labels say that it was injected, but the sidecar that they name isn't there: another webhook has taken it out. The ValidatingAdmissionPolicy kubectl-fluid-sidecars refuses such a pod, which would read nothing.",
+		"find the webhook that removes containers, and let it leave fluid-fuse-* alone: kubectl get mutatingwebhookconfigurations",
+	},
+	CodeSidecarAltered: {
+		"A sidecar was changed on its way",
+		"It is an init container that doesn't go on running, or nothing that it mounts is seen outside of it: another webhook has changed it after the injection. The ValidatingAdmissionPolicy kubectl-fluid-sidecars refuses such a pod.",
+		"find the webhook that changes containers, and let it leave fluid-fuse-* alone: kubectl get mutatingwebhookconfigurations",
+	},
+	CodeMountAltered: {
+		"A container of an injected pod wouldn't see the data",
+		"It mounts the Dataset's volume without the mount propagation HostToContainer, or it is an init container that would run before the sidecar: another webhook has added or changed it after the injection. The ValidatingAdmissionPolicy kubectl-fluid-sidecars refuses such a pod.",
+		"let that webhook's name come before kubectl-fluid-sidecar-injector, or let it leave the Dataset's volume alone",
+	},
 }

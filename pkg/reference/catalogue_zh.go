@@ -407,4 +407,19 @@ var chineseTexts = map[Code]text{
 		"如果 FUSE 客户端挂载了另一个 Dataset 的 PVC，它也需要那个 Dataset 的 Sidecar。这里的依赖形成了环，或者超过了八个 Dataset。",
 		"不要让这些 Dataset 的运行时相互挂载对方的 PVC",
 	},
+	CodeSidecarLost: {
+		"Pod 在准入途中丢失了 Sidecar",
+		"标签表明它已被注入，但标签所指的 Sidecar 不在：另一个 webhook 把它移除了。这样的 Pod 什么也读不到，ValidatingAdmissionPolicy kubectl-fluid-sidecars 会拒绝它。",
+		"找出移除容器的 webhook，让它不要动 fluid-fuse-*：kubectl get mutatingwebhookconfigurations",
+	},
+	CodeSidecarAltered: {
+		"Sidecar 在准入途中被改动",
+		"它是不会持续运行的 Init 容器，或者它的挂载在容器外不可见：另一个 webhook 在注入之后改动了它。ValidatingAdmissionPolicy kubectl-fluid-sidecars 会拒绝这样的 Pod。",
+		"找出改动容器的 webhook，让它不要动 fluid-fuse-*：kubectl get mutatingwebhookconfigurations",
+	},
+	CodeMountAltered: {
+		"已注入的 Pod 中有容器看不到数据",
+		"它挂载了 Dataset 的卷，但挂载传播不是 HostToContainer，或者它是会先于 Sidecar 运行的 Init 容器：另一个 webhook 在注入之后添加或改动了它。ValidatingAdmissionPolicy kubectl-fluid-sidecars 会拒绝这样的 Pod。",
+		"让该 webhook 的名称排在 kubectl-fluid-sidecar-injector 之前，或者让它不要动 Dataset 的卷",
+	},
 }
