@@ -59,6 +59,7 @@ test: ## Run all tests, on real clusters where they need one; sets up what they 
 	go test -timeout 20m -p 1 ./test/cluster ./test/walkthrough ./test/docs
 	go test -timeout 20m -parallel 8 -v ./test/e2e
 	go test -timeout 20m -v ./test/installation
+	go test -timeout 20m -v ./test/load
 	@$(MAKE) --no-print-directory race
 
 # The versions of Kubernetes that hack/tools pins.

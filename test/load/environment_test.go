@@ -36,15 +36,16 @@ import (
 
 // environment is a control plane without a controller of this project's.
 type environment struct {
-	ctx    context.Context
-	config *rest.Config
-	scheme *runtime.Scheme
-	client client.WithWatch
+	ctx     context.Context
+	cluster *cluster.Cluster
+	config  *rest.Config
+	scheme  *runtime.Scheme
+	client  client.WithWatch
 	// writes counts those of controllers, without events.
 	writes atomic.Int64
 }
 
-func newEnvironment(b *testing.B) *environment {
+func newEnvironment(b testing.TB) *environment {
 	b.Helper()
 	ctx := context.Background()
 	ctrl.SetLogger(logr.Discard())
@@ -57,7 +58,7 @@ func newEnvironment(b *testing.B) *environment {
 			b.Error(err)
 		}
 	})
-	e := &environment{ctx: ctx, scheme: runtime.NewScheme()}
+	e := &environment{ctx: ctx, cluster: c, scheme: runtime.NewScheme()}
 	if e.config, err = c.RESTConfig(); err != nil {
 		b.Fatal(err)
 	}
@@ -73,7 +74,7 @@ func newEnvironment(b *testing.B) *environment {
 }
 
 // installCRDs creates the project's CRDs, and one for AlluxioRuntimes as on a cluster with Fluid.
-func (e *environment) installCRDs(b *testing.B) {
+func (e *environment) installCRDs(b testing.TB) {
 	b.Helper()
 	files, err := filepath.Glob("../../config/crd/bases/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -100,7 +101,7 @@ func (e *environment) installCRDs(b *testing.B) {
 	b.Fatal("the CRDs weren't served within 30 seconds")
 }
 
-func (e *environment) create(b *testing.B, objects ...client.Object) {
+func (e *environment) create(b testing.TB, objects ...client.Object) {
 	b.Helper()
 	for _, object := range objects {
 		if err := e.client.Create(e.ctx, object); err != nil {
@@ -109,7 +110,7 @@ func (e *environment) create(b *testing.B, objects ...client.Object) {
 	}
 }
 
-func (e *environment) newNamespace(b *testing.B) string {
+func (e *environment) newNamespace(b testing.TB) string {
 	b.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "load-"}}
 	e.create(b, namespace)
@@ -117,7 +118,7 @@ func (e *environment) newNamespace(b *testing.B) string {
 }
 
 // newPhysical creates the physical Dataset phy of an AlluxioRuntime in a namespace of its own.
-func (e *environment) newPhysical(b *testing.B) (namespace string) {
+func (e *environment) newPhysical(b testing.TB) (namespace string) {
 	b.Helper()
 	namespace = e.newNamespace(b)
 	w := referencetest.World(b, "alluxio", "dataset://default/phy")

@@ -1,0 +1,203 @@
+package load
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	k8sruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
+)
+
+// Each way of creating pods is measured in turn, so that whatever else the machine does meets all of them.
+const (
+	measuringRounds = 8
+	measuringTime   = 1500 * time.Millisecond
+)
+
+// BenchmarkAdmission creates the documented pod by server-side dry runs: without the label, so that no webhook is called
+// (plain); with a webhook that answers with a constant patch of the same size (null); and with this project's (ours).
+// Both webhooks are processes of their own, which the API server reaches by their Services over HTTP/1.1. Run it with
+// -benchtime 1x.
+func BenchmarkAdmission(b *testing.B) {
+	if testing.Short() {
+		b.Skip("a benchmark on a cluster")
+	}
+	n := install(b, newEnvironment(b))
+	namespace := n.newConsumer(b)
+	pods := n.variants(b, namespace)
+	for _, clients := range []int{1, 8, 32} {
+		b.Run(fmt.Sprintf("%d clients", clients), func(b *testing.B) {
+			for b.Loop() {
+				n.measure(b, namespace, pods, clients)
+			}
+		})
+	}
+}
+
+// variant is a way of creating pods.
+type variant struct {
+	name     string
+	body     []byte
+	injected bool
+	took     []time.Duration
+	elapsed  time.Duration
+}
+
+func (n *installation) variants(b *testing.B, namespace string) []*variant {
+	b.Helper()
+	encode := func(labels map[string]string) []byte {
+		pod := newPod(namespace, "nginx")
+		pod.Labels = labels
+		pod.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}
+		body, err := json.Marshal(pod)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return body
+	}
+	ours := encode(map[string]string{"serverless.fluid.io/inject": "true"})
+	patch := n.patchOf(b, namespace, ours)
+	b.Logf("a pod of %d bytes, a patch of %d bytes", len(ours), len(patch))
+	n.startNullWebhook(b, patch)
+	return []*variant{
+		{name: "plain", body: encode(nil)},
+		{name: "null", body: encode(map[string]string{nullWebhookLabel: "true"}), injected: true},
+		{name: "ours", body: ours, injected: true},
+	}
+}
+
+// patchOf asks the first replica for the patch of a pod.
+func (n *installation) patchOf(b *testing.B, namespace string, pod []byte) []byte {
+	b.Helper()
+	review, err := json.Marshal(admissionv1.AdmissionReview{
+		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"},
+		Request: &admissionv1.AdmissionRequest{UID: "0e6ae374-0af3-4d3f-b5a0-c5d1c2b1a1f5", Namespace: namespace, Operation: admissionv1.Create,
+			Object: k8sruntime.RawExtension{Raw: pod}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	insecure := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	response, err := insecure.Post("https://"+n.address+":"+n.replicas[0].port+inject.PodPath, "application/json", bytes.NewReader(review))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer := &admissionv1.AdmissionReview{}
+	if err := json.NewDecoder(response.Body).Decode(answer); err != nil || answer.Response == nil || answer.Response.Patch == nil {
+		b.Fatalf("there is no patch: %+v, %v", answer.Response, err)
+	}
+	return answer.Response.Patch
+}
+
+// measure creates pods in each way in turn, and prints how long that takes.
+func (n *installation) measure(b *testing.B, namespace string, variants []*variant, clients int) {
+	clientset, err := kubernetes.NewForConfig(n.config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	create := func(v *variant) error {
+		answer, err := clientset.CoreV1().RESTClient().Post().Namespace(namespace).Resource("pods").
+			Param("dryRun", "All").SetHeader("Content-Type", "application/json").SetHeader("Accept", "application/json").
+			Body(v.body).DoRaw(n.ctx)
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(answer, []byte("fluid-fuse-0")) != v.injected {
+			return fmt.Errorf("a pod of %s has or lacks a sidecar: %s", v.name, answer)
+		}
+		return nil
+	}
+	for _, v := range variants {
+		v.took, v.elapsed = nil, 0
+		n.settle(b, v, create)
+	}
+	for round := range measuringRounds {
+		for i := range variants {
+			v := variants[(i+round)%len(variants)]
+			took, elapsed := hammer(b, clients, func() error { return create(v) })
+			v.took, v.elapsed = append(v.took, took...), v.elapsed+elapsed
+		}
+	}
+	report(b, variants, clients)
+}
+
+// settle warms up what a variant uses, and waits until the webhook configurations are in force.
+func (n *installation) settle(b *testing.B, v *variant, create func(*variant) error) {
+	b.Helper()
+	if err := await(30*time.Second, func() error { return create(v) }); err != nil {
+		b.Fatal(err)
+	}
+	for range 50 {
+		if err := create(v); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// hammer lets clients make requests one after the other for a while.
+func hammer(b *testing.B, clients int, request func() error) (took []time.Duration, elapsed time.Duration) {
+	b.Helper()
+	var mutex sync.Mutex
+	var failed atomic.Pointer[error]
+	started := time.Now()
+	var running sync.WaitGroup
+	for range clients {
+		running.Go(func() {
+			var mine []time.Duration
+			for time.Since(started) < measuringTime && failed.Load() == nil {
+				asked := time.Now()
+				if err := request(); err != nil {
+					failed.Store(&err)
+				}
+				mine = append(mine, time.Since(asked))
+			}
+			mutex.Lock()
+			defer mutex.Unlock()
+			took = append(took, mine...)
+		})
+	}
+	running.Wait()
+	if err := failed.Load(); err != nil {
+		b.Fatal(*err)
+	}
+	return took, time.Since(started)
+}
+
+// report prints a table and the ratios that matter.
+func report(b *testing.B, variants []*variant, clients int) {
+	b.Helper()
+	milliseconds := func(v *variant, percent int) float64 {
+		slices.Sort(v.took)
+		return float64(v.took[(len(v.took)-1)*percent/100].Microseconds()) / 1000
+	}
+	rate := func(v *variant) float64 { return float64(len(v.took)) / v.elapsed.Seconds() }
+	var table strings.Builder
+	fmt.Fprintf(&table, "%d clients, %d processors\n%8s %10s %10s %12s\n", clients, runtime.NumCPU(), "", "p50 ms", "p99 ms", "pods/s")
+	for _, v := range variants {
+		fmt.Fprintf(&table, "%8s %10.2f %10.2f %12.0f\n", v.name, milliseconds(v, 50), milliseconds(v, 99), rate(v))
+		b.ReportMetric(milliseconds(v, 50), v.name+"-p50-ms")
+		b.ReportMetric(milliseconds(v, 99), v.name+"-p99-ms")
+		b.ReportMetric(rate(v), v.name+"-pods/s")
+	}
+	null, ours := variants[1], variants[2]
+	b.ReportMetric(milliseconds(ours, 50)/milliseconds(null, 50), "p50-ours/null")
+	b.ReportMetric(rate(ours)/rate(null), "rate-ours/null")
+	b.ReportMetric(0, "ns/op") // the time of everything, which says nothing
+	fmt.Fprintf(&table, "ours/null: p50 %.2f, pods/s %.2f", milliseconds(ours, 50)/milliseconds(null, 50), rate(ours)/rate(null))
+	b.Log(table.String())
+}

@@ -1,0 +1,212 @@
+package load
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
+)
+
+const (
+	systemNamespace = "kubectl-fluid-system"
+	webhookService  = "kubectl-fluid-webhook"
+)
+
+// installation is what a user installs, on a control plane without nodes: the manifests of config/default, with
+// replicas of the controller that are processes of this machine. The API server reaches them as it reaches pods, by
+// Services with endpoints, over HTTP/1.1.
+type installation struct {
+	*environment
+	address    string // of this machine; endpoints can't be loopback addresses
+	program    string
+	kubeconfig string
+	replicas   []*replica
+}
+
+// install installs the manifests and starts two replicas, and returns once both serve.
+func install(t testing.TB, e *environment, args ...string) *installation {
+	t.Helper()
+	n := &installation{environment: e, address: machineAddress(t), program: filepath.Join(t.TempDir(), "controller")}
+	build := exec.Command("go", "build", "-o", n.program, "./cmd/controller")
+	build.Dir = "../.."
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the controller: %v\n%s", err, output)
+	}
+	n.apply(t, n.kubectl(t, "", "kustomize", "../../config/host"))
+	n.kubeconfig = n.serviceAccountKubeconfig(t)
+	for i := range 2 {
+		n.replicas = append(n.replicas, newReplica(t, n, i, args))
+	}
+	n.serve(t)
+	for _, r := range n.replicas {
+		if err := r.start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, r := range n.replicas {
+		if err := r.awaitReady(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// machineAddress returns an address of this machine that endpoints may have.
+func machineAddress(t testing.TB) string {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range addresses {
+		if network, ok := address.(*net.IPNet); ok && network.IP.To4() != nil && network.IP.IsGlobalUnicast() {
+			return network.IP.String()
+		}
+	}
+	t.Skip("this machine has no address that the endpoints of a Service may have")
+	return ""
+}
+
+func (n *installation) kubectl(t testing.TB, stdin string, args ...string) string {
+	t.Helper()
+	command := exec.Command(filepath.Join(n.cluster.BinDir(), "kubectl"), args...)
+	command.Env = append(os.Environ(), "KUBECONFIG="+n.cluster.Kubeconfig())
+	var stderr bytes.Buffer
+	command.Stdin, command.Stderr = strings.NewReader(stdin), &stderr
+	output, err := command.Output()
+	if err != nil {
+		t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return string(output)
+}
+
+// apply applies the manifests but their Services, which are for a single controller.
+func (n *installation) apply(t testing.TB, manifests string) {
+	t.Helper()
+	var kept []string
+	for _, manifest := range strings.Split(manifests, "\n---\n") {
+		if !strings.Contains(manifest, "\nkind: Service\n") {
+			kept = append(kept, manifest)
+		}
+	}
+	n.kubectl(t, strings.Join(kept, "\n---\n"), "apply", "--server-side", "-f", "-")
+}
+
+func (n *installation) serviceAccountKubeconfig(t testing.TB) string {
+	t.Helper()
+	token := n.kubectl(t, "", "create", "token", "kubectl-fluid-controller", "-n", systemNamespace, "--duration=24h")
+	config, err := clientcmd.LoadFromFile(n.cluster.Kubeconfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range config.AuthInfos {
+		config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: strings.TrimSpace(token)}
+	}
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// serve creates the Service. Its endpoints are written by the replicas' doubles of a kubelet.
+func (n *installation) serve(t testing.TB) {
+	t.Helper()
+	n.createService(t, webhookService)
+	for _, r := range n.replicas {
+		r.slice = n.createSlice(t, webhookService, r.port)
+	}
+}
+
+func (n *installation) createService(t testing.TB, name string) {
+	t.Helper()
+	n.create(t, &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: name},
+		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 443}}},
+	})
+}
+
+// createSlice makes an endpoint of a Service that isn't ready yet.
+func (n *installation) createSlice(t testing.TB, service, port string) *discoveryv1.EndpointSlice {
+	t.Helper()
+	number, err := strconv.ParseInt(port, 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slice := &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, GenerateName: service + "-",
+			Labels: map[string]string{discoveryv1.LabelServiceName: service}},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Ports:       []discoveryv1.EndpointPort{{Name: new(""), Port: new(int32(number))}},
+		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{n.address}, Conditions: discoveryv1.EndpointConditions{Ready: new(false)}}},
+	}
+	n.create(t, slice)
+	return slice
+}
+
+// setReady says whether an endpoint gets traffic.
+func (n *installation) setReady(slice *discoveryv1.EndpointSlice, ready bool) error {
+	patch := fmt.Sprintf(`[{"op":"replace","path":"/endpoints/0/conditions/ready","value":%t}]`, ready)
+	return n.client.Patch(n.ctx, slice, client.RawPatch(types.JSONPatchType, []byte(patch)))
+}
+
+// newConsumer makes a physical Dataset and the reference refdemo to it in a namespace where pods can be created, and
+// waits until the reference is Bound.
+func (n *installation) newConsumer(t testing.TB) (namespace string) {
+	t.Helper()
+	physical := n.newPhysical(t)
+	namespace = n.newNamespace(t)
+	n.create(t, newReference(namespace, "refdemo", physical))
+	err := await(time.Minute, func() error {
+		ref := &datav1alpha1.Dataset{}
+		if err := n.client.Get(n.ctx, client.ObjectKey{Namespace: namespace, Name: "refdemo"}, ref); err != nil {
+			return err
+		}
+		if ref.Status.Phase != datav1alpha1.BoundPhase {
+			return fmt.Errorf("the reference is %q: %+v", ref.Status.Phase, ref.Status.Conditions)
+		}
+		return n.client.Get(n.ctx, client.ObjectKey{Namespace: namespace, Name: "default"}, &corev1.ServiceAccount{})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return namespace
+}
+
+// await waits until check returns nil, and returns its last error.
+func await(within time.Duration, check func() error) error {
+	var err error
+	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if err = check(); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("not within %s: %w", within, err)
+}
+
+// freePorts returns n free ports.
+func freePorts(t testing.TB, count int) []string {
+	t.Helper()
+	ports, err := cluster.FreePorts(count)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ports
+}
