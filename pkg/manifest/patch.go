@@ -219,6 +219,10 @@ func valueNode(value json.RawMessage, quoted bool) (*yamlv3.Node, error) {
 // scalar returns a string as YAML, in quotes if it shall be, or where a parser of YAML 1.1 or 1.2 could take it for something else.
 func scalar(text string, quoted bool) *yamlv3.Node {
 	node := &yamlv3.Node{Kind: yamlv3.ScalarNode, Tag: "!!str", Value: text}
+	if strings.Contains(text, "\n") && !quoted {
+		node.Style = yamlv3.LiteralStyle // Where it can't be, the encoder quotes.
+		return node
+	}
 	var read any
 	if err := yaml.Unmarshal([]byte(text), &read); quoted || err != nil || read != text {
 		node.Style = yamlv3.DoubleQuotedStyle

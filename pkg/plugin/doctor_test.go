@@ -80,7 +80,7 @@ func (a admission) calls() interceptor.Funcs {
 	}}
 }
 
-func inject(object client.Object) error {
+func addSidecar(object client.Object) error {
 	pod := object.(*corev1.Pod)
 	pod.Spec.InitContainers = []corev1.Container{{Name: "fluid-fuse-0"}}
 	return nil
@@ -97,7 +97,7 @@ func refuse(message string) func(client.Object) error {
 // TestDoctor has installations that work, that don't, and that can't be looked at.
 func TestDoctor(t *testing.T) {
 	denied := refuse(`admission webhook "reference.kubectl-fluid.dev" denied the request: KF3003: Dataset ref/kubectl-fluid-doctor: it is itself`)
-	working := admission{inject, denied, true}
+	working := admission{addSidecar, denied, true}
 	fresh, old := authority(t, time.Hour, 300*24*time.Hour), authority(t, 360*24*time.Hour, 5*24*time.Hour)
 	ended := authority(t, 48*time.Hour, -24*time.Hour)
 	healthy := []string{"installation.yaml", "references.yaml", "alluxio.yaml"}
@@ -183,7 +183,7 @@ func TestIncompleteRightsAreInconclusive(t *testing.T) {
 // TestBundleHasNoSecret puts a canary everywhere where people put secrets: nothing of it is in the archive.
 func TestBundleHasNoSecret(t *testing.T) {
 	const canary = "c4n4ry"
-	c := fakeClientWith(t, admission{inject, admit, true}.calls(), "installation.yaml", "alluxio.yaml", "canary.yaml")
+	c := fakeClientWith(t, admission{addSidecar, admit, true}.calls(), "installation.yaml", "alluxio.yaml", "canary.yaml")
 	file := filepath.Join(t.TempDir(), "bundle.tar.gz")
 	r := run(t.Context(), connectTo(c), "doctor -n ref --bundle "+file)
 	if r.code != ExitFindings || !strings.Contains(r.err, "Wrote "+file) {

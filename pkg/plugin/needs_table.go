@@ -19,6 +19,7 @@ func needs() map[string][]need {
 		"completion zsh":        nothing,
 		"doctor":                doctorNeeds(),
 		"explain":               nothing,
+		"inject":                injectNeeds(),
 		"inspect sidecar":       slices.Concat([]need{on(inNamespace, "get", "", "pods")}, sidecarNeeds(), referenceNeeds()),
 		"rbac print":            nothing,
 		"ref can-i":             {settingsNeed(), on(inSource, "get", fluidGroup, "datasets").only("whether the owner shares it")},
@@ -84,6 +85,20 @@ func referenceNeeds() []need {
 // sidecarNeeds are for a pod whose Dataset isn't a reference, and for one without a sidecar.
 func sidecarNeeds() []need {
 	return []need{settingsNeed()}
+}
+
+// injectNeeds are for the sidecars of Datasets that the manifests don't have.
+func injectNeeds() []need {
+	return []need{
+		settingsNeed(),
+		on(inNamespace, "get", fluidGroup, "datasets"),
+		on(inNamespace, "get", fluidGroup, "thinruntimes"),
+		on(inNamespace, "get", "", "persistentvolumeclaims"),
+		on(inSource, "get", fluidGroup, "datasets"),
+		on(inSource, "get", "", "persistentvolumeclaims"),
+		on(inSource, "get", "apps", "daemonsets"),
+		on(inCluster, "get", "", "persistentvolumes"),
+	}
 }
 
 func treeNeeds() []need {

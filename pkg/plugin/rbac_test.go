@@ -278,6 +278,7 @@ func needScenarios() map[string][]string {
 		"completion powershell": {"completion powershell"}, "completion install": {"completion install --help"},
 		"explain": {"explain", "explain KF3004"}, "version": {"version"}, "rbac print": {"rbac print", "rbac print --for=version"},
 		"doctor":          {"doctor -n rights"},
+		"inject":          {"inject -f testdata/inject/rights.yaml -n rights"},
 		"inspect sidecar": {"inspect sidecar nginx -n rights", "inspect sidecar reads-phy -n rights", "inspect sidecar reads-nfs -n rights", "inspect sidecar in-source -n default"},
 		"ref can-i":       {"ref can-i --from default/phy -n rights"},
 		"ref check":       {"ref check -n rights", "ref check --from default/nfs --name new -n rights --mirror-names=source"},

@@ -73,7 +73,7 @@ couldn't be looked at and --strict was given, 130 interrupted.`,
 	env.connection = env.Connect(newKubeconfigFlags(root.PersistentFlags()))
 	root.PersistentFlags().String(languageFlag, "", "Language of findings and remedies: en or zh. Default: that of LC_ALL, LC_MESSAGES or LANG.")
 	root.AddCommand(newRefCommand(env), newInspectCommand(env), newExplainCommand(env), newVersionCommand(env), newCompletionCommand(env),
-		newDoctorCommand(env), newRBACCommand(env))
+		newDoctorCommand(env), newRBACCommand(env), newInjectCommand(env))
 	addCompletion(root, env)
 	return root
 }

@@ -1,0 +1,304 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/manifest"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
+)
+
+// injectFlags are the flags as they were given.
+type injectFlags struct {
+	manifests manifestFlags
+	objects   []string
+	naming    string
+	mode      string
+	server    string
+	all       bool
+	diff      bool
+}
+
+// injectOptions say what to inject and how.
+type injectOptions struct {
+	namespace string
+	// manifests are printed with sidecars; objects are only read.
+	manifests manifestFlags
+	objects   []string
+	naming    string
+	mode      inject.Mode
+	// server is the version of Kubernetes; nil for that of the API server.
+	server   *version.Version
+	all      bool
+	diff     bool
+	language reference.Language
+}
+
+func newInjectCommand(env Environment) *cobra.Command {
+	flags := &injectFlags{}
+	cmd := &cobra.Command{
+		Use:   "inject -f FILE",
+		Short: "Give pods in manifests their sidecars, as the webhook would",
+		Long: `Give the pods and pod templates of manifests their FUSE sidecars and print the
+manifests, for clusters whose webhook isn't to be relied on. What changes nothing
+in them stays as it is, comments, order and blank lines too; a file without pods
+comes out byte for byte. What was done is said on stderr.
+
+Datasets and what belongs to them come from the cluster and the manifests, with
+--offline from the manifests and --objects alone. If an object can't have its
+sidecars nothing is printed, and the exit code is 3.
+
+Pods of one template share a directory on their node, which pods that the webhook
+injects don't: where two of them meet, the end of one ends the other's mount.`,
+		Example: `  # What would be changed in a pod?
+  kubectl fluid inject -f examples/walkthrough/nginx.yaml -n ref --diff
+
+  # Without a cluster, the Datasets in a file of their own
+  kubectl fluid inject -f examples/walkthrough/nginx.yaml -n ref --objects datasets.yaml --offline
+
+  # Between kustomize and kubectl
+  kubectl kustomize . | kubectl fluid inject -f - -n ref | kubectl apply -f -`,
+		Args: maxArgs(0, "no argument: manifests are given with -f"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o, err := flags.options(cmd, env)
+			if err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), env)
+		},
+	}
+	flags.manifests.add(cmd)
+	cmd.Flags().StringSliceVar(&flags.objects, "objects", nil, "Also read these files, for Datasets and what belongs to them; they aren't printed.")
+	addNamingFlag(cmd, &flags.naming)
+	cmd.Flags().StringVar(&flags.mode, "mode", "", "native (init containers that go on running) or classic (the first of the ordinary containers). Default: native, where the server has it.")
+	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]cobra.Completion{string(inject.ModeNative), string(inject.ModeClassic)}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().StringVar(&flags.server, "kubernetes", "", "The version of Kubernetes to inject for, 1.36 for example. Default: the API server's, offline the newest.")
+	cmd.Flags().BoolVar(&flags.all, "all", false, "Also pods whose labels don't ask for sidecars.")
+	cmd.Flags().BoolVar(&flags.diff, "diff", false, "Print what changes instead of the manifests.")
+	return cmd
+}
+
+// options validates the command line. It doesn't talk to the cluster.
+func (f *injectFlags) options(cmd *cobra.Command, env Environment) (*injectOptions, error) {
+	o := &injectOptions{manifests: f.manifests, objects: f.objects, naming: f.naming, all: f.all, diff: f.diff}
+	if len(f.manifests.filenames) == 0 {
+		return nil, usagef(cmd, "missing flag: -f FILE says which manifests")
+	}
+	if slices.Contains(f.objects, "-") {
+		return nil, usagef(cmd, "--objects reads files; stdin is for -f -")
+	}
+	if err := errors.Join(f.manifests.validate(cmd), validateNaming(cmd, f.naming)); err != nil {
+		return nil, err
+	}
+	var err error
+	if f.mode != "" {
+		if o.mode, err = inject.ParseMode(f.mode); err != nil {
+			return nil, usagef(cmd, "--mode: %w", err)
+		}
+	}
+	switch {
+	case f.server != "":
+		if o.server, err = version.ParseGeneric(f.server); err != nil {
+			return nil, usagef(cmd, "--kubernetes %q is not a version: %w", f.server, err)
+		}
+	case f.manifests.offline:
+		o.server = version.MajorMinor(1, minorSelfHealing)
+	}
+	if o.namespace, err = namespaceOf(env.connection); err != nil {
+		return nil, usagef(cmd, "%w", err)
+	}
+	o.language, err = languageOf(cmd, env)
+	return o, err
+}
+
+// source is a file of manifests.
+type source struct {
+	name string
+	data []byte
+}
+
+func (o *injectOptions) run(ctx context.Context, env Environment) error {
+	sources, err := o.read(env.In)
+	if err != nil {
+		return err
+	}
+	// The manifests are read a second time, as objects.
+	again := env
+	again.IOStreams = genericiooptions.IOStreams{In: bytes.NewReader(stdinOf(sources)), Out: env.Out, ErrOut: env.ErrOut}
+	world := o.manifests
+	world.filenames = slices.Concat(o.manifests.filenames, o.objects)
+	c, err := openCluster(again, world, o.namespace)
+	if err != nil {
+		return err
+	}
+	i, err := o.newInjector(ctx, env, c)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	for _, s := range sources {
+		text, err := i.inFile(s)
+		switch {
+		case err != nil:
+			return fmt.Errorf("injecting into %s: %w", s.name, err)
+		case o.diff:
+			out.WriteString(udiff.Unified(s.name, s.name+" with sidecars", string(s.data), string(text)))
+		default:
+			appendDocuments(&out, text)
+		}
+	}
+	if err := i.print(env); err != nil {
+		return err
+	}
+	if i.blocked {
+		return &exitError{ExitFindings, errors.New("not every object can have its sidecars: nothing was printed")}
+	}
+	_, err = out.WriteTo(env.Out)
+	return err
+}
+
+// read reads the files of -f in their order.
+func (o *injectOptions) read(stdin io.Reader) ([]source, error) {
+	var sources []source
+	for _, name := range o.manifests.filenames {
+		files, err := o.manifests.files(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			var data []byte
+			if file == "-" {
+				data, err = io.ReadAll(stdin)
+			} else {
+				data, err = os.ReadFile(file)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("reading manifests: %w", err)
+			}
+			sources = append(sources, source{file, data})
+		}
+	}
+	return sources, nil
+}
+
+func stdinOf(sources []source) []byte {
+	for _, s := range sources {
+		if s.name == "-" {
+			return s.data
+		}
+	}
+	return nil
+}
+
+// appendDocuments adds the documents of a file to those of the files before.
+func appendDocuments(out *bytes.Buffer, text []byte) {
+	if before := out.Bytes(); len(before) > 0 {
+		if !bytes.HasSuffix(before, []byte("\n")) {
+			out.WriteByte('\n')
+		}
+		if !bytes.HasPrefix(text, []byte("---")) {
+			out.WriteString("---\n")
+		}
+	}
+	out.Write(text)
+}
+
+// newInjector finds out what the cluster, or whoever calls, wants sidecars to be like.
+func (o *injectOptions) newInjector(ctx context.Context, env Environment, c *clusterView) (*injector, error) {
+	s, note, err := c.settings(ctx, o.naming)
+	if err != nil {
+		return nil, err
+	}
+	if note != "" {
+		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
+	}
+	server := o.server
+	if server == nil {
+		info, err := env.connection.ServerVersion(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if server, err = version.ParseGeneric(info.GitVersion); err != nil {
+			return nil, fmt.Errorf("reading the API server's version %q: %w; say it with --kubernetes", info.GitVersion, err)
+		}
+	}
+	native := server.AtLeast(version.MajorMinor(1, minorNativeSidecars))
+	return &injector{ctx: ctx, reader: c, settings: s, language: o.language, options: inject.TemplateOptions{
+		Namespace: o.namespace, Unasked: o.all,
+		Variant: inject.Variant{Classic: o.mode == inject.ModeClassic || o.mode == "" && !native,
+			SelfHealing: server.AtLeast(version.MajorMinor(1, minorSelfHealing))},
+	}}, nil
+}
+
+// inFile returns a file's text with sidecars.
+func (i *injector) inFile(s source) ([]byte, error) {
+	var result bytes.Buffer
+	for n, document := range manifest.Split(s.data) {
+		text, err := i.inDocument(document)
+		if err != nil {
+			return nil, fmt.Errorf("document %d: %w", n+1, err)
+		}
+		result.Write(text)
+	}
+	return result.Bytes(), nil
+}
+
+// inDocument returns a document with sidecars; the document itself if there is nothing to change.
+func (i *injector) inDocument(document []byte) ([]byte, error) {
+	object, err := manifest.JSON(document)
+	if err != nil || object == nil {
+		return document, err
+	}
+	results, err := inject.Template(object, i.lookup, i.options)
+	if err != nil {
+		return nil, err
+	}
+	for _, result := range results {
+		i.report(result)
+		if result.Patch == nil {
+			continue
+		}
+		if document, err = manifest.Patch(document, result.Patch); err != nil {
+			return nil, fmt.Errorf("%s: %w", result.Object, err)
+		}
+	}
+	return document, nil
+}
+
+// report notes what became of an object. Objects that have no pods aren't worth a word.
+func (i *injector) report(result inject.Result) {
+	if len(result.Findings) == 1 && result.Findings[0].Code == reference.CodeNoPodTemplate {
+		return
+	}
+	if result.Patch != nil {
+		i.results = append(i.results, report.NewPass(result.Object.String(), "it has got its sidecars"))
+	}
+	i.results = append(i.results, resultsOf(result.Findings, i.language)...)
+	i.blocked = i.blocked || result.Findings.Block()
+}
+
+func (i *injector) print(env Environment) error {
+	if len(i.results) == 0 {
+		fmt.Fprintln(env.ErrOut, "The manifests have no pods.")
+		return nil
+	}
+	var text strings.Builder
+	if err := printResults(plain(&text, i.language), i.results, true); err != nil {
+		return err
+	}
+	_, err := io.WriteString(env.ErrOut, text.String())
+	return err
+}
