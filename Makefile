@@ -99,11 +99,25 @@ verify: generate ## Fail if generated files or go.mod aren't up to date
 	git diff --exit-code -- api config
 
 .PHONY: lint
-lint: ## Check formatting and run go vet and staticcheck
+lint: ## Check formatting, modules and vulnerabilities, and run go vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	go mod verify
 	go vet ./...
-	@cd $(DEVTOOLS) && go build -o ../../bin/ honnef.co/go/tools/cmd/staticcheck
+	@cd $(DEVTOOLS) && go build -o ../../bin/ honnef.co/go/tools/cmd/staticcheck golang.org/x/vuln/cmd/govulncheck
 	bin/staticcheck ./...
+	@$(MAKE) --no-print-directory vulncheck
+
+# Where the Go vulnerability database is, or a mirror of it.
+VULNDB ?= https://vuln.go.dev
+.PHONY: vulncheck
+vulncheck: bin/govulncheck ## Look for known vulnerabilities in what the programs call, if VULNDB can be reached
+	@output=$$(bin/govulncheck -db $(VULNDB) -C cmd/kubectl-fluid -scan module 2>&1); case "$$?:$$output" in \
+	  0:*|3:*) bin/govulncheck -db $(VULNDB) ./cmd/...;; \
+	  *"creating client"*|*"fetching vulnerabilities"*) echo "vulnerabilities weren't looked for: $(VULNDB) can't be reached ($$output)";; \
+	  *) echo "$$output"; exit 1;; esac
+
+bin/govulncheck:
+	cd $(DEVTOOLS) && go build -o ../../bin/ golang.org/x/vuln/cmd/govulncheck
 
 .PHONY: clean
 clean: ## Remove what was built
