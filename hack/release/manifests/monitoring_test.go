@@ -1,0 +1,66 @@
+package manifests
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestMonitoringOpensTheMetrics renders the optional component with the installation.
+func TestMonitoringOpensTheMetrics(t *testing.T) {
+	text := render(t, "../hack/release/manifests/testdata/monitoring", "x")
+	for _, want := range []string{"kind: PodMonitor\n", "- port: webhook\n    - port: health\n    - port: metrics\n", "grafana_dashboard: \"1\"", "name: kubectl-fluid-dashboard\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the component renders no %q", want)
+		}
+	}
+	if plain := render(t, "install", "x"); strings.Contains(plain, "PodMonitor") || strings.Contains(plain, "- port: metrics\n") {
+		t.Error("without the component, there is a PodMonitor, or metrics are open")
+	}
+}
+
+// TestDashboardShowsMetricsThatExist: each metric of ours that the dashboard asks for is one that the source registers,
+// and the others are those of controller-runtime, client-go and Prometheus's client.
+func TestDashboardShowsMetricsThatExist(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(source, "config/components/monitoring/dashboard.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(data, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	listed, err := exec.CommandContext(t.Context(), "grep", "-rhoE", `"kubectl_fluid_[a-z_]+"`, filepath.Join(source, "pkg"), filepath.Join(source, "cmd"), "--include=*.go").Output()
+	if err != nil {
+		t.Fatalf("looking for metrics in the source: %v", err)
+	}
+	known := []string{"controller_runtime_reconcile_total", "workqueue_depth", "rest_client_requests_total", "process_resident_memory_bytes"}
+	for name := range strings.Lines(string(listed)) {
+		known = append(known, strings.Trim(strings.TrimSpace(name), `"`))
+	}
+	metric := regexp.MustCompile(`([a-z_]+)\{`)
+	shown := 0
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			for _, match := range metric.FindAllStringSubmatch(target.Expr, -1) {
+				shown++
+				if !slices.Contains(known, strings.TrimSuffix(match[1], "_bucket")) {
+					t.Errorf("panel %q shows %s, which nothing registers", panel.Title, match[1])
+				}
+			}
+		}
+	}
+	if shown < 8 {
+		t.Errorf("the dashboard shows %d metrics", shown)
+	}
+}
