@@ -11,6 +11,9 @@ import (
 // TestEverythingLinkedMayBeLinked finds a license that is allowed for each module that the programs are linked with, on
 // every platform.
 func TestEverythingLinkedMayBeLinked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("listing what is linked for nine platforms takes half a minute on a busy machine")
+	}
 	modules, err := Modules(t.Context(), "../../..", build.PluginPlatforms(), "./cmd/kubectl-fluid", "./cmd/controller")
 	if err != nil {
 		t.Fatal(err)
