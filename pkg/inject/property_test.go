@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 type (
@@ -77,16 +78,22 @@ func (g generator) container(prefix string) func(i int) any {
 				return g.unknown(mount)
 			})
 		}
+		if g.IntN(4) == 0 {
+			container["lifecycle"] = []any{nil, object{}, object{"postStart": nil}, object{"preStop": object{"sleep": object{"seconds": 1}}}, object{"postStart": object{"exec": object{}}}}[g.IntN(5)]
+		}
 		return g.unknown(container)
 	}
 }
 
 func (g generator) pod() object {
 	metadata := object{"name": "pod", "namespace": "ref", "labels": object{datav1alpha1.LabelInject: "true", "app": "x"}}
+	if g.IntN(4) == 0 {
+		metadata["labels"].(object)[LabelAppMountCheck] = "true"
+	}
 	if g.IntN(2) == 0 {
 		metadata["annotations"] = []any{nil, object{}, object{"a/~b": "c"}, object{datav1alpha1.AnnotationDatasetsInUse: "other,zoo"}}[g.IntN(4)]
 	}
-	spec := object{"volumes": g.someOf(6, g.volume), "containers": g.someOf(3, g.container(g.pick("app", containerNamePrefix)))}
+	spec := object{"volumes": g.someOf(6, g.volume), "containers": g.someOf(3, g.container(g.pick("app", "fluid-fuse")))}
 	if g.IntN(2) == 0 {
 		spec["initContainers"] = g.someOf(3, g.container("init"))
 	}
@@ -96,28 +103,41 @@ func (g generator) pod() object {
 	return g.unknown(object{"apiVersion": "v1", "kind": "Pod", "metadata": g.unknown(metadata), "spec": g.unknown(spec)})
 }
 
-func randomSidecars(t testing.TB) map[string]*Sidecar {
+// randomVariants are the variants that random pods are patched with.
+func randomVariants() []Variant {
+	return []Variant{{}, {SelfHealing: true}, {Classic: true}, {Classic: true, SelfHealing: true, Shared: true}, {CacheVolumes: true, Unchecked: true}, {Unprivileged: true}}
+}
+
+func randomSidecars(t testing.TB, variant Variant) map[string]*Sidecar {
 	return map[string]*Sidecar{
-		"refdemo": dataset{"thin", physical, pullSecret}.compiled(t, "refdemo"),
-		"other":   dataset{"alluxio", physical + "/sub", pullSecret}.compiled(t, "other"),
+		"refdemo": Compile(dataset{"thin", physical, pullSecret}.sidecar(t, "refdemo"), variant),
+		"other":   Compile(dataset{"alluxio", physical + "/sub", pullSecret}.sidecar(t, "other"), variant),
 	}
 }
 
 func TestRandomPodsArePatchedOnceAndKeepEverythingElse(t *testing.T) {
-	sidecars := randomSidecars(t)
-	patched := 0
-	for seed := range uint64(5000) {
+	sidecars := map[Variant]map[string]*Sidecar{}
+	for _, variant := range randomVariants() {
+		sidecars[variant] = randomSidecars(t, variant)
+	}
+	patched, refused := 0, 0
+	for seed := range uint64(6000) {
 		g := generator{rand.New(rand.NewPCG(seed, 1))}
+		variant := randomVariants()[seed%uint64(len(sidecars))]
 		raw, err := json.Marshal(g.pod())
 		if err != nil {
 			t.Fatal(err)
 		}
 		pod := mustRead(t, raw)
-		patch, findings := Patch(pod, sidecars, Options{HostDirectory: "x"})
+		patch, findings := Patch(pod, sidecars[variant], Options{HostDirectory: "x"})
 		if findings.Block() {
-			t.Fatalf("seed %d: %v", seed, findings)
+			if !variant.Classic || findings.Blocking()[0].Code != reference.CodeInitContainerReads {
+				t.Fatalf("seed %d: %v", seed, findings)
+			}
+			refused++
+			continue
 		}
-		again, _ := Patch(mustRead(t, raw), sidecars, Options{HostDirectory: "x"})
+		again, _ := Patch(mustRead(t, raw), sidecars[variant], Options{HostDirectory: "x"})
 		if !bytes.Equal(patch, again) {
 			t.Errorf("seed %d: two patches of one pod differ", seed)
 		}
@@ -126,7 +146,7 @@ func TestRandomPodsArePatchedOnceAndKeepEverythingElse(t *testing.T) {
 		}
 		patched++
 		result := apply(t, raw, patch)
-		if more, found := Patch(mustRead(t, result), sidecars, Options{HostDirectory: "x"}); more != nil || len(found) > 0 {
+		if more, found := Patch(mustRead(t, result), sidecars[variant], Options{HostDirectory: "x"}); more != nil || len(found) > 0 {
 			t.Errorf("seed %d: the patched pod is patched again: %s %v", seed, more, found)
 		}
 		checkUntouched(t, raw, result, patch)
@@ -134,8 +154,8 @@ func TestRandomPodsArePatchedOnceAndKeepEverythingElse(t *testing.T) {
 			t.Fatalf("seed %d: pod %s\npatch %s", seed, raw, patch)
 		}
 	}
-	if patched < 2000 {
-		t.Errorf("only %d pods were patched: the generator is of no use", patched)
+	if patched < 2000 || refused < 100 {
+		t.Errorf("only %d pods were patched and %d refused: the generator is of no use", patched, refused)
 	}
 }
 
@@ -158,8 +178,10 @@ func checkUntouched(t testing.TB, raw, patched, patch []byte) {
 		maskMetadata(pod)
 	}
 	was, is := before.(object)["spec"].(object), after.(object)["spec"].(object)
-	if added := length(is["initContainers"]) - length(was["initContainers"]); added > 0 {
-		is["initContainers"] = is["initContainers"].(list)[added:]
+	for _, name := range []string{"initContainers", "containers"} {
+		if added := length(is[name]) - length(was[name]); added > 0 {
+			is[name] = is[name].(list)[added:]
+		}
 	}
 	for _, name := range []string{"volumes", "imagePullSecrets"} {
 		if added := length(is[name]) - length(was[name]); added > 0 {
@@ -218,6 +240,7 @@ func maskSpec(spec object, concerned, claimReadOnly map[string]bool) {
 	for _, lists := range []string{"initContainers", "containers"} {
 		containers, _ := spec[lists].(list)
 		for _, container := range containers {
+			maskHook(container.(object))
 			mounts, _ := container.(object)["volumeMounts"].(list)
 			for _, mount := range mounts {
 				name := mount.(object)["name"].(string)
@@ -231,10 +254,21 @@ func maskSpec(spec object, concerned, claimReadOnly map[string]bool) {
 			}
 		}
 	}
-	for _, name := range []string{"initContainers", "imagePullSecrets"} {
+	for _, name := range []string{"initContainers", "containers", "imagePullSecrets"} {
 		if length(spec[name]) == 0 {
 			delete(spec, name)
 		}
+	}
+}
+
+// maskHook takes off the check of mounts that a container of the app may have got, and the place for it.
+func maskHook(container object) {
+	lifecycle, _ := container["lifecycle"].(object)
+	if words, _ := lookup(lifecycle, "/postStart/exec/command").(list); lifecycle["postStart"] == nil || len(words) > 3 && words[3] == "await" {
+		delete(lifecycle, "postStart")
+	}
+	if len(lifecycle) == 0 {
+		delete(container, "lifecycle")
 	}
 }
 

@@ -319,7 +319,7 @@ var englishTexts = map[Code]text{
 	CodeNoNativeSidecars: {
 		"The API server doesn't know native sidecars",
 		"Init containers with restartPolicy Always exist from Kubernetes 1.29 on.",
-		"update the cluster",
+		"update the cluster, or let sidecars be classic: the annotation kubectl-fluid.dev/sidecar-mode=classic on the pod or its namespace",
 	},
 	CodePodNoDataset: {
 		"The pod asks for sidecars but uses no Dataset",

@@ -320,7 +320,7 @@ var chineseTexts = map[Code]text{
 	CodeNoNativeSidecars: {
 		"API server 不支持原生 Sidecar",
 		"restartPolicy 为 Always 的 init 容器从 Kubernetes 1.29 开始提供。",
-		"升级集群",
+		"升级集群，或者让 Sidecar 采用 classic 模式：在 Pod 或其命名空间上使用注解 kubectl-fluid.dev/sidecar-mode=classic",
 	},
 	CodePodNoDataset: {
 		"Pod 要求 Sidecar，但没有使用任何 Dataset",

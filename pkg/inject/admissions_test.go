@@ -1,0 +1,272 @@
+package inject
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	admissionv1 "k8s.io/api/admission/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
+)
+
+// admissionCase is a directory below testdata/admissions: case.yaml says what there is in the cluster and pod.yaml is the
+// pod that is created. The other files are what comes of it: sidecars.yaml the sidecars that the pod's claims have,
+// answer.txt the decision with all that is said, and if the pod is changed patch.json and patched.yaml.
+type admissionCase struct {
+	name string
+
+	// Datasets are physical Datasets of the namespace default.
+	Datasets []struct {
+		Name, Runtime string
+		// Patch has JSON patches of its objects by kind; Without the kinds of those that aren't there.
+		Patch   map[string]json.RawMessage
+		Without []string
+	}
+	// References are references of the namespace ref by name, with their mount points.
+	References map[string]string
+	// Objects are other objects.
+	Objects []json.RawMessage
+	// Handler is how the controller was started, and what its API server can do.
+	Handler struct {
+		Mode    Mode
+		Sharing reference.Sharing
+		// Old is a server without native sidecars, NotHealing one without RestartAllContainers.
+		Old, NotHealing bool
+	}
+	// Unknown says that the pod has fields that this build's types don't.
+	Unknown bool
+}
+
+func admissionCases(t testing.TB) []admissionCase {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join("testdata", "admissions"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []admissionCase
+	for _, entry := range entries {
+		c := admissionCase{name: entry.Name()}
+		if err := yaml.UnmarshalStrict(c.read(t, "case.yaml"), &c); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		cases = append(cases, c)
+	}
+	return cases
+}
+
+func (c *admissionCase) path(file string) string {
+	return filepath.Join("testdata", "admissions", c.name, file)
+}
+
+func (c *admissionCase) read(t testing.TB, file string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(c.path(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// pod returns the pod as JSON, and its namespace.
+func (c *admissionCase) pod(t testing.TB) (raw []byte, namespace string) {
+	t.Helper()
+	raw, err := yaml.YAMLToJSON(c.read(t, "pod.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw, mustRead(t, raw).Metadata.Namespace
+}
+
+// cluster has the case's objects.
+func (c *admissionCase) cluster(t testing.TB) *cluster {
+	t.Helper()
+	all := &cluster{}
+	for _, d := range c.Datasets {
+		world := referencetest.World(t, d.Runtime, physical)
+		world.Physical.Status.DatasetRef = nil
+		for name := range c.References {
+			world.Physical.Status.DatasetRef = append(world.Physical.Status.DatasetRef, "ref/"+name)
+		}
+		for kind, object := range map[string]client.Object{datav1alpha1.DatasetKind: world.Physical, "DaemonSet": world.Fuse,
+			"PersistentVolume": world.PhysicalVolume, "PersistentVolumeClaim": world.PhysicalClaim} {
+			if !slices.Contains(d.Without, kind) {
+				all.others = append(all.others, c.changed(t, object, d.Name, d.Patch[kind]))
+			}
+		}
+	}
+	for name, mountPoint := range c.References {
+		dataset := referencetest.Reference(mountPoint)
+		dataset.Name = name
+		all.others = append(all.others, dataset)
+	}
+	for _, raw := range c.Objects {
+		object := &unstructured.Unstructured{}
+		if err := json.Unmarshal(raw, object); err != nil {
+			t.Fatal(err)
+		}
+		all.others = append(all.others, object)
+	}
+	return all
+}
+
+// changed returns an object of the physical Dataset phy as that of another name, patched.
+func (c *admissionCase) changed(t testing.TB, object client.Object, name string, patch json.RawMessage) client.Object {
+	t.Helper()
+	raw := encode(t, object)
+	if name != "" {
+		raw = regexp.MustCompile(`\bphy\b`).ReplaceAll(raw, []byte(name))
+	}
+	if patch != nil {
+		decoded, err := jsonpatch.DecodePatch(patch)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if raw, err = decoded.Apply(raw); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+	}
+	fresh := reflect.New(reflect.TypeOf(object).Elem()).Interface().(client.Object)
+	if err := json.Unmarshal(raw, fresh); err != nil {
+		t.Fatalf("%s: %v", c.name, err)
+	}
+	return fresh
+}
+
+// answer asks a handler for the pod.
+func (c *admissionCase) answer(t testing.TB, reader client.Reader) (raw, patch []byte, answer string) {
+	t.Helper()
+	raw, namespace := c.pod(t)
+	handler := &PodHandler{Reader: reader, MirrorNames: reference.UniqueNames, Sharing: c.Handler.Sharing,
+		NativeSidecars: !c.Handler.Old, SelfHealing: !c.Handler.Old && !c.Handler.NotHealing, Mode: c.Handler.Mode}
+	response := handler.Handle(t.Context(), podRequest(namespace, raw))
+	var text strings.Builder
+	if response.Allowed {
+		text.WriteString("allowed\n")
+	} else {
+		text.WriteString("denied: " + response.Result.Message + "\n")
+	}
+	for _, warning := range response.Warnings {
+		text.WriteString("warning: " + warning + "\n")
+	}
+	if response.Patch != nil && (response.PatchType == nil || *response.PatchType != admissionv1.PatchTypeJSONPatch) {
+		t.Error("the patch is of no type")
+	}
+	return raw, response.Patch, text.String()
+}
+
+// sidecars are those of the pod's claims as YAML, by claim.
+func (c *admissionCase) sidecars(t testing.TB, reader client.Reader) []byte {
+	t.Helper()
+	raw, namespace := c.pod(t)
+	planned := map[string]*reference.Sidecar{}
+	for _, claim := range mustRead(t, raw).Claims() {
+		dataset := &datav1alpha1.Dataset{}
+		if err := reader.Get(t.Context(), types.NamespacedName{Namespace: namespace, Name: claim}, dataset); err != nil {
+			continue
+		}
+		if reference.IsReference(dataset) {
+			world, err := observe.ReferenceWithoutMirrors(t.Context(), reader, dataset, reference.UniqueNames)
+			if err != nil {
+				t.Fatal(err)
+			}
+			world.Sharing = c.Handler.Sharing
+			planned[claim], _ = planReference(world)
+			continue
+		}
+		world, err := observe.Physical(t.Context(), reader, dataset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		planned[claim], _, _ = reference.NewSidecar(world, reference.Source{Namespace: namespace, Name: claim})
+	}
+	text, err := yaml.Marshal(planned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestAdmissionsAreTheGoldenOnes asks a handler for each case.
+func TestAdmissionsAreTheGoldenOnes(t *testing.T) {
+	cases := admissionCases(t)
+	if len(cases) < 120 {
+		t.Errorf("there are only %d cases", len(cases))
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			reader := c.cluster(t).reader(t)
+			raw, patch, answer := c.answer(t, reader)
+			compare(t, c.path("answer.txt"), []byte(answer))
+			compare(t, c.path("sidecars.yaml"), c.sidecars(t, reader))
+			if patch == nil {
+				compare(t, c.path("patch.json"), nil)
+				compare(t, c.path("patched.yaml"), nil)
+				return
+			}
+			var indented bytes.Buffer
+			if err := json.Indent(&indented, patch, "", "  "); err != nil {
+				t.Fatal(err)
+			}
+			compare(t, c.path("patch.json"), append(indented.Bytes(), '\n'))
+			patched := apply(t, raw, patch)
+			text, err := yaml.JSONToYAML(patched)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(t, c.path("patched.yaml"), text)
+			checkPod(t, patched, !c.Unknown)
+			c.checkAgain(t, reader, patched)
+		})
+	}
+}
+
+// checkAgain makes sure that a pod that was changed isn't changed again.
+func (c *admissionCase) checkAgain(t *testing.T, reader client.Reader, patched []byte) {
+	t.Helper()
+	handler := &PodHandler{Reader: reader, MirrorNames: reference.UniqueNames, Sharing: c.Handler.Sharing, NativeSidecars: true}
+	response := handler.Handle(t.Context(), podRequest(mustRead(t, patched).Metadata.Namespace, patched))
+	if !response.Allowed || response.Patch != nil {
+		t.Errorf("a second time: %+v", response)
+	}
+}
+
+// compare compares a file with what it should be; nil stands for no file.
+func compare(t *testing.T, file string, got []byte) {
+	t.Helper()
+	if *update {
+		err := os.WriteFile(file, got, 0o644)
+		if got == nil {
+			err = os.RemoveAll(file)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if os.IsNotExist(err) && got == nil {
+		return
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs (go test -update writes it); got:\n%s", file, got)
+	}
+}
