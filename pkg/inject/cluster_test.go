@@ -70,19 +70,21 @@ func (c *cluster) reader(t testing.TB) *countingReader {
 	if c.physicalClaim != nil {
 		builder.WithObjects(c.physicalClaim)
 	}
-	return &countingReader{Reader: builder.Build()}
+	return &countingReader{Reader: builder.Build(), kinds: map[string]bool{}}
 }
 
 // countingReader counts what is read. It is no client.Writer, so nobody who has it can write.
 type countingReader struct {
 	client.Reader
 	reads int
+	kinds map[string]bool // that were read, as Go types
 	// fails gives the error of reading an object, or nil.
 	fails func(kind, name string) error
 }
 
 func (r *countingReader) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 	r.reads++
+	r.kinds[fmt.Sprintf("%T", object)] = true
 	if r.fails != nil {
 		if err := r.fails(fmt.Sprintf("%T", object), key.Name); err != nil {
 			return err
@@ -115,29 +117,33 @@ func codes(text string) []reference.Code {
 	return found
 }
 
-// memory reads objects as an informer cache does, without copying them.
+// memory reads objects as an informer cache does that isn't asked for copies.
 type memory struct {
 	client.Reader
-	objects map[string]client.Object
+	objects map[memoryKey]client.Object
 }
 
-// newMemory has the objects of the physical Dataset default/phy and of the reference ref/refdemo to it.
+type memoryKey struct {
+	kind reflect.Type
+	name client.ObjectKey
+}
+
+// newMemory has the objects of the physical Dataset default/phy, of the reference ref/refdemo to it, and of its namespace.
 func newMemory(t testing.TB) *memory {
-	c := newCluster(t, "alluxio")
-	m := &memory{objects: map[string]client.Object{}}
-	for i, object := range []client.Object{c.reference, c.physical, c.fuse, c.physicalVolume, c.physicalClaim} {
+	world := referencetest.World(t, "alluxio", physical)
+	plan := reference.NewPlan(world)
+	namespace := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: "ref"}}
+	m := &memory{objects: map[memoryKey]client.Object{}}
+	for i, object := range []client.Object{world.Dataset, world.Physical, world.Fuse, world.PhysicalVolume, world.PhysicalClaim,
+		plan.ThinRuntime, plan.Volume, plan.Claim, namespace} {
 		object.SetResourceVersion(fmt.Sprint(i))
-		m.objects[memoryKey(client.ObjectKeyFromObject(object), object)] = object
+		m.objects[memoryKey{reflect.TypeOf(object), client.ObjectKeyFromObject(object)}] = object
 	}
 	return m
 }
 
-func memoryKey(key client.ObjectKey, object client.Object) string {
-	return fmt.Sprintf("%T %s", object, key)
-}
-
 func (m *memory) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
-	found, ok := m.objects[memoryKey(key, object)]
+	found, ok := m.objects[memoryKey{reflect.TypeOf(object), key}]
 	if !ok {
 		return apierrors.NewNotFound(schema.GroupResource{Resource: "things"}, key.Name)
 	}

@@ -63,6 +63,7 @@ func versionsOf(w *reference.World) (string, bool) {
 		return "", false
 	}
 	var text strings.Builder
+	text.Grow(512)
 	known := true
 	add := func(present bool, object metav1.Object) {
 		if present {
@@ -86,8 +87,16 @@ func versionsOf(w *reference.World) (string, bool) {
 }
 
 // shared reads objects of informer caches without copying them: what reads them here changes nothing of them.
-type shared struct{ client.Reader }
+type shared struct {
+	client.Reader
+	options []client.GetOption
+}
 
-func (s shared) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
-	return s.Reader.Get(ctx, key, object, append(options, &client.GetOptions{UnsafeDisableDeepCopy: new(true)})...)
+func newShared(reader client.Reader) *shared {
+	return &shared{reader, []client.GetOption{&client.GetOptions{UnsafeDisableDeepCopy: new(true)}}}
+}
+
+// Get ignores options: nobody here has any.
+func (s *shared) Get(ctx context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	return s.Reader.Get(ctx, key, object, s.options...)
 }

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
@@ -41,9 +42,9 @@ func nested(t testing.TB, claims ...string) map[string]*Sidecar {
 	return sidecars
 }
 
-// TestD17NestedDatasetsAreServedInnermostFirst with native sidecars, whose order is the one that they start in (and D40:
-// each has an index of its own).
-func TestD17NestedDatasetsAreServedInnermostFirst(t *testing.T) {
+// TestNestedDatasetsAreServedInnermostFirst with native sidecars, whose order is the one that they start in. Each has an
+// index of its own.
+func TestNestedDatasetsAreServedInnermostFirst(t *testing.T) {
 	raw := readPod(t, "nginx")
 	patch, findings := Patch(mustRead(t, raw), nested(t, "refdemo", "middle", "innermost"), Options{HostDirectory: "x"})
 	if patch == nil || len(findings) > 0 {
@@ -76,7 +77,7 @@ func TestD17NestedDatasetsAreServedInnermostFirst(t *testing.T) {
 	}
 }
 
-func TestD17DatasetsThatNeedEachOtherAreRefused(t *testing.T) {
+func TestDatasetsThatNeedEachOtherAreRefused(t *testing.T) {
 	var chain []string
 	for i := range maxNested + 1 {
 		chain = append(chain, fmt.Sprintf("d%d", i))
@@ -96,8 +97,8 @@ func TestD17DatasetsThatNeedEachOtherAreRefused(t *testing.T) {
 	}
 }
 
-// TestD17AnAdmissionFindsNestedDatasets and ends when they need each other.
-func TestD17AnAdmissionFindsNestedDatasets(t *testing.T) {
+// TestAnAdmissionFindsNestedDatasets and ends when they need each other.
+func TestAnAdmissionFindsNestedDatasets(t *testing.T) {
 	c := newCluster(t, "thin")
 	needsClaim("phy")(&c.fuse.Spec.Template.Spec)
 	handler := &PodHandler{Reader: c.reader(t), NativeSidecars: true}
@@ -115,8 +116,8 @@ func TestD17AnAdmissionFindsNestedDatasets(t *testing.T) {
 	}
 }
 
-// TestD26TheMastersOfAnotherNamespaceAreFound: several masters' addresses get their namespace.
-func TestD26TheMastersOfAnotherNamespaceAreFound(t *testing.T) {
+// TestTheMastersOfAnotherNamespaceAreFound: several masters' addresses get their namespace.
+func TestTheMastersOfAnotherNamespaceAreFound(t *testing.T) {
 	for masters, want := range map[int32]bool{0: false, 1: false, 3: true} {
 		world := referencetest.World(t, "alluxio", physical)
 		world.Physical.Status.Runtimes[0].MasterReplicas = masters
@@ -134,15 +135,15 @@ func TestD26TheMastersOfAnotherNamespaceAreFound(t *testing.T) {
 	}
 }
 
-// TestD28NoPortOfMetricsClashes and one claim in several volumes, read-only mounts and names that look like each other's.
-func TestD28NoPortOfMetricsClashes(t *testing.T) {
+// TestNoPortOfMetricsClashes and one claim in several volumes, read-only mounts and names that look like each other's.
+func TestNoPortOfMetricsClashes(t *testing.T) {
 	ports := []corev1.ContainerPort{{Name: "metrics", ContainerPort: 1}, {Name: "jindo-metrics", ContainerPort: 2}, {Name: "rpc", ContainerPort: 3, HostPort: 3}}
 	if got := sidecarPorts(ports, false); len(got) != 1 || got[0].Name != "rpc" || got[0].HostPort != 0 {
 		t.Error(got)
 	}
 }
 
-func TestD28MountPropagationNoneIsNotReplacedSilently(t *testing.T) {
+func TestMountPropagationNoneIsNotReplacedSilently(t *testing.T) {
 	pod, findings := patched(t, readPod(t, "propagation"), dataset{"thin", physical, nil}, Variant{})
 	if !slices.Equal(findingCodes(findings), []reference.Code{reference.CodePropagationReplaced}) || !strings.Contains(findings[0].Message, "container none") {
 		t.Error(findings)
@@ -155,8 +156,8 @@ func TestD28MountPropagationNoneIsNotReplacedSilently(t *testing.T) {
 	}
 }
 
-// TestD28NamesOfTheTemplateThatLookLikeRenamedOnesStayApart: X becomes X-0 while there is an X-0, which becomes X-0-0.
-func TestD28NamesOfTheTemplateThatLookLikeRenamedOnesStayApart(t *testing.T) {
+// TestNamesOfTheTemplateThatLookLikeRenamedOnesStayApart: X becomes X-0 while there is an X-0, which becomes X-0-0.
+func TestNamesOfTheTemplateThatLookLikeRenamedOnesStayApart(t *testing.T) {
 	d := dataset{"thin", physical, func(spec *corev1.PodSpec) {
 		for _, name := range []string{"x", "x-0"} {
 			spec.Volumes = append(spec.Volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
@@ -171,8 +172,8 @@ func TestD28NamesOfTheTemplateThatLookLikeRenamedOnesStayApart(t *testing.T) {
 	}
 }
 
-// TestD38MetricsAreAsThePhysicalsRuntimeSays also for references.
-func TestD38MetricsAreAsThePhysicalsRuntimeSays(t *testing.T) {
+// TestMetricsAreAsThePhysicalsRuntimeSays also for references.
+func TestMetricsAreAsThePhysicalsRuntimeSays(t *testing.T) {
 	for target, want := range map[string]bool{"All": true, "Sidecar": true, "MountPod": false, "None": false, "": false} {
 		world := referencetest.World(t, "jindo", physical)
 		world.Fuse.Spec.Template.Spec.Containers[0].Ports = []corev1.ContainerPort{{Name: "jindo-metrics", ContainerPort: 9567}}
@@ -205,8 +206,8 @@ func TestD38MetricsAreAsThePhysicalsRuntimeSays(t *testing.T) {
 	}
 }
 
-// TestD38AnAdmissionReadsTheRuntime of a kind that this build has no type for.
-func TestD38AnAdmissionReadsTheRuntime(t *testing.T) {
+// TestAnAdmissionReadsTheRuntime of a kind that this build has no type for.
+func TestAnAdmissionReadsTheRuntime(t *testing.T) {
 	c := newCluster(t, "jindo")
 	runtime := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"fuse": map[string]any{"metrics": map[string]any{"scrapeTarget": "Sidecar"}}}}}
 	runtime.SetAPIVersion("data.fluid.io/v1alpha1")
@@ -222,8 +223,8 @@ func TestD38AnAdmissionReadsTheRuntime(t *testing.T) {
 	}
 }
 
-// TestD39VolumeNamesThatAreTakenAreNoTrouble whatever their length, with every name that the engine would like taken.
-func TestD39VolumeNamesThatAreTakenAreNoTrouble(t *testing.T) {
+// TestVolumeNamesThatAreTakenAreNoTrouble whatever their length, with every name that the engine would like taken.
+func TestVolumeNamesThatAreTakenAreNoTrouble(t *testing.T) {
 	d := dataset{"thin", physical, func(spec *corev1.PodSpec) {
 		for length := 1; length <= 63; length++ {
 			name := strings.Repeat("v", length)
@@ -250,8 +251,8 @@ func mustTyped(t testing.TB, raw []byte) *corev1.Pod {
 	return pod
 }
 
-// TestD41AlluxiosClientReadsNothingInDirectoriesThatItDoesntHave: without the tiers' volumes there is no short-circuit.
-func TestD41AlluxiosClientReadsNothingInDirectoriesThatItDoesntHave(t *testing.T) {
+// TestAlluxiosClientReadsNothingInDirectoriesThatItDoesntHave: without the tiers' volumes there is no short-circuit.
+func TestAlluxiosClientReadsNothingInDirectoriesThatItDoesntHave(t *testing.T) {
 	const option = " -Dalluxio.user.short.circuit.enabled=false"
 	for _, test := range []struct {
 		name    string
@@ -283,8 +284,8 @@ func TestD41AlluxiosClientReadsNothingInDirectoriesThatItDoesntHave(t *testing.T
 	}
 }
 
-// TestD25APodThatMustNotRunAsRootHasASidecarThatMay: pod-wide users don't reach the sidecar.
-func TestD25APodThatMustNotRunAsRootHasASidecarThatMay(t *testing.T) {
+// TestAPodThatMustNotRunAsRootHasASidecarThatMay: pod-wide users don't reach the sidecar.
+func TestAPodThatMustNotRunAsRootHasASidecarThatMay(t *testing.T) {
 	for _, runtime := range referencetest.Runtimes() {
 		for _, change := range []func(*corev1.PodSpec){nil, func(spec *corev1.PodSpec) {
 			spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: new(true)}
@@ -347,5 +348,86 @@ func TestASecondAdmissionIsAllowedWithoutAWarning(t *testing.T) {
 	second := handler.Handle(t.Context(), podRequest("ref", apply(t, raw, first.Patch)))
 	if !second.Allowed || second.Patch != nil || len(second.Warnings) > 0 {
 		t.Errorf("%+v", second)
+	}
+}
+
+// TestSubPathsAreArgumentsAndNeverPartOfAScript with every character that a mount point may have.
+func TestSubPathsAreArgumentsAndNeverPartOfAScript(t *testing.T) {
+	const subPath = "a-b_c.d,e:f=g@h+i%j/日志"
+	for _, classic := range []bool{false, true} {
+		container := sidecarContainer(dataset{"alluxio", physical + "/" + subPath, nil}.sidecar(t, "refdemo"), "x", "x", Variant{Classic: classic})
+		words := slices.Clone(container.Command)
+		if classic {
+			words = append(words, container.Lifecycle.PostStart.Exec.Command...)
+		} else {
+			words = append(words, container.StartupProbe.Exec.Command...)
+		}
+		found := 0
+		for _, word := range words {
+			if word == subPath {
+				found++
+			} else if strings.Contains(word, "日志") {
+				t.Errorf("it is part of %q", word)
+			}
+		}
+		if found != 1 {
+			t.Errorf("%d words of %q are the sub-path", found, words)
+		}
+	}
+}
+
+// TestNoScriptComesFromAConfigMap, which somebody else may own: the only ones that a pod gets are those of the FUSE pod.
+func TestNoScriptComesFromAConfigMap(t *testing.T) {
+	for _, classic := range []bool{false, true} {
+		raw := switched(t, "nginx", "app.poststart.fluid.io/inject: 'true'", "")
+		pod, _ := patched(t, raw, dataset{"alluxio", physical, nil}, Variant{Classic: classic})
+		for _, volume := range pod.Spec.Volumes {
+			if volume.ConfigMap != nil {
+				t.Errorf("the volume %s is the ConfigMap %s", volume.Name, volume.ConfigMap.Name)
+			}
+		}
+	}
+}
+
+// TestPodsShareNoDirectoryOnTheNode: no volume that a client mounts in, or that an app reads, is that of another pod.
+func TestPodsShareNoDirectoryOnTheNode(t *testing.T) {
+	handler := &PodHandler{Reader: newCluster(t, "thin").reader(t), MirrorNames: reference.UniqueNames, NativeSidecars: true}
+	raw := readPod(t, "nginx")
+	used := map[string]bool{}
+	for i := range 20 {
+		request := podRequest("ref", raw)
+		request.UID = types.UID(fmt.Sprint("uid-", i))
+		for _, volume := range mustTyped(t, apply(t, raw, handler.Handle(t.Context(), request).Patch)).Spec.Volumes {
+			if volume.HostPath == nil || strings.HasPrefix(volume.Name, "fluid-pods-") { // its parent, in which nobody mounts
+				continue
+			}
+			if used[volume.HostPath.Path] {
+				t.Errorf("two pods have %s", volume.HostPath.Path)
+			}
+			used[volume.HostPath.Path] = true
+		}
+	}
+}
+
+// TestClaimsOfNobodyAreLeftToKubernetes beside a Dataset's, whether they exist or not.
+func TestClaimsOfNobodyAreLeftToKubernetes(t *testing.T) {
+	pod := mustTyped(t, readPod(t, "nginx"))
+	pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: "database", VolumeSource: corev1.VolumeSource{
+		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "database"}}})
+	raw := encode(t, pod)
+	for _, exists := range []bool{false, true} {
+		c := newCluster(t, "thin")
+		if exists {
+			c.others = append(c.others, claim("ref", "database"))
+		}
+		handler := &PodHandler{Reader: c.reader(t), MirrorNames: reference.UniqueNames, NativeSidecars: true}
+		response := handler.Handle(t.Context(), podRequest("ref", raw))
+		if !response.Allowed || len(response.Warnings) > 0 {
+			t.Fatalf("%+v", response)
+		}
+		volumes := mustTyped(t, apply(t, raw, response.Patch)).Spec.Volumes
+		if volumes[0].HostPath == nil || volumes[1].PersistentVolumeClaim == nil {
+			t.Errorf("%+v", volumes[:2])
+		}
 	}
 }

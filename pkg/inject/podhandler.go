@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -37,6 +38,8 @@ type PodHandler struct {
 	Mode Mode
 
 	compiled compiled
+	once     sync.Once
+	reader   *shared
 }
 
 var _ admission.Handler = &PodHandler{}
@@ -108,6 +111,12 @@ func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod, va
 	return sidecars, findings
 }
 
+// shared is the Reader without copies.
+func (h *PodHandler) shared() *shared {
+	h.once.Do(func() { h.reader = newShared(h.Reader) })
+	return h.reader
+}
+
 func unreadable(key types.NamespacedName, err error) reference.Finding {
 	return reference.NewFinding(reference.CodeUnread,
 		reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: key.Namespace, Name: key.Name}, "it couldn't be read: %v", err)
@@ -117,7 +126,7 @@ func unreadable(key types.NamespacedName, err error) reference.Finding {
 // together with its reference is as welcome as any.
 func (h *PodHandler) datasetOf(ctx context.Context, key types.NamespacedName) (*datav1alpha1.Dataset, error) {
 	dataset := &datav1alpha1.Dataset{}
-	if err := (shared{h.Reader}).Get(ctx, key, dataset); apierrors.IsNotFound(err) {
+	if err := h.shared().Get(ctx, key, dataset); apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err
@@ -127,7 +136,7 @@ func (h *PodHandler) datasetOf(ctx context.Context, key types.NamespacedName) (*
 		return dataset, nil
 	}
 	claim := &corev1.PersistentVolumeClaim{}
-	if err := (shared{h.Reader}).Get(ctx, key, claim); apierrors.IsNotFound(err) {
+	if err := h.shared().Get(ctx, key, claim); apierrors.IsNotFound(err) {
 		return dataset, nil
 	} else if err != nil {
 		return nil, err
@@ -153,7 +162,7 @@ func (h *PodHandler) sidecarOf(ctx context.Context, dataset *datav1alpha1.Datase
 		}
 		plan = planReference
 	}
-	world, err := read(ctx, shared{h.Reader}, dataset)
+	world, err := read(ctx, h.shared(), dataset)
 	if err != nil {
 		return nil, reference.Findings{unreadable(client.ObjectKeyFromObject(dataset), err)}
 	}

@@ -3,6 +3,7 @@ package inject
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
@@ -222,6 +224,11 @@ func TestAnAdmissionReadsAFewObjectsAndIsRepeatable(t *testing.T) {
 	// The namespace, the reference, its runtime, claim and volume; the physical Dataset, its volume, claim and FUSE DaemonSet.
 	if reader.reads != 9 {
 		t.Errorf("%d reads", reader.reads)
+	}
+	for kind := range reader.kinds {
+		if !slices.ContainsFunc(Kinds(), func(object client.Object) bool { return fmt.Sprintf("%T", object) == kind }) {
+			t.Errorf("it reads %s, which nobody has put into the caches", kind)
+		}
 	}
 	request.DryRun = nil
 	second := handler.Handle(t.Context(), request)

@@ -69,7 +69,7 @@ func (h *PodHandler) namespaceMode(ctx context.Context, name string) (Mode, refe
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	subject := reference.Object{Kind: "Namespace", Name: name}
-	if err := (shared{h.Reader}).Get(ctx, types.NamespacedName{Name: name}, namespace); apierrors.IsNotFound(err) {
+	if err := h.shared().Get(ctx, types.NamespacedName{Name: name}, namespace); apierrors.IsNotFound(err) {
 		return "", nil
 	} else if err != nil {
 		return "", reference.Findings{reference.NewFinding(reference.CodeUnread, subject, "it couldn't be read: %v", err)}

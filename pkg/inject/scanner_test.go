@@ -10,6 +10,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	sigsjson "sigs.k8s.io/json"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // decodedPod has the fields of Pod for the API server's own JSON reader.
@@ -190,6 +192,19 @@ func TestAPatchTakesFewAllocations(t *testing.T) {
 	}
 	if typed < 50*both {
 		t.Errorf("%v allocations in the usual way are not 50 times %v", typed, both)
+	}
+}
+
+// TestAnAdmissionTakesFewAllocations counts those of the whole handler for the same pod, with objects in memory.
+func TestAnAdmissionTakesFewAllocations(t *testing.T) {
+	raw := podOfSize(t, 13_000)
+	sidecar := dataset{runtime: "alluxio", mountPoint: physical}.sidecar(t, "refdemo")
+	typed := testing.AllocsPerRun(10, func() { typedPatch(t, raw, sidecar) })
+	handler := &PodHandler{Reader: newMemory(t), MirrorNames: reference.UniqueNames, NativeSidecars: true, SelfHealing: true}
+	request := podRequest("ref", raw)
+	got := testing.AllocsPerRun(100, func() { handler.Handle(t.Context(), request) })
+	if got != 76 || typed < 50*got {
+		t.Errorf("%v allocations, %v for patching in the usual way", got, typed)
 	}
 }
 

@@ -185,8 +185,8 @@ func TestAClassicSidecarIsTheFirstContainerAndKubeletWaitsForItsMount(t *testing
 	}
 }
 
-// TestD24InClassicModeAnInitContainerThatReadsIsRefused also for a sidecar container that isn't from here.
-func TestD24InClassicModeAnInitContainerThatReadsIsRefused(t *testing.T) {
+// TestInClassicModeAnInitContainerThatReadsIsRefused also for a sidecar container that isn't from here.
+func TestInClassicModeAnInitContainerThatReadsIsRefused(t *testing.T) {
 	for _, name := range []string{"init-reads", "init-containers"} {
 		pod, findings := patched(t, readPod(t, name), dataset{"thin", physical, nil}, Variant{Classic: true})
 		if pod != nil || !slices.Equal(findingCodes(findings), []reference.Code{reference.CodeInitContainerReads}) {
@@ -258,8 +258,8 @@ func TestTheMountCheckCanBeTurnedOff(t *testing.T) {
 	}
 }
 
-// TestD42TheAppsMountCheckIsOnOrdinaryContainersOnly and keeps hooks of their own.
-func TestD42TheAppsMountCheckIsOnOrdinaryContainersOnly(t *testing.T) {
+// TestTheAppsMountCheckIsOnOrdinaryContainersOnly and keeps hooks of their own.
+func TestTheAppsMountCheckIsOnOrdinaryContainersOnly(t *testing.T) {
 	raw := switched(t, "app-check", "app.poststart.fluid.io/inject: 'true'", "")
 	pod, findings := patched(t, raw, dataset{"alluxio", physical + "/sub", nil}, Variant{})
 	if len(findings) > 0 {

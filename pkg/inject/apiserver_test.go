@@ -1,0 +1,136 @@
+package inject
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	testcluster "github.com/kubectl-fluid/kubectl-fluid/test/cluster"
+)
+
+// startAPIServer starts a control plane with the namespace ref, and stops it after the test.
+func startAPIServer(t *testing.T) client.Client {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it takes a control plane")
+	}
+	stateDir, err := os.MkdirTemp("", "inject")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	c, err := testcluster.Start(ctx, testcluster.Options{StateDir: stateDir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(c.Stop(ctx), os.RemoveAll(stateDir)); err != nil {
+			t.Error(err)
+		}
+	})
+	config, err := c.RESTConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.QPS = -1
+	admin, err := client.New(config, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ref"}}); err != nil {
+		t.Fatal(err)
+	}
+	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		err := admin.Get(ctx, client.ObjectKey{Namespace: "ref", Name: "default"}, &corev1.ServiceAccount{})
+		return err == nil, client.IgnoreNotFound(err)
+	})
+	if err != nil {
+		t.Fatal("waiting for the ServiceAccount of the namespace ref: ", err)
+	}
+	return admin
+}
+
+// tryPod creates a pod as a dry run, with every field known.
+func tryPod(t *testing.T, admin client.Client, raw []byte, unknown bool) (*unstructured.Unstructured, error) {
+	t.Helper()
+	pod := &unstructured.Unstructured{}
+	if err := json.Unmarshal(raw, pod); err != nil {
+		t.Fatal(err)
+	}
+	validation := client.FieldValidation("Strict")
+	if unknown {
+		validation = "Ignore"
+	}
+	return pod, admin.Create(t.Context(), pod, client.DryRunAll, validation)
+}
+
+// TestTheAPIServerTakesEveryPatchedPod of the golden files. A pod that it doesn't take for a reason of its own, it doesn't
+// take before either.
+func TestTheAPIServerTakesEveryPatchedPod(t *testing.T) {
+	admin := startAPIServer(t)
+	taken := 0
+	for _, c := range admissionCases(t) {
+		text, err := os.ReadFile(c.path("patched.yaml"))
+		if os.IsNotExist(err) {
+			continue
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := yaml.YAMLToJSON(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if created, err := tryPod(t, admin, raw, c.Unknown); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		} else {
+			checkDefaulted(t, c.name, created)
+			taken++
+		}
+	}
+	for _, c := range goldenCases() {
+		text, err := os.ReadFile("testdata/" + c.name + ".pod.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := yaml.YAMLToJSON(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tryPod(t, admin, raw, c.unknown); err != nil {
+			if _, before := tryPod(t, admin, readPod(t, c.pod), c.unknown); !apierrors.IsInvalid(before) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+		}
+	}
+	t.Logf("%d patched pods were taken", taken)
+	if taken < 120 {
+		t.Errorf("only %d pods were patched and taken", taken)
+	}
+}
+
+// checkDefaulted makes sure that the API server understands of a pod what the engine wrote: nothing of it was dropped.
+func checkDefaulted(t *testing.T, name string, created *unstructured.Unstructured) {
+	t.Helper()
+	raw := encode(t, created.Object)
+	pod := mustTyped(t, raw)
+	for _, container := range pod.Spec.InitContainers {
+		if container.Name == "fluid-fuse-0" && (container.RestartPolicy == nil || *container.RestartPolicy != corev1.ContainerRestartPolicyAlways) {
+			t.Errorf("%s: the native sidecar is an ordinary init container", name)
+		}
+	}
+	// What was injected stays as it is on a pod that the API server has completed.
+	if again := mustRead(t, raw); len(again.injectedVolumes()) == 0 {
+		t.Errorf("%s: %v", name, created.GetAnnotations())
+	}
+}
