@@ -378,7 +378,7 @@ var englishTexts = map[Code]text{
 	},
 	CodeSharedDirectory: {
 		"Pods share the directory on the node in which their FUSE clients mount",
-		"Sidecars of several such pods on a node mount one over the other, and each pod sees the mount on top. Pods that are injected at admission each have a directory of their own, which goes with them.",
+		"Sidecars of several such pods on a node mount one over the other, each pod sees the mount on top, and the end of one may end another's. Pods that are injected at admission each have a directory of their own, which goes with them.",
 		"leave the annotation default.fuse-sidecar.fluid.io/host-mount-path-mode out, and let sidecars be injected at admission",
 	},
 	CodeDeprecatedSwitch: {

@@ -379,7 +379,7 @@ var chineseTexts = map[Code]text{
 	},
 	CodeSharedDirectory: {
 		"多个 Pod 共用节点上 FUSE 客户端的挂载目录",
-		"同一节点上这些 Pod 的 Sidecar 会相互覆盖挂载，每个 Pod 看到的都是最上层的挂载。在准入时注入的 Pod 各有自己的目录，并随 Pod 一起删除。",
+		"同一节点上这些 Pod 的 Sidecar 会相互覆盖挂载，每个 Pod 看到的都是最上层的挂载，一个 Pod 的结束也可能终止另一个 Pod 的挂载。在准入时注入的 Pod 各有自己的目录，并随 Pod 一起删除。",
 		"去掉注解 default.fuse-sidecar.fluid.io/host-mount-path-mode，并在准入时注入 Sidecar",
 	},
 	CodeDeprecatedSwitch: {
