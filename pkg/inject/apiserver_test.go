@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,10 +76,37 @@ func tryPod(t *testing.T, admin client.Client, raw []byte, unknown bool) (*unstr
 	return pod, admin.Create(t.Context(), pod, client.DryRunAll, validation)
 }
 
-// TestTheAPIServerTakesEveryPatchedPod of the golden files. A pod that it doesn't take for a reason of its own, it doesn't
-// take before either.
+// installPolicy installs the policy that refuses pods whose sidecars were lost or changed, and waits until it does.
+func installPolicy(t *testing.T, admin client.Client) {
+	t.Helper()
+	text, err := os.ReadFile("../../config/webhook/policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for document := range bytes.SplitSeq(text, []byte("\n---\n")) {
+		object := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal(document, object); err != nil {
+			t.Fatal(err)
+		}
+		if err := admin.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lost := switched(t, "nginx", "{done.sidecar.fluid.io/inject: 'true', dataset-name.sidecar.fluid.io/fluid-fuse-0: refdemo}", AnnotationInjectedBy+": somebody")
+	err = wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+		_, err := tryPod(t, admin, lost, false)
+		return apierrors.IsForbidden(err), nil
+	})
+	if err != nil {
+		t.Fatal("waiting for the policy to refuse a pod that has lost its sidecar: ", err)
+	}
+}
+
+// TestTheAPIServerTakesEveryPatchedPod of the golden files, and so does the policy. A pod that it doesn't take for a
+// reason of its own, it doesn't take before either.
 func TestTheAPIServerTakesEveryPatchedPod(t *testing.T) {
 	admin := startAPIServer(t)
+	installPolicy(t, admin)
 	taken := 0
 	for _, c := range admissionCases(t) {
 		text, err := os.ReadFile(c.path("patched.yaml"))

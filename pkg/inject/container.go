@@ -33,7 +33,7 @@ func sidecarContainer(sidecar *reference.Sidecar, name, ownDirectory string, var
 	checkMount(container, sidecar, variant)
 	container.Ports = sidecarPorts(container.Ports, sidecar.Metrics)
 	secure(container, variant)
-	if sidecar.Runtime == alluxio && slices.ContainsFunc(sidecar.Volumes, func(v corev1.Volume) bool { return isTier(v.Name) && variant.without(v.Name) }) {
+	if sidecar.Runtime == reference.AlluxioType && slices.ContainsFunc(sidecar.Volumes, func(v corev1.Volume) bool { return isTier(v.Name) && variant.without(v.Name) }) {
 		disableShortCircuit(container)
 	}
 	return container
@@ -121,9 +121,6 @@ func secure(container *corev1.Container, variant Variant) {
 		security.RunAsNonRoot = new(false)
 	}
 }
-
-// alluxio is the type of the runtime whose client needs more than a template.
-const alluxio = "alluxio"
 
 // isTier reports whether a volume is named after a tier of Alluxio's workers.
 func isTier(volume string) bool {

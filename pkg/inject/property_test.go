@@ -339,25 +339,36 @@ func FuzzReadPod(f *testing.F) {
 
 func FuzzPatch(f *testing.F) {
 	seeds(f)
-	sidecar := dataset{"thin", physical + "/sub", pullSecret}.compiled(f, "refdemo")
+	sidecars := map[Variant]*Sidecar{}
+	for _, variant := range randomVariants() {
+		sidecars[variant] = Compile(dataset{"thin", physical + "/sub", pullSecret}.sidecar(f, "refdemo"), variant)
+	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		pod, err := ReadPod(raw)
 		if err != nil || !pod.Wants() {
 			return
 		}
-		sidecars := map[string]*Sidecar{}
-		for _, claim := range pod.Claims() {
-			sidecars[claim] = sidecar
-		}
-		patch, findings := Patch(pod, sidecars, Options{HostDirectory: "x"})
-		if patch == nil {
-			if len(sidecars) > 0 && len(findings) == 0 && pod.injectedVolumes() == nil {
-				t.Error("there is neither a patch nor a reason")
-			}
-			return
-		}
-		if more, _ := Patch(mustRead(t, apply(t, raw, patch)), sidecars, Options{HostDirectory: "x"}); more != nil {
-			t.Errorf("the patched pod is patched again: %s", more)
+		_, _ = pod.Variant(podObject("ref", pod), Variant{})
+		for _, sidecar := range sidecars {
+			fuzzPatch(t, raw, pod, sidecar)
 		}
 	})
+}
+
+// fuzzPatch patches a pod twice with one sidecar for all of its claims.
+func fuzzPatch(t *testing.T, raw []byte, pod *Pod, sidecar *Sidecar) {
+	sidecars := map[string]*Sidecar{}
+	for _, claim := range pod.Claims() {
+		sidecars[claim] = sidecar
+	}
+	patch, findings := Patch(pod, sidecars, Options{HostDirectory: "x"})
+	if patch == nil {
+		if len(sidecars) > 0 && len(findings) == 0 && pod.injectedVolumes() == nil {
+			t.Error("there is neither a patch nor a reason")
+		}
+		return
+	}
+	if more, _ := Patch(mustRead(t, apply(t, raw, patch)), sidecars, Options{HostDirectory: "x"}); more != nil {
+		t.Errorf("the patched pod is patched again: %s", more)
+	}
 }

@@ -165,7 +165,7 @@ func inObject(h header, pointer string, lookup Lookup, options TemplateOptions) 
 	directory := strings.ToLower(strings.Join([]string{namespace, h.kind, strings.TrimSuffix(h.name, "*")}, "-"))
 	patch := Options{HostDirectory: directory, prefix: pointer, subject: result.Object}
 	defaults := options.Variant
-	if h.kind != "Pod" {
+	if h.kind != "Pod" || h.name == "" || strings.HasSuffix(h.name, "*") { // or many pods may be made of it
 		add(reference.CodeSharedDirectory, "its pods have the directory %s in common", directory)
 		defaults.Shared = true
 	}

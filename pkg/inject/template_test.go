@@ -75,6 +75,18 @@ func TestTemplatesOfAllKindsGetTheSidecar(t *testing.T) {
 	}
 }
 
+// TestPodsWithAGeneratedNameShareADirectory: a file that is created twice makes two pods.
+func TestPodsWithAGeneratedNameShareADirectory(t *testing.T) {
+	pod := workload(t, "Pod")
+	metadata := pod["metadata"].(map[string]any)
+	delete(metadata, "name")
+	metadata["generateName"] = "nginx-"
+	results, err := Template(encode(t, pod), lookupRefdemo(t), TemplateOptions{})
+	if err != nil || results[0].Patch == nil || !slices.Equal(findingCodes(results[0].Findings), []reference.Code{reference.CodeSharedDirectory}) {
+		t.Error(results, err)
+	}
+}
+
 func TestEachElementOfAListGetsWhatItNeeds(t *testing.T) {
 	foreign := workload(t, "Deployment")
 	foreign["metadata"].(map[string]any)["namespace"] = "elsewhere"
@@ -129,7 +141,7 @@ func TestWhatCantBeInjectedOfflineSaysWhy(t *testing.T) {
 		{"something else at the place", `{kind: Deployment, spec: {template: {spec: []}}}`, TemplateOptions{}, []reference.Code{reference.CodeTemplateUnreadable}},
 		{"no template", `{kind: ConfigMap, data: {a: b}}`, TemplateOptions{}, []reference.Code{reference.CodeNoPodTemplate}},
 		{"null", `{kind: Deployment, spec: null}`, TemplateOptions{}, []reference.Code{reference.CodeNoPodTemplate}},
-		{"switch", `{kind: Pod, metadata: {namespace: ref, labels: {serverless.fluid.io/inject: "true"}, annotations: {serverless.fluid.io/platform: x}}, spec: {containers: [], volumes: [{name: d, persistentVolumeClaim: {claimName: refdemo}}]}}`,
+		{"switch", `{kind: Pod, metadata: {name: p, namespace: ref, labels: {serverless.fluid.io/inject: "true"}, annotations: {serverless.fluid.io/platform: x}}, spec: {containers: [], volumes: [{name: d, persistentVolumeClaim: {claimName: refdemo}}]}}`,
 			TemplateOptions{}, []reference.Code{reference.CodeSwitchUnknown}},
 	} {
 		raw, err := yaml.YAMLToJSON([]byte(test.object))

@@ -44,15 +44,15 @@ func (r Runtime) FuseDaemonSet(dataset string) string { return dataset + r.FuseS
 // ThinType is the type of a ThinRuntime and so of every reference.
 const ThinType = "thin"
 
-// alluxioType and jindoType are the types of an AlluxioRuntime and a JindoRuntime.
-const (
-	alluxioType = "alluxio"
-	jindoType   = "jindo"
-)
+// AlluxioType is the type of an AlluxioRuntime, whose client needs more than its FUSE pods show.
+const AlluxioType = "alluxio"
+
+// jindoType is the type of a JindoRuntime.
+const jindoType = "jindo"
 
 // runtimes lists Fluid's runtimes (contract of Fluid v1.0.8). Read it through RuntimeOf.
 var runtimes = []Runtime{
-	{Type: alluxioType, Kind: "AlluxioRuntime", FuseSuffix: "-fuse", MountVolume: "alluxio-fuse-mount", Copies: []string{"*-config"},
+	{Type: AlluxioType, Kind: "AlluxioRuntime", FuseSuffix: "-fuse", MountVolume: "alluxio-fuse-mount", Copies: []string{"*-config"},
 		Brings: []string{"*-config", "*-mount-config", "*-alluxio-values"}, MountConfig: "*-mount-config"},
 	{Type: "juicefs", Kind: "JuiceFSRuntime", FuseSuffix: "-fuse", MountVolume: "juicefs-fuse-mount", Copies: []string{"*-fuse-script"},
 		Brings: []string{"*-fuse-script"}},

@@ -275,7 +275,7 @@ func (s *Sidecar) findTimeout(findings *Findings, fuse Object, annotations map[s
 // findMasters finds out whether the client needs help to find its masters: Alluxio's chart writes the addresses of
 // several masters (embedded journal) without their namespace.
 func (s *Sidecar) findMasters(w *World, source Source) {
-	if s.Runtime != alluxioType || s.Dataset.Namespace == source.Namespace {
+	if s.Runtime != AlluxioType || s.Dataset.Namespace == source.Namespace {
 		return
 	}
 	for _, r := range w.Physical.Status.Runtimes {
