@@ -42,6 +42,7 @@ var (
 // options are the command line.
 type options struct {
 	namespace      string
+	pod            string
 	service        string
 	mirrorNames    string
 	sharing        string
@@ -60,7 +61,8 @@ func main() {
 	config.RegisterFlags(flag.CommandLine)
 	var o options
 	flag.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace that this controller runs in: of its Secret, Service and Lease")
-	flag.StringVar(&o.service, "webhook-service", "kubectl-fluid-webhook", "Service by which the API server calls the webhooks")
+	flag.StringVar(&o.pod, "pod", os.Getenv("POD_NAME"), "name of the pod that this controller runs in, which gets the label of the replica's seat; empty outside of pods")
+	flag.StringVar(&o.service, "webhook-service", "kubectl-fluid-webhook", "Service by which the API server calls the webhooks; those with -0 and -1 at the end of its name are of one seat each")
 	flag.StringVar(&o.mirrorNames, "mirror-names", string(reference.UniqueNames), "unique gives each mirrored ConfigMap and Secret a name of its own, source the name of its source, as Fluid does")
 	flag.StringVar(&o.sharing, "sharing", string(reference.SharingRBAC), "whose consent a reference to another namespace needs: rbac that of RBAC (the verb use on the Dataset) or of the Dataset's owner (its list of namespaces), owner only the owner's, open nobody's; say the same in the annotation "+reference.AnnotationSharing+" of the MutatingWebhookConfiguration")
 	flag.StringVar(&o.sidecarMode, "sidecar-mode", "", "where sidecars are in pods that don't say, and whose namespaces don't: native (init containers that go on running) or classic (the first of the ordinary containers); empty for native where the API server has it (Kubernetes 1.29) and classic otherwise")
@@ -121,7 +123,7 @@ func run(told context.Context, o options) error {
 	}
 	keeper := &certificate.Keeper{
 		Secret:         types.NamespacedName{Namespace: o.namespace, Name: "kubectl-fluid-webhook-ca"},
-		ServerNames:    []string{o.service + "." + o.namespace + ".svc"},
+		ServerNames:    serverNames(o.service, o.namespace),
 		Configurations: webhookConfigurations(),
 		PublishBefore:  o.caPublishTime,
 		Now:            time.Now,

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -23,6 +25,30 @@ import (
 // webhookConfigurations are the names of the webhook configurations in config/webhook.
 func webhookConfigurations() []string {
 	return []string{"kubectl-fluid-sidecar-injector", "kubectl-fluid-sidecar-injector-retry"}
+}
+
+// serverNames are the names by which the API server calls the webhooks: by a Service in front of all replicas, and by one
+// for each seat.
+func serverNames(service, namespace string) []string {
+	var names []string
+	for _, seat := range []string{"", "-0", "-1"} {
+		names = append(names, service+seat+"."+namespace+".svc")
+	}
+	return names
+}
+
+// addSeat gives this process's pod a seat. A process that isn't in a pod has none.
+func addSeat(mgr manager.Manager, namespace, pod string) error {
+	if pod == "" {
+		return nil
+	}
+	clientset, err := kubernetes.NewForConfig(mgr.GetConfig())
+	if err != nil {
+		return fmt.Errorf("making a client of pods: %w", err)
+	}
+	seat := &webhook.Seat{Clientset: clientset, Namespace: namespace, Pod: pod,
+		Selector: labels.SelectorFromSet(labels.Set{"app.kubernetes.io/name": "kubectl-fluid-controller"})}
+	return errors.Join(mgr.Add(seat), mgr.AddReadyzCheck("seat", seat.Ready))
 }
 
 // addWebhooks adds the webhook server and says when this replica is ready for its calls. The server drains once it is
@@ -57,6 +83,7 @@ func addWebhooks(told context.Context, mgr manager.Manager, o options, f feature
 	}
 	return errors.Join(
 		mgr.Add(server),
+		addSeat(mgr, o.namespace, o.pod),
 		mgr.AddHealthzCheck("alive", func(*http.Request) error { return nil }),
 		mgr.AddReadyzCheck("webhook", server.Ready),
 		mgr.AddReadyzCheck("certificate", keeper.Ready),

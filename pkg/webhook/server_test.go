@@ -49,7 +49,7 @@ func testCertificate(t *testing.T) tls.Certificate {
 }
 
 // client speaks only one version of HTTP.
-func client(t *testing.T, s *Server, protocol string) *http.Client {
+func speaking(t *testing.T, s *Server, protocol string) *http.Client {
 	t.Helper()
 	certificate, _ := s.Certificate(nil)
 	leaf, err := x509.ParseCertificate(certificate.Certificate[0])
@@ -83,7 +83,7 @@ func post(t *testing.T, c *http.Client, s *Server, body string) (*http.Response,
 func TestTheServerSpeaksHTTP1AndHTTP2(t *testing.T) {
 	s, _, end, ended := running(t, http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) { fmt.Fprint(w, request.Proto) }))
 	for protocol, want := range map[string]string{"http/1.1": "HTTP/1.1", "h2": "HTTP/2.0"} {
-		if _, got := post(t, client(t, s, protocol), s, ""); got != want {
+		if _, got := post(t, speaking(t, s, protocol), s, ""); got != want {
 			t.Errorf("%s is served as %s", protocol, got)
 		}
 	}
@@ -103,7 +103,7 @@ func TestADrainingServerAnswersAndLetsConnectionsGo(t *testing.T) {
 			<-answer
 		}
 	}))
-	c := client(t, s, "http/1.1")
+	c := speaking(t, s, "http/1.1")
 	if response, _ := post(t, c, s, ""); response.Close {
 		t.Error("a server that isn't draining closes the connection")
 	}

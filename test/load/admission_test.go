@@ -113,9 +113,9 @@ func (n *installation) measure(b *testing.B, namespace string, variants []*varia
 	create := func(v *variant) error {
 		answer, err := clientset.CoreV1().RESTClient().Post().Namespace(namespace).Resource("pods").
 			Param("dryRun", "All").SetHeader("Content-Type", "application/json").SetHeader("Accept", "application/json").
-			Body(v.body).DoRaw(n.ctx)
+			Body(v.body).Do(n.ctx).Raw()
 		if err != nil {
-			return err
+			return fmt.Errorf("creating a pod of %s: %w: %s", v.name, err, answer)
 		}
 		if bytes.Contains(answer, []byte("fluid-fuse-0")) != v.injected {
 			return fmt.Errorf("a pod of %s has or lacks a sidecar: %s", v.name, answer)

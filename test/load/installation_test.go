@@ -65,7 +65,30 @@ func install(t testing.TB, e *environment, args ...string) *installation {
 			t.Fatal(err)
 		}
 	}
+	n.connect(t)
 	return n
+}
+
+// connect waits until each replica has a seat of its own, and then makes the endpoints.
+func (n *installation) connect(t testing.TB) {
+	t.Helper()
+	err := await(time.Minute, func() error {
+		if first, second := n.replicas[0].seat(t), n.replicas[1].seat(t); first == second {
+			return fmt.Errorf("both replicas have the seat %q", first)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range n.replicas {
+		for _, service := range []string{webhookService + "-" + r.seat(t), webhookService} {
+			r.slices = append(r.slices, n.createSlice(t, service, r.port))
+		}
+		if err := r.setReady(true); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // machineAddress returns an address of this machine that endpoints may have.
@@ -126,13 +149,31 @@ func (n *installation) serviceAccountKubeconfig(t testing.TB) string {
 	return path
 }
 
-// serve creates the Service. Its endpoints are written by the replicas' doubles of a kubelet.
+// serve creates the Services, one in front of all replicas and one for each seat, and the replicas' pods, which nobody
+// runs: the processes give them their seats.
 func (n *installation) serve(t testing.TB) {
 	t.Helper()
-	n.createService(t, webhookService)
-	for _, r := range n.replicas {
-		r.slice = n.createSlice(t, webhookService, r.port)
+	for _, seat := range []string{"", "-0", "-1"} {
+		n.createService(t, webhookService+seat)
 	}
+	if err := await(time.Minute, func() error {
+		return n.client.Get(n.ctx, client.ObjectKey{Namespace: systemNamespace, Name: "default"}, &corev1.ServiceAccount{})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range n.replicas {
+		pod := restrictedPod(systemNamespace, r.pod())
+		pod.Labels = map[string]string{"app.kubernetes.io/name": "kubectl-fluid-controller"}
+		n.create(t, pod)
+	}
+}
+
+// restrictedPod returns a pod that is allowed everywhere.
+func restrictedPod(namespace, name string) *corev1.Pod {
+	pod := newPod(namespace, name)
+	pod.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: new(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}}
+	pod.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{AllowPrivilegeEscalation: new(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}}
+	return pod
 }
 
 func (n *installation) createService(t testing.TB, name string) {

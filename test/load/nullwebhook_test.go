@@ -127,7 +127,11 @@ func nullConfiguration(bundle []byte) *admissionregistrationv1.MutatingWebhookCo
 				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
 				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
 			}},
-			ObjectSelector:          &metav1.LabelSelector{MatchLabels: map[string]string{nullWebhookLabel: "true"}},
+			// It is called once: its patch can't be applied twice.
+			ObjectSelector: &metav1.LabelSelector{
+				MatchLabels:      map[string]string{nullWebhookLabel: "true"},
+				MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "done.sidecar.fluid.io/inject", Operator: metav1.LabelSelectorOpDoesNotExist}},
+			},
 			AdmissionReviewVersions: []string{"v1"},
 			SideEffects:             new(admissionregistrationv1.SideEffectClassNone),
 			ReinvocationPolicy:      new(admissionregistrationv1.IfNeededReinvocationPolicy),

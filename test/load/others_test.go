@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +51,7 @@ func (n *installation) createPod(namespace, label string) (*corev1.Pod, error) {
 	err := await(10*time.Second, func() error {
 		dry := pod.DeepCopy()
 		err := n.client.Create(n.ctx, dry, client.DryRunAll)
-		if err == nil && label != alone && dry.Annotations["double"] == "" {
+		if err == nil && dry.Annotations["double"] == "" {
 			err = errors.New("the double isn't called yet")
 		}
 		return err
@@ -60,9 +61,6 @@ func (n *installation) createPod(namespace, label string) (*corev1.Pod, error) {
 	}
 	return pod, n.client.Create(n.ctx, pod)
 }
-
-// alone is the label of pods for which there is no double.
-const alone = "alone"
 
 // annotated is an operation of every double's patch, which shows that it was called.
 func annotated(pod *corev1.Pod, more ...string) string {
@@ -203,7 +201,7 @@ func (n *installation) testPolicy(t *testing.T, namespace string) {
 
 // testUnconcerned: pods that aren't ours don't reach our webhook, whatever labels they have.
 func (n *installation) testUnconcerned(t *testing.T, namespace string) {
-	before := n.asked(t)
+	before, injected := n.asked(t), n.injected(t)
 	for _, test := range []struct {
 		namespace string
 		labels    map[string]string
@@ -215,11 +213,8 @@ func (n *installation) testUnconcerned(t *testing.T, namespace string) {
 		{"kube-system", map[string]string{"serverless.fluid.io/inject": "true"}},
 		{systemNamespace, map[string]string{"serverless.fluid.io/inject": "true"}},
 	} {
-		pod := newPod(test.namespace, "unconcerned")
+		pod := restrictedPod(test.namespace, "unconcerned")
 		pod.Labels = maps.Clone(test.labels)
-		// Pod Security refuses it in our own namespace unless it is as restricted as can be.
-		pod.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: new(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}}
-		pod.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{AllowPrivilegeEscalation: new(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}}
 		if err := n.client.Create(n.ctx, pod, client.DryRunAll); err != nil || len(pod.Spec.InitContainers) > 0 {
 			t.Errorf("a pod of %s with the labels %v: %v, init containers %v", test.namespace, test.labels, err, containerNames(pod.Spec.InitContainers))
 		}
@@ -227,8 +222,12 @@ func (n *installation) testUnconcerned(t *testing.T, namespace string) {
 	if after := n.asked(t); after != before {
 		t.Errorf("the webhook was asked before %s, after %s", before, after)
 	}
-	if _, err := n.createPod(namespace, alone); err != nil || n.asked(t) == before {
-		t.Errorf("the webhook isn't counted to be asked for a pod that is ours: %v", err)
+	pod := newPod(namespace, "concerned")
+	if err := n.client.Create(n.ctx, pod, client.DryRunAll); err != nil {
+		t.Error(err)
+	}
+	if calls := n.injected(t) - injected; calls != 1 || n.asked(t) == before {
+		t.Errorf("a pod of ours is injected by %d calls; asked before %s, after %s", calls, before, n.asked(t))
 	}
 }
 
@@ -253,6 +252,22 @@ func (n *installation) asked(t *testing.T) string {
 		}
 	}
 	return strings.Join(counters, "; ")
+}
+
+// injected returns how many calls have injected pods.
+func (n *installation) injected(t *testing.T) int {
+	t.Helper()
+	calls := 0
+	for counter := range strings.SplitSeq(n.asked(t), "; ") {
+		if name, value, _ := strings.Cut(counter, "} "); strings.Contains(name, `"injected"`) {
+			count, err := strconv.Atoi(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls += count
+		}
+	}
+	return calls
 }
 
 // testWorkloads: whoever made a workload whose pods are denied finds the reason in an event of it, though admission

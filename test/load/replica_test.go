@@ -11,11 +11,15 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/webhook"
 )
 
 // replica is one controller process, and what a kubelet and the endpoint controller would do for its pod: start it again
-// when it has ended, ask it whether it is ready, and say so in the endpoints of the Service.
+// when it has ended, ask it whether it is ready, and say so in the endpoints of its Services.
 type replica struct {
 	n     *installation
 	index int
@@ -24,7 +28,7 @@ type replica struct {
 
 	args    []string
 	log     *os.File
-	slice   *discoveryv1.EndpointSlice
+	slices  []*discoveryv1.EndpointSlice
 	command *exec.Cmd
 	ended   chan struct{}
 }
@@ -36,7 +40,7 @@ func newReplica(t testing.TB, n *installation, index int, args []string) *replic
 	r.args = append([]string{
 		"--kubeconfig=" + n.kubeconfig, "--namespace=" + systemNamespace, "--leader-elect",
 		"--webhook-port=" + r.port, "--health-probe-bind-address=127.0.0.1:" + r.health,
-		"--metrics-bind-address=127.0.0.1:" + r.metrics,
+		"--metrics-bind-address=127.0.0.1:" + r.metrics, "--pod=" + r.pod(),
 	}, args...)
 	var err error
 	if r.log, err = os.Create(filepath.Join(t.TempDir(), fmt.Sprintf("controller-%d.log", index))); err != nil {
@@ -53,6 +57,19 @@ func newReplica(t testing.TB, n *installation, index int, args []string) *replic
 		}
 	})
 	return r
+}
+
+// pod is the name of its pod, which nobody runs.
+func (r *replica) pod() string { return fmt.Sprintf("replica-%d", r.index) }
+
+// seat is the seat that the replica has given its pod.
+func (r *replica) seat(t testing.TB) string {
+	t.Helper()
+	pod := &corev1.Pod{}
+	if err := r.n.client.Get(r.n.ctx, client.ObjectKey{Namespace: systemNamespace, Name: r.pod()}, pod); err != nil {
+		t.Fatal(err)
+	}
+	return pod.Labels[webhook.LabelSeat]
 }
 
 func (r *replica) start() error {
@@ -97,7 +114,16 @@ func (r *replica) awaitReady() error {
 	if err != nil {
 		return fmt.Errorf("replica %d isn't ready: %w", r.index, err)
 	}
-	return r.n.setReady(r.slice, true)
+	return r.setReady(true)
+}
+
+func (r *replica) setReady(ready bool) error {
+	for _, slice := range r.slices {
+		if err := r.n.setReady(slice, ready); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Delays of a real cluster.
@@ -111,7 +137,7 @@ const (
 // terminate ends the replica as the deletion of its pod does, and starts it again.
 func (r *replica) terminate() error {
 	noticed := make(chan error, 1)
-	time.AfterFunc(noticeDeletion, func() { noticed <- r.n.setReady(r.slice, false) })
+	time.AfterFunc(noticeDeletion, func() { noticed <- r.setReady(false) })
 	r.signal(syscall.SIGTERM)
 	return errors.Join(<-noticed, r.start(), r.awaitReady())
 }
@@ -120,5 +146,5 @@ func (r *replica) terminate() error {
 func (r *replica) kill() error {
 	r.signal(syscall.SIGKILL)
 	time.Sleep(noticeDeath)
-	return errors.Join(r.n.setReady(r.slice, false), r.start(), r.awaitReady())
+	return errors.Join(r.setReady(false), r.start(), r.awaitReady())
 }
