@@ -38,6 +38,7 @@ type installation struct {
 	program    string
 	kubeconfig string
 	replicas   []*replica
+	null       *os.Process // the null webhook, if there is one
 }
 
 // install installs the manifests and starts two replicas, and returns once both serve.

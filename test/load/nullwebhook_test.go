@@ -97,6 +97,7 @@ func (n *installation) startNullWebhook(b *testing.B, patch []byte) {
 	if err := command.Start(); err != nil {
 		b.Fatal(err)
 	}
+	n.null = command.Process
 	b.Cleanup(func() {
 		_ = command.Process.Kill()
 		_ = command.Wait()
