@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -31,51 +32,51 @@ type difference struct {
 
 // changedBy returns the managers of a field, or of the whole object for no path, the latest first.
 func changedBy(object metav1.Object, path ...any) []string {
-	type change struct {
-		text string
-		time metav1.Time
+	managers := managersOf(object, path, false)
+	if len(managers) == 0 {
+		managers = managersOf(object, path, true)
 	}
-	var changes []change
-	for _, entry := range object.GetManagedFields() {
-		if !manages(entry, path) {
-			continue
-		}
-		c := change{text: entry.Manager}
-		if entry.Time != nil {
-			c.time = *entry.Time
-			c.text += " at " + entry.Time.UTC().Format("2006-01-02T15:04:05Z")
-		}
-		changes = append(changes, c)
-	}
-	slices.SortStableFunc(changes, func(a, b change) int { return b.time.Compare(a.time.Time) })
+	slices.SortStableFunc(managers, func(a, b metav1.ManagedFieldsEntry) int { return timeOf(b).Compare(timeOf(a)) })
 	var texts []string
-	for _, c := range changes {
-		texts = append(texts, c.text)
+	for _, entry := range managers {
+		text := entry.Manager
+		if entry.Time != nil {
+			text += " at " + entry.Time.UTC().Format("2006-01-02T15:04:05Z")
+		}
+		texts = append(texts, text)
 	}
 	return texts
 }
 
-// manages reports whether the manager of an entry owns a field, something below it, or, for no path, anything.
-func manages(entry metav1.ManagedFieldsEntry, path []any) bool {
-	if entry.Subresource == "status" || entry.FieldsV1 == nil {
-		return false
+func timeOf(entry metav1.ManagedFieldsEntry) time.Time {
+	if entry.Time == nil {
+		return time.Time{}
 	}
-	if len(path) == 0 {
-		return true
+	return entry.Time.Time
+}
+
+// managersOf returns the entries of the managers that own a field or something below it; above also counts those that
+// own what the field is in. For an atomic object that is who owns the field, for others who made the object.
+func managersOf(object metav1.Object, path []any, above bool) []metav1.ManagedFieldsEntry {
+	var managers []metav1.ManagedFieldsEntry
+	for _, entry := range object.GetManagedFields() {
+		if entry.Subresource != "status" && entry.FieldsV1 != nil && manages(entry.FieldsV1, path, above) {
+			managers = append(managers, entry)
+		}
 	}
+	return managers
+}
+
+func manages(owned *metav1.FieldsV1, path []any, above bool) bool {
 	fields := &fieldpath.Set{}
-	if err := fields.FromJSON(bytes.NewReader(entry.FieldsV1.Raw)); err != nil {
-		return false
-	}
 	wanted, err := fieldpath.MakePath(path...)
-	if err != nil {
+	if err != nil || fields.FromJSON(bytes.NewReader(owned.Raw)) != nil {
 		return false
 	}
 	found := false
-	fields.Iterate(func(owned fieldpath.Path) {
-		short := min(len(owned), len(wanted))
-		// A manager that owns a whole object owns what is in it, as that of an atomic map does.
-		found = found || owned[:short].Equals(wanted[:short]) && (len(owned) >= len(wanted) || fields.Has(owned))
+	fields.Iterate(func(field fieldpath.Path) {
+		short := min(len(field), len(wanted))
+		found = found || (above || len(field) >= len(wanted)) && field[:short].Equals(wanted[:short])
 	})
 	return found
 }
