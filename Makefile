@@ -119,6 +119,11 @@ vulncheck: bin/govulncheck ## Look for known vulnerabilities in what the program
 bin/govulncheck:
 	cd $(DEVTOOLS) && go build -o ../../bin/ golang.org/x/vuln/cmd/govulncheck
 
+.PHONY: cross
+cross: ## Compile the plugin for the other systems that it runs on
+	@set -e; for platform in windows/amd64 windows/arm64 darwin/amd64 darwin/arm64 linux/arm64; do echo "$$platform"; \
+	  GOOS=$${platform%/*} GOARCH=$${platform#*/} go build ./cmd/kubectl-fluid ./pkg/plugin; done
+
 .PHONY: clean
 clean: ## Remove what was built
 	rm -rf bin dist
