@@ -152,7 +152,7 @@ func runWithInput(t *testing.T, input, command string) result {
 // TestRealInject injects with the Datasets of a cluster: as few requests as it takes, and the same text as from files.
 func TestRealInject(t *testing.T) {
 	r := newRealCluster(t)
-	r.put(t, "ref", "alluxio.yaml", "references.yaml")
+	r.put(t, "ref", "namespaces.yaml", "alluxio.yaml", "references.yaml")
 	live := r.mustNotWrite(t, "inject -f testdata/inject/app.yaml -n ref --mirror-names=unique", ExitOK)
 	files := run(t.Context(), withoutRequests, "inject -f testdata/inject/app.yaml -n ref --offline --objects testdata/alluxio.yaml --objects testdata/references.yaml")
 	if live.out != files.out || files.code != ExitOK {

@@ -23,7 +23,7 @@ func needs() map[string][]need {
 		"inspect sidecar":       slices.Concat([]need{on(inNamespace, "get", "", "pods")}, sidecarNeeds(), referenceNeeds()),
 		"rbac print":            nothing,
 		"ref can-i":             {settingsNeed(), on(inSource, "get", fluidGroup, "datasets").only("whether the owner shares it")},
-		"ref check":             slices.Concat([]need{on(inNamespace, "list", fluidGroup, "datasets"), settingsNeed()}, referenceNeeds()),
+		"ref check":             slices.Concat([]need{on(inNamespace, "list", fluidGroup, "datasets"), settingsNeed()}, operationNeeds(), referenceNeeds()),
 		"ref create": slices.Concat([]need{on(inNamespace, "patch", fluidGroup, "datasets"), settingsNeed(),
 			on(inNamespace, "list", fluidGroup, "datasets").only("--wait"), on(inNamespace, "watch", fluidGroup, "datasets").only("--wait")}, referenceNeeds()),
 		"ref delete": {on(inNamespace, "get", fluidGroup, "datasets"), on(inNamespace, "delete", fluidGroup, "datasets"),
@@ -82,6 +82,15 @@ func referenceNeeds() []need {
 	return list
 }
 
+// operationNeeds are for data operations on a reference, which Fluid doesn't have.
+func operationNeeds() []need {
+	var list []need
+	for _, resource := range []string{"databackups", "dataloads", "datamigrates", "dataprocesses"} {
+		list = append(list, on(inNamespace, "list", fluidGroup, resource).only("data operations"))
+	}
+	return list
+}
+
 // sidecarNeeds are for a pod whose Dataset isn't a reference, and for one without a sidecar.
 func sidecarNeeds() []need {
 	return []need{settingsNeed()}
@@ -108,6 +117,8 @@ func treeNeeds() []need {
 		on(inNamespace, "list", "", "pods").only("the pods"),
 		on(inSource, "list", "", "persistentvolumeclaims").only("the physical Dataset's claim"),
 		on(inSource, "list", "", "pods").only("the pods of the physical Dataset"),
+		on(inCluster, "list", "", "persistentvolumeclaims").only("references of other namespaces"),
+		on(inCluster, "list", "", "pods").only("references of other namespaces"),
 	}
 }
 

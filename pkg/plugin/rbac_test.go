@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -59,8 +61,10 @@ func rightOf(method string, requested *url.URL) (need, bool) {
 		return n, false // /version and discovery
 	}
 	if segments[0] == "namespaces" && len(segments) > 2 {
-		n.where = inNamespace
-		if segments[1] == "default" {
+		switch segments[1] {
+		case "rights":
+			n.where = inNamespace
+		case "default":
 			n.where = inSource
 		}
 		segments = segments[2:]
@@ -102,6 +106,9 @@ func TestRealNeeds(t *testing.T) {
 			if !ok {
 				t.Fatal("no scenario runs it")
 			}
+			if command == "doctor" {
+				r.installWebhooks(t)
+			}
 			asked := map[string]bool{}
 			for _, line := range lines {
 				for key := range r.rightsOf(t, line) {
@@ -121,6 +128,28 @@ func TestRealNeeds(t *testing.T) {
 				if !asked[key] {
 					t.Errorf("it declares what it never asks for: %s", key)
 				}
+			}
+		})
+	}
+}
+
+// installWebhooks lets the test have webhook configurations of this project's name, without a webhook in them: doctor
+// tries webhooks only where there are any.
+func (r *realCluster) installWebhooks(t *testing.T) {
+	t.Helper()
+	for _, object := range webhookConfigurations(nil) {
+		switch o := object.(type) {
+		case *admissionregistrationv1.MutatingWebhookConfiguration:
+			o.Webhooks = nil
+		case *admissionregistrationv1.ValidatingWebhookConfiguration:
+			o.Webhooks = nil
+		}
+		if err := r.admin.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := r.admin.Delete(context.Background(), object); err != nil {
+				t.Error(err)
 			}
 		})
 	}
@@ -191,6 +220,9 @@ func TestRealRolesAreEnough(t *testing.T) {
 	for _, command := range commandsWithNeeds() {
 		t.Run(command, func(t *testing.T) {
 			user := "user-of-" + strings.ReplaceAll(command, " ", "-")
+			if command == "doctor" {
+				r.installWebhooks(t)
+			}
 			for _, role := range rolesFor(command, true) {
 				bind(t, all, role, user)
 			}
@@ -279,16 +311,17 @@ func needScenarios() map[string][]string {
 		"explain": {"explain", "explain KF3004"}, "version": {"version"}, "rbac print": {"rbac print", "rbac print --for=version"},
 		"doctor":          {"doctor -n rights"},
 		"inject":          {"inject -f testdata/inject/rights.yaml -n rights"},
-		"inspect sidecar": {"inspect sidecar nginx -n rights", "inspect sidecar reads-phy -n rights", "inspect sidecar reads-nfs -n rights", "inspect sidecar in-source -n default"},
+		"inspect sidecar": {"inspect sidecar nginx -n rights", "inspect sidecar reads-phy -n rights", "inspect sidecar reads-nfs -n rights", "inspect sidecar reads-jin -n rights", "inspect sidecar reads-jui -n rights"},
 		"ref can-i":       {"ref can-i --from default/phy -n rights"},
 		"ref check":       {"ref check -n rights", "ref check --from default/nfs --name new -n rights --mirror-names=source"},
-		"ref create":      {"ref create new -n rights --from default/phy", "ref create new-nfs -n rights --from default/nfs --wait --timeout 200ms"},
-		"ref delete":      {"ref delete new new-nfs -n rights --yes --wait --timeout 2s"},
-		"ref describe":    {"ref describe demo -n rights", "ref describe nfs-demo -n rights"},
-		"ref diff":        {"ref diff demo -n rights", "ref diff nfs-demo -n rights"},
-		"ref list":        {"ref list -n rights"},
-		"ref share":       {"ref share default/phy --with rights", "ref share default/phy --with rights,other"},
-		"ref unshare":     {"ref unshare default/phy --with other"},
-		"ref tree":        {"ref tree demo -n rights"},
+		"ref create": {"ref create new -n rights --from default/phy", "ref create new-nfs -n rights --from default/nfs --wait --timeout 200ms",
+			"ref create new-jin -n rights --from default/jin --dry-run=client", "ref create new-jui -n rights --from default/jui --dry-run=client"},
+		"ref delete":   {"ref delete kept -n rights --yes --wait --timeout 300ms"},
+		"ref describe": {"ref describe demo -n rights", "ref describe nfs-demo -n rights", "ref describe jin-demo -n rights", "ref describe jui-demo -n rights"},
+		"ref diff":     {"ref diff demo -n rights", "ref diff nfs-demo -n rights", "ref diff jin-demo -n rights", "ref diff jui-demo -n rights"},
+		"ref list":     {"ref list -n rights"},
+		"ref share":    {"ref share default/phy --with rights", "ref share default/phy --with rights,other"},
+		"ref unshare":  {"ref unshare default/phy --with other"},
+		"ref tree":     {"ref tree demo -n rights"},
 	}
 }

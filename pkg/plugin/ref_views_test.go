@@ -302,3 +302,27 @@ func TestRealDiffNamesWhoChangedIt(t *testing.T) {
 		t.Error(res.text())
 	}
 }
+
+// TestRealRequestsOfViews counts requests: each object is asked for once.
+func TestRealRequestsOfViews(t *testing.T) {
+	r := newRealCluster(t)
+	r.put(t, "budget", "alluxio.yaml")
+	if res := r.run(t, "ref create demo -n budget --from default/phy"); res.code != ExitOK {
+		t.Fatal(res.text())
+	}
+	for command, want := range map[string]int{
+		"ref describe demo -n budget --mirror-names=unique": 16,
+		"ref delete demo -n budget --dry-run=server --yes":  3,
+		"explain KF3004": 0,
+		"rbac print":     0,
+		"inject -f testdata/inject/nothing.yaml -n budget --kubernetes 1.37": 2,
+	} {
+		rec := &recorder{}
+		res := run(t.Context(), func(kubeconfig Kubeconfig) Connection {
+			return newConnection(recordingKubeconfig{kubeconfig, rec}, "v1.2.3", t.Output())
+		}, command+" --kubeconfig "+r.kubeconfig)
+		if res.code != ExitOK || len(rec.requests) != want {
+			t.Errorf("%s: exit code %d, %d requests, want %d:\n%s", command, res.code, len(rec.requests), want, strings.Join(rec.requests, "\n"))
+		}
+	}
+}
