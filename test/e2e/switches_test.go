@@ -22,7 +22,7 @@ func (c *consumer) runWith(t *testing.T, name string, labels, annotations map[st
 	return get(t, c.namespace, name, pod)
 }
 
-// TestAFixedDirectoryIsWhereFluidsOwnClientsMount, and nothing stays there.
+// TestAFixedDirectoryIsWhereFluidsOwnClientsMount, and no mount stays there.
 func TestAFixedDirectoryIsWhereFluidsOwnClientsMount(t *testing.T) {
 	c := newConsumer(t, "fixed", "default/phy")
 	at := shared.Cluster.MountRoot() + "/thin/default/phy/thin-fuse"
@@ -41,6 +41,10 @@ func TestAFixedDirectoryIsWhereFluidsOwnClientsMount(t *testing.T) {
 	kubectl(t, "delete pod/reader --timeout=60s -n "+c.namespace)
 	if mounted() != 0 {
 		t.Errorf("there are still %d mounts at %s", mounted(), at)
+	}
+	// The directory stays, empty: it isn't the pod's own.
+	if err := os.Remove(at); err != nil {
+		t.Error(err)
 	}
 }
 
