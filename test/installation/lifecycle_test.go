@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
 )
 
@@ -111,17 +112,18 @@ func removeUnderPods(t *testing.T) {
 // nothingOfOurs looks for anything with the label of an installation, or with its name.
 func nothingOfOurs(t *testing.T) {
 	t.Helper()
+	var kinds []string
 	for kind := range strings.Lines(kubectl(t, "", "api-resources --verbs=list -o name")) {
-		kind = strings.TrimSpace(kind)
-		if strings.HasPrefix(kind, "events") || strings.HasPrefix(kind, "componentstatuses") {
-			continue
+		if kind = strings.TrimSpace(kind); !strings.HasPrefix(kind, "events") && !strings.HasPrefix(kind, "componentstatuses") {
+			kinds = append(kinds, kind)
 		}
-		left := kubectl(t, "", "get "+kind+" -A --ignore-not-found --show-kind --no-headers -o custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name,PART:.metadata.labels.app\\.kubernetes\\.io/part-of")
-		for line := range strings.Lines(left) {
-			fields := strings.Fields(line)
-			if fields[2] == "kubectl-fluid" || strings.HasPrefix(fields[1], "kubectl-fluid") || fields[1] == "fluid-dataset-user" || fields[0] == "kubectl-fluid-system" {
-				t.Errorf("left behind: %s %s", kind, strings.TrimSpace(line))
-			}
+	}
+	found := kubectl(t, "", "get "+strings.Join(kinds, ",")+" -A --ignore-not-found --no-headers -o custom-columns="+
+		"KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name,PART:.metadata.labels.app\\.kubernetes\\.io/part-of")
+	for line := range strings.Lines(found) {
+		fields := strings.Fields(line)
+		if fields[3] == "kubectl-fluid" || strings.HasPrefix(fields[2], "kubectl-fluid") || fields[2] == "fluid-dataset-user" || fields[1] == "kubectl-fluid-system" {
+			t.Errorf("left behind: %s", strings.TrimSpace(line))
 		}
 	}
 }
@@ -148,11 +150,7 @@ func upgrade(t *testing.T) {
 	ready(t)
 	running := identity(t)
 
-	now, err := live.Manifests(t.Context(), "default")
-	if err != nil {
-		t.Fatal(err)
-	}
-	kubectl(t, now, "apply --server-side -f -")
+	kubectl(t, "", "apply --server-side -k "+overlay(t))
 	kubectl(t, "", rollout)
 	if images := kubectl(t, "", "get pods -n kubectl-fluid-system -l app.kubernetes.io/name=kubectl-fluid-controller --field-selector=status.phase=Running -o jsonpath={.items[*].spec.containers[*].image}"); !strings.Contains(images, "kubectl-fluid/controller:latest") {
 		t.Errorf("the images that run are %s", images)
@@ -166,6 +164,31 @@ func upgrade(t *testing.T) {
 	if _, err := live.Output(t.Context(), "", "kubectl", "fluid", "ref", "create", "later", "--from", "default/phy", "-n", "upgraded", "--wait"); err != nil {
 		t.Error(err)
 	}
+}
+
+// overlay returns a directory with a kustomization of config/default for this cluster, as a user would write it.
+func overlay(t *testing.T) string {
+	t.Helper()
+	root, err := cluster.SourceRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	directory := t.TempDir()
+	base, err := filepath.Rel(directory, filepath.Join(root, "config", "default"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf(`resources:
+- %s
+patches:
+- target: {kind: Deployment, name: kubectl-fluid-controller}
+  patch: |
+    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --mount-root=%s}
+`, base, live.Cluster.MountRoot())
+	if err := os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return directory
 }
 
 // ready waits until a pod with the walk-through's reference gets its sidecar.
