@@ -20,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -53,36 +54,91 @@ func (s *specimen) has(c call) bool {
 
 func (s *specimen) writes(c call) bool { return s.has(c) && c.isWrite() }
 
-// TestCrashAfterEachWriteIsHealed lets the process die after each single write that creating and deleting a reference
-// takes. The next process makes of it what an undisturbed one would have made.
-func TestCrashAfterEachWriteIsHealed(t *testing.T) {
-	undisturbed := newSpecimen(t)
+// life is how a reference is created, changed and deleted where nothing goes wrong.
+type life struct {
+	// creates, changes and deletes are how many writes each takes.
+	creates, changes, deletes int
+	// created and changed are what is there after the first two.
+	created, changed string
+}
+
+// undisturbedLife lets one reference live.
+func undisturbedLife(t *testing.T) (l life) {
+	t.Helper()
+	s := newSpecimen(t)
 	w := &wire{}
 	stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
-	create(t, undisturbed.ref)
-	awaitBound(t, undisturbed.ref)
+	defer stop()
+	create(t, s.ref)
+	awaitBound(t, s.ref)
 	w.settle(t)
-	undisturbed.awaitClaim(t)
-	want := undisturbed.portrait(t)
-	creates := len(w.calls(undisturbed.writes))
-	remove(t, undisturbed.ref)
-	undisturbed.eventuallyGone(t)
+	s.awaitClaim(t)
+	l.created, l.creates = s.portrait(t), len(w.calls(s.writes))
+	s.change(t)
+	s.awaitChanged(t)
 	w.settle(t)
-	deletes := len(w.calls(undisturbed.writes)) - creates
-	stop()
-	if creates < 9 || deletes < 5 {
-		t.Fatalf("an undisturbed life takes %d and %d writes: %s", creates, deletes, w.calls(undisturbed.writes))
+	l.changed, l.changes = s.portrait(t), len(w.calls(s.writes))-l.creates
+	remove(t, s.ref)
+	s.eventuallyGone(t)
+	w.settle(t)
+	l.deletes = len(w.calls(s.writes)) - l.creates - l.changes
+	if l.creates < 9 || l.changes < 3 || l.deletes < 5 || l.created == l.changed {
+		t.Fatalf("an undisturbed life takes %d, %d and %d writes: %s", l.creates, l.changes, l.deletes, w.calls(s.writes))
 	}
+	return l
+}
 
+// change changes everything that a reference follows: its sources and the physical's status.
+func (s *specimen) change(t *testing.T) {
+	t.Helper()
+	merge := func(object client.Object, patch string, write func(context.Context, client.Object, client.Patch) error) {
+		t.Helper()
+		if err := write(t.Context(), object, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	patch := func(ctx context.Context, object client.Object, patch client.Patch) error {
+		return live.client.Patch(ctx, object, patch)
+	}
+	there := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: s.physical, Name: name} }
+	merge(&corev1.ConfigMap{ObjectMeta: there("phy-fuse-script")}, `{"data":{"key":"changed"}}`, patch)
+	merge(&corev1.Secret{ObjectMeta: there("jfs-secret")}, `{"data":{"access-key":"Y2hhbmdlZA=="}}`, patch)
+	merge(&datav1alpha1.Dataset{ObjectMeta: there("phy")}, `{"status":{"ufsTotal":"7.00B"}}`, func(ctx context.Context, object client.Object, patch client.Patch) error {
+		return live.client.Status().Patch(ctx, object, patch)
+	})
+	merge(s.ref, `{"metadata":{"annotations":{"touched":"yes"}}}`, patch) // Secrets aren't watched
+}
+
+// awaitChanged waits until a reference has followed.
+func (s *specimen) awaitChanged(t *testing.T) {
+	t.Helper()
+	eventually(t, "the change", func() string {
+		secrets := mirroredSecrets(t, s.ref)
+		if refresh(t, s.ref); s.ref.Status.UfsTotal != "7.00B" || len(secrets) != 1 || len(mirrors(t, s.ref)) != 1 || mirrors(t, s.ref)[0].Data["key"] != "changed" {
+			return fmt.Sprintf("the status is %+v, the Secrets are %v", s.ref.Status, secrets)
+		}
+		secret := refresh(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.ref.Namespace, Name: secrets[0]}})
+		if string(secret.Data["access-key"]) != "changed" {
+			return "the mirrored Secret is as it was"
+		}
+		return ""
+	})
+}
+
+// TestCrashAfterEachWriteIsHealed lets the process die after each single write that creating, changing and deleting a
+// reference takes. The next process makes of it what an undisturbed one would have made.
+func TestCrashAfterEachWriteIsHealed(t *testing.T) {
+	undisturbed := undisturbedLife(t)
 	var specimens []*specimen
-	for n := range creates {
+	for n := range max(undisturbed.creates, undisturbed.changes, undisturbed.deletes) {
 		s := newSpecimen(t)
 		specimens = append(specimens, s)
 		t.Run(fmt.Sprintf("create %d", n), func(t *testing.T) {
 			s.crash(t, n, func() { create(t, s.ref) })
 		})
 	}
-	t.Run("the next process completes them", func(t *testing.T) {
+	completed := func(t *testing.T, want string) {
+		t.Helper()
 		w := &wire{}
 		startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
 		for _, s := range specimens {
@@ -92,8 +148,15 @@ func TestCrashAfterEachWriteIsHealed(t *testing.T) {
 		for _, s := range specimens {
 			s.awaitPortrait(t, want)
 		}
-	})
-	specimens = specimens[:deletes]
+	}
+	t.Run("the next process completes them", func(t *testing.T) { completed(t, undisturbed.created) })
+	for n, s := range specimens {
+		t.Run(fmt.Sprintf("change %d", n), func(t *testing.T) {
+			s.crash(t, min(n, undisturbed.changes), func() { s.change(t) })
+		})
+	}
+	t.Run("the next process follows", func(t *testing.T) { completed(t, undisturbed.changed) })
+	specimens = specimens[:undisturbed.deletes]
 	for n, s := range specimens {
 		t.Run(fmt.Sprintf("delete %d", n), func(t *testing.T) {
 			s.crash(t, n, func() { remove(t, s.ref) })
@@ -151,6 +214,9 @@ func TestEachFailingCallIsRepeated(t *testing.T) {
 	awaitBound(t, undisturbed.ref)
 	w.settle(t)
 	undisturbed.awaitClaim(t)
+	undisturbed.change(t)
+	undisturbed.awaitChanged(t)
+	w.settle(t)
 	want := undisturbed.portrait(t)
 	remove(t, undisturbed.ref)
 	undisturbed.eventuallyGone(t)
@@ -179,6 +245,11 @@ func TestEachFailingCallIsRepeated(t *testing.T) {
 	}
 	for _, d := range disturbed {
 		awaitBound(t, d.ref)
+	}
+	w.settle(t)
+	for _, d := range disturbed {
+		d.awaitClaim(t)
+		d.change(t)
 	}
 	w.settle(t)
 	for _, d := range disturbed {

@@ -23,7 +23,8 @@ import (
 )
 
 // TestNothingForeignChanges puts random objects in the way of references, under every name that they want and with
-// every mark but the right one, and compares all bytes of them after create, change of the sources and delete.
+// every mark but the right one, and compares all bytes of them after create, change of
+// the sources, revoke and delete.
 func TestNothingForeignChanges(t *testing.T) {
 	for _, names := range []reference.MirrorNames{reference.UniqueNames, reference.SourceNames} {
 		t.Run(string(names), func(t *testing.T) {
@@ -46,6 +47,12 @@ func TestNothingForeignChanges(t *testing.T) {
 			w.settle(t)
 			for _, l := range lots {
 				l.compare(t, "change")
+				l.revoke(t)
+			}
+			w.settle(t)
+			for _, l := range lots {
+				l.awaitRevoked(t)
+				l.compare(t, "revoke")
 				remove(t, l.ref)
 			}
 			for _, l := range lots {
@@ -334,6 +341,27 @@ func (l *lot) changeSources(t *testing.T) {
 		}
 		l.before[keyOf(source)] = l.snapshot(t)[keyOf(source)]
 	}
+}
+
+// revoke shares the physical Dataset with somebody else, which is the only change that compare allows.
+func (l *lot) revoke(t *testing.T) {
+	t.Helper()
+	share(t, l.physical, "somebody-else")
+	key := "Dataset " + l.physical + "/phy"
+	l.before[key] = l.snapshot(t)[key]
+}
+
+// awaitRevoked waits until no mirror of the reference's own is left; foreign ones may look like them.
+func (l *lot) awaitRevoked(t *testing.T) {
+	t.Helper()
+	eventually(t, "no mirror", func() string {
+		for _, object := range objectsIn(t, l.ref.Namespace) {
+			if kind := object.GetKind(); (kind == "ConfigMap" || kind == "Secret") && reference.Owns(l.ref, object) {
+				return "there is " + keyOf(object)
+			}
+		}
+		return ""
+	})
 }
 
 // awaitCondition waits until a reference says of itself whether it is ready.
