@@ -247,10 +247,10 @@ func TestNamesAtTheLimitsMakeValidObjects(t *testing.T) {
 	physical := newPhysicalOf(t, "juicefs")
 	// The label is fluid.io/s-<namespace>-<name>, which Fluid replaces from 63 characters on.
 	const prefix = len("fluid.io/s-") + len("-")
-	for _, length := range []int{62, 63, 64, prefix + 2*63} {
+	for i, length := range []int{62, 63, 64, prefix + 2*63} {
 		t.Run(fmt.Sprint(length), func(t *testing.T) {
 			name := strings.Repeat("n", (length-prefix)/2)
-			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "z" + strings.Repeat("x", length-prefix-len(name)-1)}}
+			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: string(rune('a'+i)) + strings.Repeat("x", length-prefix-len(name)-1)}}
 			create(t, namespace)
 			ref := newReference(t, namespace.Name, name, physical)
 			awaitBound(t, ref)
