@@ -26,9 +26,13 @@ func (p *preflight) lookAtNeighbours(ctx context.Context, c *clusterView) error 
 	if err != nil {
 		return err
 	}
-	p.findings = append(slices.DeleteFunc(p.findings, func(f reference.Finding) bool {
-		return f.Code == reference.CodeMirrorNameWanted // of which this says more
-	}), reference.Neighbours(p.world, source, datasets)...)
+	neighbours := reference.Neighbours(p.world, source, datasets)
+	if slices.ContainsFunc(neighbours, func(f reference.Finding) bool { return f.Code == reference.CodeNameNeededByNeighbour }) {
+		p.findings = slices.DeleteFunc(slices.Clone(p.findings), func(f reference.Finding) bool {
+			return f.Code == reference.CodeMirrorNameWanted // it is the same, said with less
+		})
+	}
+	p.findings = append(p.findings, neighbours...)
 	return nil
 }
 

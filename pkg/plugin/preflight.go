@@ -41,7 +41,7 @@ func runPreflight(ctx context.Context, reader client.Reader, dataset *datav1alph
 		}
 	}
 	p := &preflight{world: world, plan: reference.NewPlan(world), offline: s.offline}
-	p.findings = p.plan.Findings.ForSidecars()
+	p.findings = p.plan.Findings
 	source, err := reference.SourceOf(dataset)
 	if err != nil {
 		return p, nil // The plan has the finding.

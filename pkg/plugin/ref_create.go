@@ -283,6 +283,8 @@ func (o *refCreateOptions) check(ctx context.Context, env Environment, c client.
 		if creation.preflight, err = runPreflight(ctx, reader, creation.dataset, s, false); err != nil {
 			return nil, err
 		}
+		// Who creates a reference means pods with sidecars, or says --force.
+		creation.preflight.findings = creation.preflight.findings.ForSidecars()
 		creation.preflight.askConsent(ctx, c)
 		// With an output format stdout belongs to the object.
 		if err := creation.print(o.output.notes()); err != nil {
