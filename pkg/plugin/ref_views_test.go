@@ -311,7 +311,7 @@ func TestRealRequestsOfViews(t *testing.T) {
 		t.Fatal(res.text())
 	}
 	for command, want := range map[string]int{
-		"ref describe demo -n budget --mirror-names=unique": 16,
+		"ref describe demo -n budget --mirror-names=unique": 15,
 		"ref delete demo -n budget --dry-run=server --yes":  3,
 		"explain KF3004": 0,
 		"rbac print":     0,
