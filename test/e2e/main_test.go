@@ -85,7 +85,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
-	if mounts, directories, err := shared.onNode(""); code == 0 && (err != nil || len(mounts)+len(directories) > 0) {
+	if mounts, directories, err := shared.onNode(""); code == 0 && shared.Node && (err != nil || len(mounts)+len(directories) > 0) {
 		fmt.Fprintf(os.Stderr, "the pods of the tests have left on the node the FUSE mounts %q and the directories %q (%v)\n", mounts, directories, err)
 		code = 1
 	}
