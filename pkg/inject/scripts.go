@@ -21,6 +21,10 @@ import (
 // since the app sees it: it goes when the sidecar was told to end, and with an exit code of $4, after which kubelet makes
 // all containers anew, and the container runtime the directory.
 //
+// Kubelet makes them anew at once, however often. So a client that crashes before it has mounted ends the sidecar with
+// another code, 1, for which kubelet waits longer each time. A crashed client's mount is dead but there, unless something
+// unmounts it for the client: that one is believed if the node's clock of hundreds of seconds has moved since it began.
+//
 // A SIGTERM that comes while the client is being started is sent on as soon as the client's number is known, and again
 // when it has surely begun: a child that the shell has just forked still swallows it.
 //
@@ -32,13 +36,20 @@ fluid_mounted() (
   exit 1
 )
 fluid_unmount() { while fluid_mounted; do umount -l "$fluid_path" || return; done; }
+fluid_window() { read -r fluid_now fluid_idle </proc/uptime; fluid_now=${fluid_now%.*}; fluid_now=${fluid_now%??}; }
 fluid_leave() {
+  fluid_code=$1
+  fluid_window
+  case " $fluid_anew " in *" $fluid_code "*)
+    if fluid_mounted || [ "$fluid_now" != "$fluid_began" ]; then fluid_told=1
+    else echo "the FUSE client ended with $fluid_code and had not mounted" >&2; fluid_code=1; fi ;;
+  esac
   fluid_unmount
-  case " $fluid_anew " in *" $1 "*) fluid_told=1 ;; esac
   [ -z "$fluid_told" ] || [ -z "$fluid_own" ] || (cd "$fluid_all" && rmdir -p "$fluid_own")
-  exit "$1"
+  exit "$fluid_code"
 }
 fluid_client= fluid_ended= fluid_told=
+fluid_window; fluid_began=$fluid_now
 trap 'fluid_ended=1 fluid_told=1; [ -z "$fluid_client" ] || kill -TERM "$fluid_client" 2>/dev/null' TERM INT
 fluid_unmount
 [ -z "$fluid_ended" ] || fluid_leave 143

@@ -208,6 +208,39 @@ func TestSuperviseScriptPassesTheExitCodeOn(t *testing.T) {
 	})
 }
 
+// longRunning is superviseScript for clients that seem to have begun long ago.
+func longRunning() string {
+	return strings.Replace(superviseScript, "fluid_began=$fluid_now", "fluid_began=", 1)
+}
+
+// TestSuperviseScriptKeepsCrashesAtTheStartFromTheRestartRule: those get kubelet's back-off, unless they took long.
+func TestSuperviseScriptKeepsCrashesAtTheStartFromTheRestartRule(t *testing.T) {
+	withShells(t, func(t *testing.T, shell ...string) {
+		clock := filepath.Join(t.TempDir(), "uptime")
+		if err := os.WriteFile(clock, []byte("1234.56 7.89\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		still := strings.ReplaceAll(superviseScript, "/proc/uptime", clock)
+		for _, test := range []struct {
+			script, path, anew, client string
+			want                       int
+		}{
+			{still, "/nosuch", "134 137 139", "kill -9 $$", 1},
+			{still, "/nosuch", "134 137 139", "kill -ABRT $$", 1},
+			{still, "/nosuch", "134 137 139", "exit 7", 7},
+			{still, "/nosuch", "", "kill -9 $$", 137},
+			{still, "/proc", "134 137 139", "kill -9 $$", 137},
+			{longRunning(), "/nosuch", "134 137 139", "kill -9 $$", 137},
+		} {
+			// Nothing is to be unmounted here.
+			words := slices.Concat(shell, []string{"-c", "umount() { return 1; }; " + test.script, "supervise", test.path, "", "", test.anew, "sh", "-c", test.client})
+			if got := exitCode(t, command(t, words...).Run()); got != test.want {
+				t.Errorf("%s with the rule for %q, mounted at %s: exit code %d, want %d", test.client, test.anew, test.path, got, test.want)
+			}
+		}
+	})
+}
+
 func TestSuperviseScriptForwardsTERMAndReturnsTheClientsCode(t *testing.T) {
 	const forEver = "; echo TERM; while :; do sleep 0.05; done"
 	withShells(t, func(t *testing.T, shell ...string) {
@@ -321,7 +354,7 @@ func TestSuperviseScriptRemovesThePodsDirectory(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			script := command(t, slices.Concat(shell, []string{"-c", superviseScript, "supervise", filepath.Join(all, "own/a fuse"), all, "own/a fuse", test.anew, "sh", "-c", test.client})...)
+			script := command(t, slices.Concat(shell, []string{"-c", longRunning(), "supervise", filepath.Join(all, "own/a fuse"), all, "own/a fuse", test.anew, "sh", "-c", test.client})...)
 			exitCode(t, script.Run())
 			var left []string
 			err := filepath.WalkDir(all, func(path string, _ os.DirEntry, err error) error {

@@ -126,7 +126,7 @@ func TestClassicSidecarKeepsAJobFromCompleting(t *testing.T) {
 	if message := kubectlError(t, "", "wait job/reader --for=condition=Complete --timeout=5s -n "+c.namespace); !strings.Contains(message, "timed out") {
 		t.Errorf("waiting ended with %s", message)
 	}
-	if status := sidecarStatus(t, get(t, c.namespace, pod.Name, &pod)); status.State.Running == nil {
+	if status := sidecarStatus(get(t, c.namespace, pod.Name, &pod)); status.State.Running == nil {
 		t.Errorf("the sidecar is %+v", status)
 	}
 	nodeHas(t, 1, c.namespace)

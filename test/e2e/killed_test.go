@@ -14,6 +14,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // killClient ends a pod's FUSE client as the kernel does when memory runs out.
@@ -28,7 +29,7 @@ func (c *consumer) killClient(t *testing.T, pod string) {
 func (c *consumer) restarted(t *testing.T, pod string, times int32) {
 	t.Helper()
 	eventually(t, 2*time.Minute, func() error {
-		if status := sidecarStatus(t, get(t, c.namespace, pod, &corev1.Pod{})); status.RestartCount != times || !status.Ready {
+		if status := sidecarStatus(get(t, c.namespace, pod, &corev1.Pod{})); status.RestartCount != times || !status.Ready {
 			return fmt.Errorf("the sidecar is %+v", status)
 		}
 		return nil
@@ -48,7 +49,7 @@ func TestDataComesBackAfterTwentyKills(t *testing.T) {
 		start := time.Now()
 		c.killClient(t, "reader")
 		eventually(t, 2*time.Minute, func() error {
-			if status := sidecarStatus(t, get(t, c.namespace, "reader", &corev1.Pod{})); status.RestartCount < kills {
+			if status := sidecarStatus(get(t, c.namespace, "reader", &corev1.Pod{})); status.RestartCount < kills {
 				return fmt.Errorf("after kill %d the sidecar is %+v", kills, status)
 			}
 			return c.readsNow(t, "reader", "/data/"+dataFile)
@@ -62,7 +63,7 @@ func TestDataComesBackAfterTwentyKills(t *testing.T) {
 	if after.UID != before.UID {
 		t.Error("it is another pod")
 	}
-	if status := sidecarStatus(t, after); status.RestartCount != 20 || after.Status.ContainerStatuses[0].RestartCount != 20 {
+	if status := sidecarStatus(after); status.RestartCount != 20 || after.Status.ContainerStatuses[0].RestartCount != 20 {
 		t.Errorf("the sidecar is %+v and the app %+v", status, after.Status.ContainerStatuses[0])
 	}
 }
@@ -137,6 +138,45 @@ func TestPodEndsAlthoughItsWholeSidecarWasKilled(t *testing.T) {
 		if err := errors.Join(os.Remove(at), os.Remove(filepath.Dir(at))); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// crashingDataset has a FUSE client that is killed before it has mounted anything.
+const crashingDataset = `
+apiVersion: data.fluid.io/v1alpha1
+kind: ThinRuntimeProfile
+metadata: {name: NAME}
+spec:
+  fileSystemType: rclone
+  fuse: {image: kubectl-fluid/rclone-fuse, imageTag: latest, imagePullPolicy: IfNotPresent, command: [sh, -c, "kill -9 $$$$"]}
+---
+apiVersion: data.fluid.io/v1alpha1
+kind: Dataset
+metadata: {name: crashing}
+spec: {mounts: [{mountPoint: "http://origin.default.svc.cluster.local/apache/", name: everything}]}
+---
+apiVersion: data.fluid.io/v1alpha1
+kind: ThinRuntime
+metadata: {name: crashing}
+spec: {profileName: NAME}
+`
+
+// TestClientThatCrashesAtTheStartGetsBackOff: the restart rule, which has none, is for clients that had mounted.
+func TestClientThatCrashesAtTheStartGetsBackOff(t *testing.T) {
+	c := newConsumer(t, "crashing", "default/phy")
+	defer c.leavesNothing(t)
+	c.apply(t, strings.ReplaceAll(crashingDataset, "NAME", c.namespace))
+	kubectl(t, "wait dataset/crashing --for=jsonpath={.status.phase}=Bound --timeout=60s -n "+c.namespace)
+	c.create(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "reader", Labels: injected()}, Spec: readerSpec("crashing")})
+	eventually(t, time.Minute, func() error {
+		status := sidecarStatus(get(t, c.namespace, "reader", &corev1.Pod{}))
+		if status.State.Waiting == nil || status.State.Waiting.Reason != "CrashLoopBackOff" {
+			return fmt.Errorf("the sidecar is %+v", status)
+		}
+		return nil
+	})
+	if log := kubectl(t, "logs reader -c fluid-fuse-0 -n "+c.namespace); shared.selfHealing && !strings.Contains(log, "the FUSE client ended with 137 and had not mounted") {
+		t.Errorf("the sidecar printed %s", log)
 	}
 }
 

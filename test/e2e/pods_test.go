@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,16 +134,12 @@ func (c *consumer) reads(t *testing.T, pod, file string) {
 	}
 }
 
-// sidecarStatus returns how the first sidecar of a pod is.
-func sidecarStatus(t *testing.T, pod *corev1.Pod) corev1.ContainerStatus {
-	t.Helper()
-	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for _, status := range statuses {
-			if strings.HasPrefix(status.Name, "fluid-fuse-") {
-				return status
-			}
+// sidecarStatus returns how the first sidecar of a pod is; at first kubelet doesn't say.
+func sidecarStatus(pod *corev1.Pod) corev1.ContainerStatus {
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if strings.HasPrefix(status.Name, "fluid-fuse-") {
+			return status
 		}
 	}
-	t.Fatalf("pod %s has no sidecar", pod.Name)
 	return corev1.ContainerStatus{}
 }
