@@ -157,7 +157,7 @@ var englishTexts = map[Code]text{
 	CodeSecretsNotGranted: {
 		"The controller may not mirror Secrets of a namespace",
 		"The FUSE client needs Secrets. The controller has a right to Secrets only where somebody gave it one: it reads them in the physical Dataset's namespace and keeps the mirrors in the reference's.",
-		"give the controller the Roles of the reference, which name these Secrets only (kubectl fluid rbac print), or all Secrets of the namespace",
+		"give the controller Roles that name these Secrets only, or a right to all Secrets of the namespace",
 	},
 	CodeInitContainersLost: {
 		"The FUSE pods have init containers, which a sidecar doesn't have",

@@ -158,7 +158,7 @@ var chineseTexts = map[Code]text{
 	CodeSecretsNotGranted: {
 		"控制器无权镜像某个命名空间的 Secret",
 		"FUSE 客户端需要 Secret。控制器只在被授权的地方才能访问 Secret：在物理 Dataset 的命名空间读取它们，在引用的命名空间维护副本。",
-		"把该引用的 Role（只包含这些 Secret，见 kubectl fluid rbac print）授予控制器，或者授予该命名空间的全部 Secret",
+		"授予控制器只包含这些 Secret 的 Role，或者授予该命名空间全部 Secret 的权限",
 	},
 	CodeInitContainersLost: {
 		"FUSE Pod 有 init 容器，而 Sidecar 没有",
