@@ -101,6 +101,14 @@ func get[T client.Object](o *observer, kind string, key types.NamespacedName, ob
 
 // readPhysical reads the physical Dataset, its volume and claim, and the DaemonSet of its FUSE pods.
 func (o *observer) readPhysical(source reference.Source) {
+	o.readTemplate(source)
+	if w := o.world; w.Physical != nil {
+		w.PhysicalClaim = get(o, "PersistentVolumeClaim", source.Key(), &corev1.PersistentVolumeClaim{})
+	}
+}
+
+// readTemplate reads the physical Dataset, its volume, and the DaemonSet of its FUSE pods.
+func (o *observer) readTemplate(source reference.Source) {
 	w := o.world
 	if source.Key() == w.Key() {
 		w.Physical = w.Dataset
@@ -111,7 +119,6 @@ func (o *observer) readPhysical(source reference.Source) {
 		return
 	}
 	w.PhysicalVolume = get(o, "PersistentVolume", types.NamespacedName{Name: reference.VolumeName(source.Key())}, &corev1.PersistentVolume{})
-	w.PhysicalClaim = get(o, "PersistentVolumeClaim", source.Key(), &corev1.PersistentVolumeClaim{})
 	if rt, ok := reference.RuntimeOfDataset(w.Physical); ok {
 		key := types.NamespacedName{Namespace: source.Namespace, Name: rt.FuseDaemonSet(source.Name)}
 		w.Fuse = get(o, "DaemonSet", key, &appsv1.DaemonSet{})
@@ -260,4 +267,22 @@ func Names(ctx context.Context, reader client.Reader, world *reference.World, so
 		}
 	}
 	return o.err
+}
+
+// Sidecar reads what says whether pods get the sidecar of a Dataset, be it a reference or a physical one, and from which
+// template: few requests, for looking at a pod. What has the names of a reference's other objects isn't read.
+func Sidecar(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, names reference.MirrorNames) (*reference.World, error) {
+	o := observer{ctx: ctx, reader: reader, world: newWorld(dataset, names)}
+	w := o.world
+	claim := get(&o, "PersistentVolumeClaim", w.Key(), &corev1.PersistentVolumeClaim{})
+	if !reference.IsReference(dataset) {
+		w.PhysicalClaim = claim
+		o.readTemplate(reference.Source{Namespace: dataset.Namespace, Name: dataset.Name})
+		return w, o.err
+	}
+	w.Claim = claim
+	if source, err := reference.SourceOf(dataset); err == nil {
+		o.readTemplate(source)
+	}
+	return w, o.err
 }

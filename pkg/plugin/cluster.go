@@ -15,6 +15,8 @@ type clusterView struct {
 	client.Reader
 	// writer asks the API server what it only answers to a create; nil offline.
 	writer client.Writer
+	// live is the API server without manifests; nil offline.
+	live client.Reader
 	// manifests are the objects of -f.
 	manifests []manifestObject
 	reader    *manifestReader
@@ -31,7 +33,7 @@ func openCluster(env Environment, flags manifestFlags, namespace string) (*clust
 		if err != nil {
 			return nil, err
 		}
-		live, c.writer = connected, connected
+		live, c.live, c.writer = connected, connected, connected
 	}
 	if len(flags.filenames) > 0 {
 		var err error

@@ -57,6 +57,7 @@ func argumentValues() map[string]values {
 		"ref share":       physicalDatasets,
 		"ref unshare":     physicalDatasets,
 		"inspect sidecar": pods,
+		"inspect dataset": datasets,
 	}
 }
 

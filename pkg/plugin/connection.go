@@ -10,6 +10,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -149,7 +150,8 @@ func newMapper() meta.RESTMapper {
 	}
 	add(corev1.SchemeGroupVersion, meta.RESTScopeNamespace, "ConfigMap", "Secret", "PersistentVolumeClaim", "Pod", "Event")
 	add(corev1.SchemeGroupVersion, meta.RESTScopeRoot, "PersistentVolume", "Namespace", "Node")
-	add(appsv1.SchemeGroupVersion, meta.RESTScopeNamespace, "DaemonSet", "Deployment")
+	add(appsv1.SchemeGroupVersion, meta.RESTScopeNamespace, "DaemonSet", "Deployment", "StatefulSet", "ReplicaSet")
+	add(batchv1.SchemeGroupVersion, meta.RESTScopeNamespace, "Job", "CronJob")
 	add(admissionregistrationv1.SchemeGroupVersion, meta.RESTScopeRoot, "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 	add(authorizationv1.SchemeGroupVersion, meta.RESTScopeRoot, "SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview")
 	add(definitionKind().GroupVersion(), meta.RESTScopeRoot, definitionKind().Kind)

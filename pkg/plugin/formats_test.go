@@ -47,8 +47,8 @@ func everyCommand() []struct {
 		{"list", "ref list -A", templates("{.metadata.name}")},
 		{"check", "ref check --from default/phy -n ref --mirror-names=source", checks("{.name}")},
 		{"check-waiting", "ref check waiting -n ref", checks("{.name}")},
-		{"inspect-native", "inspect sidecar native -n ref", templates("{.pod}")},
-		{"inspect-not-injected", "inspect sidecar not-injected -n ref", templates("{.pod}")},
+		{"inspect-native", "inspect sidecar native -n ref", checks("{.name}")},
+		{"inspect-not-injected", "inspect sidecar not-injected -n ref", checks("{.name}")},
 		{"create", "ref create new -n ref --from default/phy --dry-run=client", []string{"", formatJSON, formatYAML, formatName, formatJSONPath + "{.metadata.name}", formatGoTemplate + "{{.kind}}"}},
 	}
 }

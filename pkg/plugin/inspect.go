@@ -7,6 +7,6 @@ func newInspectCommand(env Environment) *cobra.Command {
 		Use:   "inspect",
 		Short: "Look into what injection has made, or would make",
 	})
-	cmd.AddCommand(newInspectSidecarCommand(env))
+	cmd.AddCommand(newInspectSidecarCommand(env), newInspectDatasetCommand(env))
 	return cmd
 }

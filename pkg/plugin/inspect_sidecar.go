@@ -4,60 +4,60 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
 // inspectSidecarFlags are the flags as they were given.
 type inspectSidecarFlags struct {
-	naming string
-	output string
+	naming    string
+	manifests manifestFlags
+	selection selectionFlags
+	policy    policyFlags
+	output    string
 }
 
-// inspectSidecarOptions say which pod to look at.
+// inspectSidecarOptions say which pods to look at.
 type inspectSidecarOptions struct {
-	pod    types.NamespacedName
-	naming string
-	output *output
-}
-
-// sidecarReport is what is known about a pod's sidecars. It's also the JSON output.
-type sidecarReport struct {
-	report.TypeMeta
-	Namespace string `json:"namespace"`
-	Pod       string `json:"pod"`
-	Injected  bool   `json:"injected"`
-	// InjectedBy is the injector, where the pod shows it.
-	InjectedBy string             `json:"injectedBy,omitempty"`
-	Sidecars   []sidecarView      `json:"sidecars"`
-	Chains     []chain            `json:"chains"`
-	Findings   reference.Findings `json:"findings"`
+	// kind is Pod or that of a workload; empty for what is in the manifests.
+	kind      string
+	object    types.NamespacedName
+	naming    string
+	manifests manifestFlags
+	selection selection
+	policy    report.Policy
+	output    *output
 }
 
 func newInspectSidecarCommand(env Environment) *cobra.Command {
 	flags := &inspectSidecarFlags{}
 	cmd := &cobra.Command{
-		Use:   "sidecar POD",
+		Use:   "sidecar POD | TYPE/NAME | -f FILE",
 		Short: "Show a pod's FUSE sidecars and where they come from, or why there are none",
 		Long: `Show the FUSE sidecars of a pod: their state, which Dataset they serve, who
-injected them, where containers see the data, and the chain from the claim to the
-physical Dataset's FUSE pod template.
+injected them, where containers see the data, what injection has changed in the
+pod, and the chain from the claim to the physical Dataset's FUSE pod template.
 
-For a pod without sidecars that uses Datasets it shows what kept them away, and
-what would be injected. It only reads.`,
+For a pod without sidecars that uses Datasets it shows the first link of the
+chain that fails, and what to do. For a workload (TYPE/NAME) and for manifests
+(-f) it shows what would be injected into new pods; with --offline without a
+cluster. It only reads.`,
 		Example: `  # Why is there a sidecar, or why is there none?
-  kubectl fluid inspect sidecar nginx -n ref`,
-		Args: exactArg("the name of a pod"),
+  kubectl fluid inspect sidecar nginx -n ref
+
+  # What would be injected into new pods of a Deployment?
+  kubectl fluid inspect sidecar deployment/web -n ref
+
+  # What would be injected into the pods of manifests, once these and the reference have been applied?
+  kubectl fluid inspect sidecar -f pod.yaml -f reference.yaml -n ref`,
+		Args: maxArgs(1, "at most one pod or TYPE/NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := flags.options(cmd, env, args[0])
+			o, err := flags.options(cmd, env, args)
 			if err != nil {
 				return err
 			}
@@ -65,104 +65,92 @@ what would be injected. It only reads.`,
 		},
 	}
 	addNamingFlag(cmd, &flags.naming)
-	addOutputFlag(cmd, &flags.output, readFormats()...)
+	flags.manifests.add(cmd)
+	flags.selection.add(cmd)
+	flags.policy.add(cmd)
+	addOutputFlag(cmd, &flags.output, checkFormats()...)
 	return cmd
 }
 
 // options validates the command line. It doesn't talk to the cluster.
-func (f *inspectSidecarFlags) options(cmd *cobra.Command, env Environment, name string) (*inspectSidecarOptions, error) {
+func (f *inspectSidecarFlags) options(cmd *cobra.Command, env Environment, args []string) (*inspectSidecarOptions, error) {
 	namespace, err := namespaceOf(env.connection)
 	if err != nil {
 		return nil, usagef(cmd, "%w", err)
 	}
-	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
-		return nil, usagef(cmd, "%q is not a pod's name: %s", name, problems[0])
+	o := &inspectSidecarOptions{object: types.NamespacedName{Namespace: namespace}, naming: f.naming, manifests: f.manifests}
+	switch {
+	case len(args) == 0 && len(f.manifests.filenames) == 0:
+		return nil, usagef(cmd, "missing argument: the name of a pod, TYPE/NAME, or -f FILE")
+	case len(args) > 0:
+		if o.kind, o.object.Name, err = parseWorkload(args[0]); err != nil {
+			return nil, usagef(cmd, "%w", err)
+		}
+	}
+	if err := f.manifests.validate(cmd); err != nil {
+		return nil, err
 	}
 	if err := validateNaming(cmd, f.naming); err != nil {
 		return nil, err
 	}
-	o := &inspectSidecarOptions{pod: types.NamespacedName{Namespace: namespace, Name: name}, naming: f.naming}
-	o.output, err = newOutput(cmd, env, f.output, readFormats()...)
+	if o.selection, err = f.selection.selection(cmd); err != nil {
+		return nil, err
+	}
+	if o.policy, err = f.policy.policy(cmd); err != nil {
+		return nil, err
+	}
+	o.output, err = newOutput(cmd, env, f.output, checkFormats()...)
 	return o, err
 }
 
+// parseWorkload reads POD or TYPE/NAME, with kubectl's short names for types.
+func parseWorkload(text string) (kind, name string, err error) {
+	short, name, typed := strings.Cut(text, "/")
+	if !typed {
+		short, name = "pod", text
+	}
+	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
+		return "", "", fmt.Errorf("%q is not a pod's name or TYPE/NAME: %s", text, problems[0])
+	}
+	short, _, _ = strings.Cut(strings.ToLower(short), ".")
+	for _, w := range workloads() {
+		if slices.Contains(w.names, short) {
+			return w.kind.Kind, name, nil
+		}
+	}
+	var known []string
+	for _, w := range workloads() {
+		known = append(known, w.names[0])
+	}
+	return "", "", fmt.Errorf("%q is not a type that has pods: known are %s", short, strings.Join(known, ", "))
+}
+
 func (o *inspectSidecarOptions) run(ctx context.Context, env Environment) error {
-	c, err := env.connection.Client()
+	c, err := openCluster(env, o.manifests, o.object.Namespace)
 	if err != nil {
 		return err
 	}
-	pod := &corev1.Pod{}
-	if err := c.Get(ctx, o.pod, pod); err != nil {
-		doing := fmt.Sprintf("reading Pod %s", o.pod)
-		if apierrors.IsNotFound(err) {
-			return fmt.Errorf("%s: it doesn't exist; kubectl get pods -n %s shows those that do", doing, o.pod.Namespace)
-		}
-		return explainAPI(doing, err)
-	}
-	s, note, err := resolveSettings(ctx, c, o.naming)
+	subjects, err := o.subjects(ctx, c)
 	if err != nil {
 		return err
 	}
-	if note != "" {
-		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
+	document := &sidecarReport{TypeMeta: report.NewTypeMeta("SidecarReport"), Pods: []podReport{}}
+	i := &inspector{ctx: ctx, env: env, c: c, naming: o.naming}
+	for _, subject := range subjects {
+		found, err := i.inspect(subject)
+		if err != nil {
+			return err
+		}
+		found.finish(o.selection, subject, o.output.language)
+		document.Pods = append(document.Pods, *found)
 	}
-	found, err := inspectPod(ctx, c, pod, s)
-	if err != nil {
+	document.Summary = report.Summarize(document.groups()...)
+	if len(document.Pods) == 0 && o.output.human() {
+		fmt.Fprintln(env.ErrOut, "No pods and no workloads found in the manifests.")
+		return nil
+	}
+	if err := o.output.print(document.view(o.policy)); err != nil {
 		return err
 	}
-	err = o.output.print(view{document: found, names: []string{"pod/" + found.Pod}, text: found.print})
-	if err == nil && len(found.Findings.Of(reference.Error)) > 0 {
-		return &exitError{code: ExitFindings}
-	}
-	return err
-}
-
-// inspectPod reads the chain of each Dataset that a pod has a sidecar for or a claim of.
-func inspectPod(ctx context.Context, reader client.Reader, pod *corev1.Pod, s settings) (*sidecarReport, error) {
-	found := &sidecarReport{TypeMeta: report.NewTypeMeta("SidecarReport"), Namespace: pod.Namespace, Pod: pod.Name, Sidecars: viewSidecars(pod),
-		Chains: []chain{}, Findings: reference.Findings{}}
-	found.Injected = len(found.Sidecars) > 0
-	found.InjectedBy = injectedBy(pod)
-	i := inspector{ctx: ctx, reader: reader, settings: s, report: found}
-	for _, sidecar := range found.Sidecars {
-		if sidecar.Dataset != "" {
-			i.followDataset(sidecar.key)
-		}
-		if problem := sidecar.problem(); problem != "" && !ended(pod) {
-			found.Findings = append(found.Findings, reference.NewFinding(reference.CodeSidecarNotReady, podObject(pod),
-				"its container %s is not ready: %s", sidecar.Container, problem))
-		}
-	}
-	asked := askedFor(pod)
-	claims := 0
-	for _, claim := range claimsOf(pod) {
-		if i.followClaim(pod, claim, asked) {
-			claims++
-		}
-	}
-	if i.err == nil && !found.Injected {
-		i.explainAbsence(pod, claims)
-	}
-	return found, i.err
-}
-
-// claimsOf returns the claims that a pod's volumes use in the order in which they get sidecars.
-func claimsOf(pod *corev1.Pod) []string {
-	var claims []string
-	for _, volume := range pod.Spec.Volumes {
-		if volume.PersistentVolumeClaim != nil {
-			claims = append(claims, volume.PersistentVolumeClaim.ClaimName)
-		}
-	}
-	slices.Sort(claims)
-	return slices.Compact(claims)
-}
-
-// ended reports whether a pod has done its work, and with it its sidecars.
-func ended(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-}
-
-func podObject(pod *corev1.Pod) reference.Object {
-	return reference.Object{Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name}
+	return exitWith(o.policy, document.Summary)
 }

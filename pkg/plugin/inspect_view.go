@@ -32,14 +32,16 @@ type sidecarView struct {
 	Container string `json:"container"`
 	Mode      string `json:"mode"`
 	// Dataset is the Dataset it serves as namespace/name; empty if the pod doesn't say.
-	Dataset  string      `json:"dataset,omitempty"`
-	Image    string      `json:"image"`
-	State    string      `json:"state"`
-	Ready    bool        `json:"ready"`
-	Started  bool        `json:"started"`
-	Restarts int32       `json:"restarts"`
-	LastExit string      `json:"lastExit,omitempty"`
-	Mounts   []mountView `json:"mounts"`
+	Dataset  string `json:"dataset,omitempty"`
+	Image    string `json:"image"`
+	State    string `json:"state"`
+	Ready    bool   `json:"ready"`
+	Started  bool   `json:"started"`
+	Restarts int32  `json:"restarts"`
+	LastExit string `json:"lastExit,omitempty"`
+	// MountCheck says what the startup probe, which waits for the mount, came to.
+	MountCheck string      `json:"mountCheck"`
+	Mounts     []mountView `json:"mounts"`
 
 	key types.NamespacedName
 }
@@ -50,6 +52,8 @@ type mountView struct {
 	Path      string `json:"path"`
 	// NodePath is the directory on the node that is mounted there.
 	NodePath string `json:"nodePath"`
+
+	volume string
 }
 
 // injectedBy returns who injected a pod's sidecars, from what the injectors leave on it.
@@ -95,6 +99,7 @@ func statusOf(statuses []corev1.ContainerStatus, name string) corev1.ContainerSt
 func viewSidecar(pod *corev1.Pod, c *corev1.Container, status corev1.ContainerStatus, mode string) sidecarView {
 	v := sidecarView{Container: c.Name, Mode: mode, Image: c.Image, State: stateOf(status.State), Ready: status.Ready,
 		Restarts: status.RestartCount, Started: status.Started != nil && *status.Started, Mounts: mountsOf(pod, c)}
+	v.MountCheck = mountCheck(c, v.Started)
 	if last := status.LastTerminationState.Terminated; last != nil {
 		v.LastExit = exitText(last)
 	}
@@ -107,6 +112,18 @@ func viewSidecar(pod *corev1.Pod, c *corev1.Container, status corev1.ContainerSt
 		v.Dataset = v.key.String()
 	}
 	return v
+}
+
+// mountCheck says what the check of the mount came to: a startup probe of native sidecars, a postStart hook of classic ones,
+// without which kubelet doesn't call a container started.
+func mountCheck(c *corev1.Container, started bool) string {
+	switch hook := c.Lifecycle != nil && c.Lifecycle.PostStart != nil; {
+	case c.StartupProbe == nil && !hook:
+		return "none"
+	case started:
+		return "passed"
+	}
+	return "not passed"
 }
 
 // stateOf returns a container's state as one line.
@@ -170,7 +187,7 @@ func mountsOf(pod *corev1.Pod, sidecar *corev1.Container) []mountView {
 			}
 			for _, mount := range c.VolumeMounts {
 				if directory := nodePath(pod, mount.Name); within(directory, shared) {
-					mounts = append(mounts, mountView{c.Name, mount.MountPath, path.Join(directory, mount.SubPath)})
+					mounts = append(mounts, mountView{c.Name, mount.MountPath, path.Join(directory, mount.SubPath), mount.Name})
 				}
 			}
 		}

@@ -20,7 +20,8 @@ func needs() map[string][]need {
 		"doctor":                doctorNeeds(),
 		"explain":               nothing,
 		"inject":                injectNeeds(),
-		"inspect sidecar":       slices.Concat([]need{on(inNamespace, "get", "", "pods")}, sidecarNeeds(), referenceNeeds()),
+		"inspect dataset":       slices.Concat([]need{settingsNeed(), on(inNamespace, "list", "", "pods").only("who uses it"), on(inSource, "list", "", "pods").only("who uses a physical Dataset")}, referenceNeeds()),
+		"inspect sidecar":       sidecarNeeds(),
 		"rbac print":            nothing,
 		"ref can-i":             {settingsNeed(), on(inSource, "get", fluidGroup, "datasets").only("whether the owner shares it")},
 		"ref check":             slices.Concat([]need{on(inNamespace, "list", fluidGroup, "datasets"), settingsNeed()}, operationNeeds(), referenceNeeds()),
@@ -91,9 +92,37 @@ func operationNeeds() []need {
 	return list
 }
 
-// sidecarNeeds are for a pod whose Dataset isn't a reference, and for one without a sidecar.
+// sidecarNeeds are for a pod and the chains of its Datasets, for what sidecars read, and for workloads, whose pods go
+// through the webhook's engine.
 func sidecarNeeds() []need {
-	return []need{settingsNeed()}
+	const workload, new = "TYPE/NAME", "what new pods get"
+	list := []need{
+		on(inNamespace, "get", "", "pods"),
+		on(inNamespace, "get", "", "persistentvolumeclaims"),
+		on(inNamespace, "get", fluidGroup, "datasets"),
+		on(inSource, "get", fluidGroup, "datasets"),
+		on(inSource, "get", "apps", "daemonsets"),
+		on(inCluster, "get", "", "persistentvolumes"),
+		settingsNeed(),
+		on(inNamespace, "get", "", "configmaps").only("what sidecars read"),
+		on(inNamespace, "get", "", "secrets").only("what sidecars read"),
+		on(inNamespace, "list", "", "events").only("why a sidecar isn't ready"),
+		on(inNamespace, "list", "", "pods").only("the pods of a workload"),
+		on(inNamespace, "get", fluidGroup, "thinruntimes").only(new),
+		on(inSource, "get", "", "persistentvolumeclaims").only(new),
+		on(inCluster, "get", "", "namespaces").only(new),
+	}
+	for _, w := range workloads() {
+		if w.template != nil {
+			list = append(list, on(inNamespace, "get", w.kind.Group, w.names[1]).only(workload))
+		}
+	}
+	for _, runtime := range reference.Runtimes() {
+		if runtime.Metrics {
+			list = append(list, on(inSource, "get", fluidGroup, strings.ToLower(runtime.Kind)+"s").only(new))
+		}
+	}
+	return list
 }
 
 // injectNeeds are for the sidecars of Datasets that the manifests don't have.

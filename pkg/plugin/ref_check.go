@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -261,6 +262,12 @@ func (o *refCheckOptions) datasets(ctx context.Context, c *clusterView) ([]*data
 
 // manifestReferences returns the references of the manifests, as they will be.
 func manifestReferences(ctx context.Context, c *clusterView) ([]*datav1alpha1.Dataset, error) {
+	datasets, err := manifestDatasets(ctx, c)
+	return slices.DeleteFunc(datasets, func(d *datav1alpha1.Dataset) bool { return !reference.IsReference(d) }), err
+}
+
+// manifestDatasets returns the Datasets of the manifests, as they will be.
+func manifestDatasets(ctx context.Context, c *clusterView) ([]*datav1alpha1.Dataset, error) {
 	var datasets []*datav1alpha1.Dataset
 	seen := map[types.NamespacedName]bool{}
 	for _, object := range c.manifests {
@@ -277,9 +284,7 @@ func manifestReferences(ctx context.Context, c *clusterView) ([]*datav1alpha1.Da
 		if err != nil {
 			return nil, err
 		}
-		if reference.IsReference(dataset) {
-			datasets = append(datasets, dataset)
-		}
+		datasets = append(datasets, dataset)
 	}
 	return datasets, nil
 }

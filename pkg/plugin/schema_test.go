@@ -20,6 +20,7 @@ func documents() map[string]any {
 	return map[string]any{
 		"ReferenceReport": referenceReport{},
 		"SidecarReport":   sidecarReport{},
+		"DatasetReport":   datasetReport{},
 		"FindingKind":     findingKind{},
 		"FindingKindList": findingList{},
 		"Version":         versionReport{},

@@ -9,6 +9,7 @@ const (
 	CodeUnread                  Code = "KF1001"
 	CodeNameNeededByNeighbour   Code = "KF1010"
 	CodeCopySharedWithNeighbour Code = "KF1011"
+	CodePodWouldBeDenied        Code = "KF1012"
 
 	CodeKubernetesTooOld     Code = "KF1020"
 	CodeNoSelfHealing        Code = "KF1021"
@@ -107,6 +108,7 @@ var kinds = []kind{
 	{CodeUnread, Inconclusive, "Unread"},
 	{CodeNameNeededByNeighbour, Error, "NameNeededByNeighbour"},
 	{CodeCopySharedWithNeighbour, Warning, "CopySharedWithNeighbour"},
+	{CodePodWouldBeDenied, Error, "PodWouldBeDenied"},
 
 	{CodeKubernetesTooOld, Error, "KubernetesTooOld"},
 	{CodeNoSelfHealing, Warning, "NoSelfHealing"},

@@ -17,6 +17,11 @@ var englishTexts = map[Code]text{
 		"Copies have their sources' names here, as with Fluid, so two references to one Dataset share them. A copy belongs to the reference that came first and goes with it: new pods of the other one then don't start.",
 		"let mirrors have names of their own (--mirror-names=unique), or use one reference for both",
 	},
+	CodePodWouldBeDenied: {
+		"The pod would be denied",
+		"The pod asks for sidecars that can't be made as things are. The webhook of this project denies such a pod; Fluid's admits it without a sidecar.",
+		"follow the remedies of what the message names, then create the pod",
+	},
 
 	CodeKubernetesTooOld: {
 		"Kubernetes is too old for native sidecars",

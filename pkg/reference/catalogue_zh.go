@@ -18,6 +18,11 @@ var chineseTexts = map[Code]text{
 		"这里的副本与来源同名，与 Fluid 一样，因此指向同一个 Dataset 的两个引用共用副本。副本属于先来的引用，并随它一起删除：之后另一个引用的新 Pod 无法启动。",
 		"让副本使用自己的名称（--mirror-names=unique），或让两者使用同一个引用",
 	},
+	CodePodWouldBeDenied: {
+		"Pod 会被拒绝",
+		"Pod 要求注入 sidecar，而目前的状况下无法生成。本项目的 webhook 会拒绝这样的 Pod；Fluid 的 webhook 则会放行，但不带 sidecar。",
+		"按消息中各项的处理方法解决，然后再创建 Pod",
+	},
 
 	CodeKubernetesTooOld: {
 		"Kubernetes 版本过低，没有原生 Sidecar",

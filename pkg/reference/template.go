@@ -41,6 +41,18 @@ func uses(container *corev1.Container, volumes []corev1.Volume, pullSecrets []co
 	return slices.DeleteFunc(found, func(u use) bool { return u.kind == kindConfigMap && *u.name == rootCertificates })
 }
 
+// NeededBy returns the ConfigMaps and Secrets of a namespace that a container of a pod can't start without.
+func NeededBy(namespace string, container *corev1.Container, volumes []corev1.Volume) []Object {
+	var needed []Object
+	for _, use := range uses(container, mountedVolumes(container, volumes), nil) {
+		object := Object{use.kind, namespace, *use.name}
+		if (use.kind == kindConfigMap || use.kind == kindSecret) && !use.optional && !slices.Contains(needed, object) {
+			needed = append(needed, object)
+		}
+	}
+	return needed
+}
+
 func environmentUses(container *corev1.Container) []use {
 	var found []use
 	for i := range container.EnvFrom {

@@ -1,0 +1,247 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
+)
+
+// inspectDatasetFlags are the flags as they were given.
+type inspectDatasetFlags struct {
+	naming    string
+	manifests manifestFlags
+	selection selectionFlags
+	policy    policyFlags
+	output    string
+}
+
+// inspectDatasetOptions say which Datasets to look at.
+type inspectDatasetOptions struct {
+	// key has no name if the Datasets of the manifests are meant.
+	key       types.NamespacedName
+	naming    string
+	manifests manifestFlags
+	selection selection
+	policy    report.Policy
+	output    *output
+}
+
+func newInspectDatasetCommand(env Environment) *cobra.Command {
+	flags := &inspectDatasetFlags{}
+	cmd := &cobra.Command{
+		Use:     "dataset NAME | -f FILE",
+		Aliases: []string{"datasets"},
+		Short:   "Show what pods that use a Dataset get, and who uses it",
+		Long: `Show the chain from a Dataset's claim to the FUSE pod template, the sidecar that
+pods get, everything that is in the way, and which pods and references use the
+Dataset. It may be a reference or a physical Dataset. It only reads.`,
+		Example: `  # What do pods that use the reference refdemo get?
+  kubectl fluid inspect dataset refdemo -n ref
+
+  # Who uses the physical Dataset phy?
+  kubectl fluid inspect dataset phy -n default -o jsonpath='{.datasets[0].usedBy}'`,
+		Args: maxArgs(1, "at most one Dataset"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := flags.options(cmd, env, args)
+			if err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), env)
+		},
+	}
+	addNamingFlag(cmd, &flags.naming)
+	flags.manifests.add(cmd)
+	flags.selection.add(cmd)
+	flags.policy.add(cmd)
+	addOutputFlag(cmd, &flags.output, checkFormats()...)
+	return cmd
+}
+
+// options validates the command line. It doesn't talk to the cluster.
+func (f *inspectDatasetFlags) options(cmd *cobra.Command, env Environment, args []string) (*inspectDatasetOptions, error) {
+	namespace, err := namespaceOf(env.connection)
+	if err != nil {
+		return nil, usagef(cmd, "%w", err)
+	}
+	o := &inspectDatasetOptions{key: types.NamespacedName{Namespace: namespace}, naming: f.naming, manifests: f.manifests}
+	switch {
+	case len(args) == 0 && len(f.manifests.filenames) == 0:
+		return nil, usagef(cmd, "missing argument: the name of a Dataset, or -f FILE")
+	case len(args) > 0:
+		o.key.Name = args[0]
+		if err := reference.ValidateName(o.key.Name); err != nil {
+			return nil, usagef(cmd, "%w", err)
+		}
+	}
+	if err := f.manifests.validate(cmd); err != nil {
+		return nil, err
+	}
+	if err := validateNaming(cmd, f.naming); err != nil {
+		return nil, err
+	}
+	if o.selection, err = f.selection.selection(cmd); err != nil {
+		return nil, err
+	}
+	if o.policy, err = f.policy.policy(cmd); err != nil {
+		return nil, err
+	}
+	o.output, err = newOutput(cmd, env, f.output, checkFormats()...)
+	return o, err
+}
+
+func (o *inspectDatasetOptions) run(ctx context.Context, env Environment) error {
+	c, err := openCluster(env, o.manifests, o.key.Namespace)
+	if err != nil {
+		return err
+	}
+	datasets, err := o.datasets(ctx, c)
+	if err != nil {
+		return err
+	}
+	s, note, err := c.settings(ctx, o.naming)
+	if err != nil {
+		return err
+	}
+	if note != "" {
+		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
+	}
+	document := &datasetReport{TypeMeta: report.NewTypeMeta("DatasetReport"), Datasets: []datasetResult{}}
+	for _, dataset := range datasets {
+		found, err := inspectDataset(ctx, c, dataset, s, o.output.language)
+		if err != nil {
+			return err
+		}
+		found.Results = o.selection.apply(found.Results, dataset.Annotations, found.object().String())
+		for i := range found.Results {
+			found.Results[i].File = found.File
+		}
+		document.Datasets = append(document.Datasets, *found)
+	}
+	document.Summary = report.Summarize(document.groups()...)
+	if len(document.Datasets) == 0 && o.output.human() {
+		fmt.Fprintln(env.ErrOut, "No Datasets found in the manifests.")
+		return nil
+	}
+	if err := o.output.print(document.view(o.policy)); err != nil {
+		return err
+	}
+	return exitWith(o.policy, document.Summary)
+}
+
+func (o *inspectDatasetOptions) datasets(ctx context.Context, c *clusterView) ([]*datav1alpha1.Dataset, error) {
+	if o.key.Name == "" {
+		return manifestDatasets(ctx, c)
+	}
+	object, err := getDataset(ctx, c, o.key)
+	if err != nil {
+		return nil, err
+	}
+	if object == nil {
+		return nil, fmt.Errorf("reading Dataset %s: it doesn't exist; kubectl get datasets -n %s shows those that do", o.key, o.key.Namespace)
+	}
+	dataset, err := typedDataset(object)
+	return []*datav1alpha1.Dataset{dataset}, err
+}
+
+// inspectDataset finds out what pods that use a Dataset get.
+func inspectDataset(ctx context.Context, c *clusterView, dataset *datav1alpha1.Dataset, s settings, language reference.Language) (*datasetResult, error) {
+	r := &datasetResult{Namespace: dataset.Namespace, Name: dataset.Name, Phase: string(dataset.Status.Phase),
+		Exists: dataset.UID != "", Reference: reference.IsReference(dataset), UsedBy: datasetUsers{References: []string{}, Pods: []string{}}}
+	r.File = c.file(r.object())
+	var err error
+	if r.Reference {
+		err = r.inspectReference(ctx, c, dataset, s, language)
+	} else {
+		err = r.inspectPhysical(ctx, c, dataset, language)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, r.findPods(ctx, c, language)
+}
+
+func (r *datasetResult) inspectReference(ctx context.Context, c *clusterView, dataset *datav1alpha1.Dataset, s settings, language reference.Language) error {
+	p, err := runPreflight(ctx, c, dataset, s, false)
+	if err != nil {
+		return err
+	}
+	r.From = sourceText(dataset)
+	r.Chain = newChain(p.world, p.plan.Source, p.findings)
+	r.Chain.addCopies(p)
+	r.Chain.Would = newWouldBe(p.plan.Sidecar, p.plan.Mirrors, 0)
+	r.Results = p.results(language)
+	return nil
+}
+
+func (r *datasetResult) inspectPhysical(ctx context.Context, c *clusterView, dataset *datav1alpha1.Dataset, language reference.Language) error {
+	world, err := observe.Physical(ctx, c, dataset)
+	if err != nil {
+		return explainAPI(fmt.Sprintf("reading what belongs to Dataset %s/%s", dataset.Namespace, dataset.Name), err)
+	}
+	source := reference.Source{Namespace: dataset.Namespace, Name: dataset.Name}
+	sidecar, mirrors, findings := reference.NewSidecar(world, source)
+	r.Chain = newChain(world, source, findings)
+	r.Chain.Would = newWouldBe(sidecar, mirrors, 0)
+	for _, l := range r.Chain.Links {
+		if l.Fine {
+			r.Results = append(r.Results, report.NewPass(l.Object, l.State))
+		}
+	}
+	r.Results = append(r.Results, resultsOf(findings, language)...)
+	r.UsedBy.References = append(r.UsedBy.References, dataset.Status.DatasetRef...)
+	slices.Sort(r.UsedBy.References)
+	return nil
+}
+
+// addCopies adds the copies that the sidecar reads.
+func (c *chain) addCopies(p *preflight) {
+	b := &chainBuilder{findings: p.findings, unread: p.world.Unread}
+	for _, mirror := range p.plan.Mirrors {
+		b.add("copy of "+mirror.Source.Namespace+"/"+mirror.Source.Name, mirror.Target, p.world.Taken[mirror.Target] != nil, "OK")
+	}
+	c.Links = append(c.Links, b.links...)
+}
+
+// findPods finds the pods of the namespace that use the Dataset, by its claim or by a sidecar for it.
+func (r *datasetResult) findPods(ctx context.Context, c *clusterView, language reference.Language) error {
+	if c.offline() {
+		return nil
+	}
+	pods := &corev1.PodList{}
+	options := &client.ListOptions{Namespace: r.Namespace, Limit: listChunk}
+	for {
+		if err := c.live.List(ctx, pods, options); apierrors.IsForbidden(err) {
+			finding := reference.NewFinding(reference.CodeUnread, reference.Object{Kind: "Namespace", Name: r.Namespace}, "its pods couldn't be listed: %v", err)
+			r.Results = append(r.Results, report.NewResult(finding, language))
+			return nil
+		} else if err != nil {
+			return explainAPI("listing the pods of namespace "+r.Namespace, err)
+		}
+		for i := range pods.Items {
+			if usesDataset(&pods.Items[i], r.Name) {
+				r.UsedBy.Pods = append(r.UsedBy.Pods, pods.Items[i].Name)
+			}
+		}
+		if options.Continue = pods.Continue; options.Continue == "" {
+			return nil
+		}
+	}
+}
+
+// usesDataset reports whether a pod uses a Dataset of its namespace.
+func usesDataset(pod *corev1.Pod, name string) bool {
+	return !ended(pod) && (slices.Contains(claimsOf(pod), name) || slices.ContainsFunc(viewSidecars(pod), func(s sidecarView) bool {
+		return s.key == types.NamespacedName{Namespace: pod.Namespace, Name: name}
+	}))
+}

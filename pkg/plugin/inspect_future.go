@@ -1,0 +1,144 @@
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	webhookadmission "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// requestUID stands in a pod's directory on the node for what only admission knows.
+const requestUID = "UID-OF-THE-ADMISSION-REQUEST"
+
+// inspectFuture says what the webhook would make of a pod that is created now, and which pods its workload has.
+func (i *inspector) inspectFuture(subject *podSubject, r *podReport) error {
+	if err := i.listPods(subject, r); err != nil {
+		return err
+	}
+	if !askedFor(subject.pod) {
+		return nil
+	}
+	s, err := i.settings()
+	if err != nil {
+		return err
+	}
+	handler := &inject.PodHandler{Reader: i.c, MirrorNames: s.names, Sharing: s.sharing, NativeSidecars: true, SelfHealing: i.selfHealing()}
+	response := handler.Handle(i.ctx, webhookadmission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
+		UID: types.UID(requestUID), Namespace: subject.key.Namespace, Operation: admissionv1.Create,
+		Object: runtime.RawExtension{Raw: subject.raw},
+	}})
+	switch {
+	case !response.Allowed:
+		reason := "it couldn't be read"
+		if response.Result != nil {
+			reason = response.Result.Message
+		}
+		r.find(reference.CodePodWouldBeDenied, "%s", reason)
+	case response.Patch != nil:
+		// A claim that isn't there yet is none of the webhook's business.
+		r.BrokenLink = ""
+		r.Diff, err = diffOfPatch(subject.raw, response.Patch)
+	}
+	return err
+}
+
+// selfHealing reports whether the server has RestartAllContainers (Kubernetes 1.36); the newest ones do.
+func (i *inspector) selfHealing() bool {
+	if i.c.offline() {
+		return true
+	}
+	version, err := i.env.connection.ServerVersion(i.ctx)
+	if err != nil {
+		return true
+	}
+	minor, err := strconv.Atoi(strings.TrimRight(version.Minor, "+"))
+	return err != nil || minor >= 36
+}
+
+// listPods lists the pods of a workload.
+func (i *inspector) listPods(subject *podSubject, r *podReport) error {
+	if subject.selector == nil || i.c.offline() || subject.file != "" {
+		return nil
+	}
+	pods := &corev1.PodList{}
+	err := i.c.live.List(i.ctx, pods, client.InNamespace(subject.key.Namespace), client.MatchingLabelsSelector{Selector: subject.selector}, client.Limit(listChunk))
+	if apierrors.IsForbidden(err) {
+		r.find(reference.CodeUnread, "its pods couldn't be listed: %v", err)
+		return nil
+	}
+	if err != nil {
+		return explainAPI("listing the pods of "+r.object(), err)
+	}
+	for n := range pods.Items {
+		r.PodsOfWorkload = append(r.PodsOfWorkload, workloadPod{pods.Items[n].Name, len(viewSidecars(&pods.Items[n])) > 0})
+	}
+	return nil
+}
+
+// diffOfPatch returns what a JSON patch changes in a pod.
+func diffOfPatch(before, patch []byte) (string, error) {
+	decoded, err := jsonpatch.DecodePatch(patch)
+	if err != nil {
+		return "", fmt.Errorf("reading the patch: %w", err)
+	}
+	after, err := decoded.Apply(before)
+	if err != nil {
+		return "", fmt.Errorf("applying the patch: %w", err)
+	}
+	return diffYAML("before injection", "after injection", before, after)
+}
+
+// diffYAML returns the unified diff of two JSON documents as YAML; empty if they say the same.
+func diffYAML(beforeName, afterName string, before, after []byte) (string, error) {
+	old, err := yaml.JSONToYAML(before)
+	if err != nil {
+		return "", fmt.Errorf("writing YAML: %w", err)
+	}
+	now, err := yaml.JSONToYAML(after)
+	if err != nil {
+		return "", fmt.Errorf("writing YAML: %w", err)
+	}
+	return udiff.Unified(beforeName, afterName, string(old), string(now)), nil
+}
+
+// warningOf returns the message of the last Warning event about a container of a pod.
+func warningOf(ctx context.Context, reader client.Reader, pod *corev1.Pod, container string) (string, error) {
+	events := &corev1.EventList{}
+	if err := reader.List(ctx, events, client.InNamespace(pod.Namespace), client.MatchingFields{"involvedObject.uid": string(pod.UID), "type": corev1.EventTypeWarning}, client.Limit(listChunk)); err != nil {
+		return "", err
+	}
+	var last *corev1.Event
+	for n := range events.Items {
+		event := &events.Items[n]
+		if strings.HasSuffix(event.InvolvedObject.FieldPath, "{"+container+"}") && (last == nil || last.LastTimestamp.Before(&event.LastTimestamp)) {
+			last = event
+		}
+	}
+	if last == nil {
+		return "", nil
+	}
+	return last.Reason + ": " + strings.TrimSpace(last.Message), nil
+}
+
+// podJSON returns a pod as JSON without its status and what the server adds.
+func podJSON(pod *corev1.Pod) ([]byte, error) {
+	pod = pod.DeepCopy()
+	pod.Status = corev1.PodStatus{}
+	pod.ManagedFields, pod.ResourceVersion, pod.UID = nil, "", ""
+	return json.Marshal(pod)
+}

@@ -1,0 +1,150 @@
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// workload is a kind that has pods, or is one.
+type workload struct {
+	kind schema.GroupVersionKind
+	// names are those of its type on a command line, the usual one first.
+	names []string
+	// template is where its pod template is; nil for pods.
+	template []string
+}
+
+func workloads() []workload {
+	apps, batch := schema.GroupVersion{Group: "apps", Version: "v1"}, schema.GroupVersion{Group: "batch", Version: "v1"}
+	template := []string{"spec", "template"}
+	return []workload{
+		{corev1.SchemeGroupVersion.WithKind("Pod"), []string{"pod", "pods", "po"}, nil},
+		{apps.WithKind("Deployment"), []string{"deployment", "deployments", "deploy"}, template},
+		{apps.WithKind("StatefulSet"), []string{"statefulset", "statefulsets", "sts"}, template},
+		{apps.WithKind("DaemonSet"), []string{"daemonset", "daemonsets", "ds"}, template},
+		{apps.WithKind("ReplicaSet"), []string{"replicaset", "replicasets", "rs"}, template},
+		{batch.WithKind("Job"), []string{"job", "jobs"}, template},
+		{batch.WithKind("CronJob"), []string{"cronjob", "cronjobs", "cj"}, []string{"spec", "jobTemplate", "spec", "template"}},
+	}
+}
+
+// podSubject is a pod to look at: one that exists, or one that a workload or a manifest would make.
+type podSubject struct {
+	// kind and key name what the pod is from; kind is Pod for one that exists.
+	kind string
+	key  types.NamespacedName
+	file string
+	pod  *corev1.Pod
+	// raw is the pod's JSON as the API server would send it to a webhook.
+	raw    []byte
+	exists bool
+	// selector finds the pods of a workload; nil if there is none.
+	selector labels.Selector
+}
+
+// subjects returns what to look at.
+func (o *inspectSidecarOptions) subjects(ctx context.Context, c *clusterView) ([]*podSubject, error) {
+	if o.kind == "" {
+		var found []*podSubject
+		for _, object := range c.manifests {
+			for _, w := range workloads() {
+				if w.kind.GroupKind() != object.GroupVersionKind().GroupKind() {
+					continue
+				}
+				subject, err := w.subject(object.Unstructured, object.file)
+				if err != nil {
+					return nil, err
+				}
+				found = append(found, subject)
+			}
+		}
+		return found, nil
+	}
+	for _, w := range workloads() {
+		if w.kind.Kind == o.kind {
+			subject, err := w.read(ctx, c, o.object)
+			return []*podSubject{subject}, err
+		}
+	}
+	return nil, nil
+}
+
+// read reads an object of the kind.
+func (w workload) read(ctx context.Context, c *clusterView, key types.NamespacedName) (*podSubject, error) {
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(w.kind)
+	if err := c.Get(ctx, key, object); err != nil {
+		doing := fmt.Sprintf("reading %s %s", w.kind.Kind, key)
+		if apierrors.IsNotFound(err) {
+			return nil, fmt.Errorf("%s: it doesn't exist; kubectl get %s -n %s shows those that do", doing, w.names[1], key.Namespace)
+		}
+		return nil, explainAPI(doing, err)
+	}
+	subject, err := w.subject(object, "")
+	if err == nil && w.template == nil {
+		subject.exists = object.GetUID() != "" || !c.offline() && c.reader == nil
+	}
+	return subject, err
+}
+
+// subject returns the pod that an object is, or makes.
+func (w workload) subject(object *unstructured.Unstructured, file string) (*podSubject, error) {
+	s := &podSubject{kind: w.kind.Kind, key: client.ObjectKeyFromObject(object), file: file}
+	doing := fmt.Sprintf("reading %s %s", w.kind.Kind, s.key)
+	fields := object.Object
+	if w.template != nil {
+		template, found, err := unstructured.NestedMap(object.Object, w.template...)
+		if err != nil || !found {
+			return nil, fmt.Errorf("%s: it has no %s", doing, strings.Join(w.template, "."))
+		}
+		fields = template
+		selector, found, err := unstructured.NestedMap(object.Object, "spec", "selector")
+		if err == nil && found {
+			if s.selector, err = selectorOf(selector); err != nil {
+				return nil, fmt.Errorf("%s: its selector: %w", doing, err)
+			}
+		}
+	}
+	s.pod = &corev1.Pod{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, s.pod); err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	s.pod.Namespace = s.key.Namespace
+	pod := runtime.DeepCopyJSON(fields)
+	delete(pod, "status")
+	pod["apiVersion"], pod["kind"] = "v1", "Pod"
+	metadata, _ := pod["metadata"].(map[string]any)
+	if metadata == nil {
+		metadata = map[string]any{}
+		pod["metadata"] = metadata
+	}
+	metadata["namespace"] = s.key.Namespace
+	if w.template != nil {
+		delete(metadata, "creationTimestamp")
+		metadata["generateName"] = s.key.Name + "-"
+		s.pod.GenerateName = s.key.Name + "-"
+	}
+	var err error
+	s.raw, err = json.Marshal(pod)
+	return s, err
+}
+
+func selectorOf(fields map[string]any) (labels.Selector, error) {
+	selector := &metav1.LabelSelector{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, selector); err != nil {
+		return nil, err
+	}
+	return metav1.LabelSelectorAsSelector(selector)
+}

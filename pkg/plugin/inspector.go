@@ -1,0 +1,333 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// labelWrappedBy on a claim names the Dataset that it belongs to, beside the storage label.
+const labelWrappedBy = "fluid.io/wrapped-by"
+
+// inspector finds out about the sidecars of pods.
+type inspector struct {
+	ctx    context.Context
+	env    Environment
+	c      *clusterView
+	naming string
+	// known are the cluster's settings, once somebody needs them.
+	known *settings
+}
+
+// settings asks for the cluster's settings once. A pod that has its sidecars doesn't depend on them.
+func (i *inspector) settings() (settings, error) {
+	if i.known == nil {
+		s, note, err := i.c.settings(i.ctx, i.naming)
+		if err != nil {
+			return s, err
+		}
+		if note != "" {
+			fmt.Fprintf(i.env.ErrOut, "Note: %s\n", note)
+		}
+		i.known = &s
+	}
+	return *i.known, nil
+}
+
+// inspect reads the chain of each Dataset that a pod has a sidecar for or a claim of.
+func (i *inspector) inspect(subject *podSubject) (*podReport, error) {
+	r := &podReport{Kind: subject.kind, Namespace: subject.key.Namespace, Name: subject.key.Name, File: subject.file,
+		Exists: subject.exists, Sidecars: []sidecarView{}, Chains: []chain{}}
+	if subject.exists {
+		r.Sidecars = viewSidecars(subject.pod)
+		r.InjectedBy = injectedBy(subject.pod)
+	}
+	r.Injected = len(r.Sidecars) > 0
+	var err error
+	if r.Injected {
+		err = i.inspectInjected(subject, r)
+	}
+	claims := 0
+	for _, claim := range claimsOf(subject.pod) {
+		var counts bool
+		if err == nil {
+			counts, err = i.followClaim(subject, r, claim)
+		}
+		if counts {
+			claims++
+		}
+	}
+	if err == nil && !r.Injected {
+		err = i.explainAbsence(subject, r, claims)
+	}
+	if err == nil && !subject.exists {
+		err = i.inspectFuture(subject, r)
+	}
+	return r, err
+}
+
+// inspectInjected follows the sidecars that a pod has.
+func (i *inspector) inspectInjected(subject *podSubject, r *podReport) error {
+	pod := subject.pod
+	for n := range r.Sidecars {
+		sidecar := &r.Sidecars[n]
+		if problem := sidecar.problem(); problem != "" && !ended(pod) {
+			r.find(reference.CodeSidecarNotReady, "its container %s is not ready: %s%s", sidecar.Container, problem, i.lastWarning(pod, sidecar))
+		}
+		if sidecar.Dataset == "" {
+			continue
+		}
+		c, _, err := i.followDataset(sidecar.key, settings{names: reference.UniqueNames}, 0)
+		if err != nil {
+			return err
+		}
+		c.Would = nil
+		for _, object := range neededBy(pod, sidecar.Container) {
+			l, err := i.needed(object)
+			if err != nil {
+				return err
+			}
+			c.Links = append(c.Links, l)
+			if !l.Fine && l.State == "doesn't exist" {
+				r.findings = append(r.findings, reference.NewFinding(reference.CodeSourceMissing, object,
+					"it doesn't exist, and the container %s of Pod %s/%s can't start without it", sidecar.Container, pod.Namespace, pod.Name))
+			}
+		}
+		r.Chains = append(r.Chains, *c)
+	}
+	r.Diff = diffOfInjected(pod, r.Sidecars)
+	return nil
+}
+
+// neededBy returns what a sidecar of a pod reads.
+func neededBy(pod *corev1.Pod, container string) []reference.Object {
+	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for n := range list {
+			if list[n].Name == container {
+				return reference.NeededBy(pod.Namespace, &list[n], pod.Spec.Volumes)
+			}
+		}
+	}
+	return nil
+}
+
+// needed looks whether an object that a sidecar reads is there. Its values aren't read.
+func (i *inspector) needed(object reference.Object) (link, error) {
+	partial := &metav1.PartialObjectMetadata{}
+	partial.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(object.Kind))
+	l := link{Link: "read by the sidecar", Object: object.String()}
+	switch err := i.c.Get(i.ctx, types.NamespacedName{Namespace: object.Namespace, Name: object.Name}, partial); {
+	case err == nil:
+		l.State, l.Fine = "OK", true
+		if source := partial.Annotations[reference.AnnotationMirrorOf]; source != "" {
+			l.State = "OK, a copy of " + source
+		}
+	case apierrors.IsNotFound(err):
+		l.State = "doesn't exist"
+	case apierrors.IsForbidden(err):
+		l.State = "it couldn't be read: " + err.Error()
+	default:
+		return l, explainAPI("reading "+object.String(), err)
+	}
+	return l, nil
+}
+
+// followClaim follows a claim of a pod and reports whether it is one of a Dataset. A claim that doesn't exist counts if a
+// Dataset has its name, or nothing has: nobody knows what it will be.
+func (i *inspector) followClaim(subject *podSubject, r *podReport, name string) (bool, error) {
+	key := types.NamespacedName{Namespace: subject.key.Namespace, Name: name}
+	claim := &corev1.PersistentVolumeClaim{}
+	object := reference.Object{Kind: "PersistentVolumeClaim", Namespace: key.Namespace, Name: key.Name}
+	dataset := name
+	switch err := i.c.Get(i.ctx, key, claim); {
+	case apierrors.IsForbidden(err):
+		r.findings = append(r.findings, reference.NewFinding(reference.CodeUnread, object, "it couldn't be read: %v", err))
+		return true, nil
+	case err == nil:
+		var ok bool
+		if dataset, ok = datasetOfClaim(claim); !ok {
+			return false, nil
+		}
+	case !apierrors.IsNotFound(err):
+		return false, explainAPI("reading PersistentVolumeClaim "+key.String(), err)
+	}
+	s, err := i.settings()
+	if err != nil {
+		return false, err
+	}
+	c, blocking, err := i.followDataset(types.NamespacedName{Namespace: key.Namespace, Name: dataset}, s, len(r.Chains))
+	if err != nil {
+		return false, err
+	}
+	r.Chains = append(r.Chains, *c)
+	switch {
+	case c.Links[0].Link == "dataset":
+		r.findings = append(r.findings, reference.NewFinding(reference.CodePodClaimUnresolved, object, "the pod uses it, and neither it nor a Dataset of its name exists"))
+	case askedFor(subject.pod) && len(blocking) > 0:
+		r.findings = append(r.findings, blocking...)
+		r.findings = append(r.findings, reference.NewFinding(reference.CodePodClaimUnresolved, object, "its Dataset %s/%s isn't ready: %s", key.Namespace, dataset, blocking[0]))
+	}
+	return true, nil
+}
+
+// datasetOfClaim returns the Dataset that a claim belongs to, by Fluid's rules.
+func datasetOfClaim(claim *corev1.PersistentVolumeClaim) (string, bool) {
+	if name := claim.Labels[labelWrappedBy]; name != "" {
+		return name, true
+	}
+	for label := range claim.Labels {
+		if strings.HasPrefix(label, datav1alpha1.LabelStoragePrefix) || label == datav1alpha1.LabelManagedBy {
+			return claim.Name, true
+		}
+	}
+	return "", false
+}
+
+// followDataset returns the chain of a Dataset and what keeps it from having a sidecar, which would have an index.
+func (i *inspector) followDataset(key types.NamespacedName, s settings, index int) (*chain, reference.Findings, error) {
+	object, err := getDataset(i.ctx, i.c, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	name := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: key.Namespace, Name: key.Name}
+	if object == nil {
+		return &chain{Dataset: key.String(), Links: []link{{"dataset", name.String(), "doesn't exist", false}}},
+			reference.Findings{reference.NewFinding(reference.CodePhysicalMissing, name, "it doesn't exist")}, nil
+	}
+	dataset, err := typedDataset(object)
+	if err != nil {
+		return nil, nil, err
+	}
+	world, err := observe.Sidecar(i.ctx, i.c, dataset, s.names)
+	if err != nil {
+		return nil, nil, explainAPI("reading what belongs to Dataset "+key.String(), err)
+	}
+	world.Sharing = s.sharing
+	source := reference.Source{Namespace: dataset.Namespace, Name: dataset.Name}
+	var sidecar *reference.Sidecar
+	var mirrors []reference.Mirror
+	var findings reference.Findings
+	if reference.IsReference(dataset) {
+		plan := reference.NewPlan(world)
+		source, sidecar, mirrors, findings = plan.Source, plan.Sidecar, plan.Mirrors, plan.Findings
+	} else {
+		sidecar, mirrors, findings = reference.NewSidecar(world, source)
+	}
+	c := newChain(world, source, findings)
+	c.Would = newWouldBe(sidecar, mirrors, index)
+	return &c, findings.BlockingSidecar(), nil
+}
+
+// find adds a finding about the pod.
+func (r *podReport) find(code reference.Code, format string, args ...any) {
+	r.findings = append(r.findings, reference.NewFinding(code, reference.Object{Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}, format, args...))
+}
+
+// askedFor reports whether a pod's labels ask for sidecars.
+func askedFor(pod *corev1.Pod) bool {
+	return pod.Labels[datav1alpha1.LabelInject] == "true" && pod.Labels[datav1alpha1.LabelEnableInjection] != "false"
+}
+
+// explainAbsence adds the first reason why a pod has no sidecar, or would have none.
+func (i *inspector) explainAbsence(subject *podSubject, r *podReport, claims int) error {
+	labels := subject.pod.Labels
+	before := len(r.findings)
+	switch {
+	case claims == 0:
+		r.find(reference.CodePodNoDataset, "none of its volumes is the claim of a Dataset")
+	case labels[datav1alpha1.LabelEnableInjection] == "false":
+		r.find(reference.CodePodInjectionOff, "its label %s is false", datav1alpha1.LabelEnableInjection)
+	case labels[datav1alpha1.LabelInject] != "true":
+		also := ""
+		if _, deprecated := labels[inject.LabelDeprecatedInject]; deprecated {
+			also = "; the label " + inject.LabelDeprecatedInject + " that it has is deprecated, and no webhook looks at it"
+		}
+		r.find(reference.CodePodNotLabelled, "it has no label %s=true%s", datav1alpha1.LabelInject, also)
+	case labels[datav1alpha1.LabelInjectionDone] == "true":
+		r.find(reference.CodePodInjectionOff, "its label %s is true, so webhooks take it for injected, but it has no sidecar", datav1alpha1.LabelInjectionDone)
+	}
+	if len(r.findings) > before {
+		r.BrokenLink = r.findings[before].Message
+		return nil
+	}
+	for n := range r.Chains {
+		if broken, ok := r.Chains[n].broken(); ok {
+			r.BrokenLink = broken.Link + " " + broken.Object + ": " + broken.State
+			return nil
+		}
+	}
+	if !subject.exists || len(r.findings.Of(reference.Error)) > 0 {
+		return nil
+	}
+	webhooks, err := i.webhooks()
+	r.find(reference.CodePodNotInjected, "its claims and their Datasets are fine; %s", webhooks)
+	r.BrokenLink = "webhook: " + webhooks
+	return err
+}
+
+// webhooks says which webhooks that inject sidecars the cluster has.
+func (i *inspector) webhooks() (string, error) {
+	var found []string
+	for _, name := range []string{ownWebhook, fluidWebhook} {
+		switch _, err := webhookAnnotations(i.ctx, i.c, name); {
+		case err == nil:
+			found = append(found, name)
+		case apierrors.IsForbidden(err):
+			return "which webhooks there are couldn't be read", nil
+		case !apierrors.IsNotFound(err):
+			return "", explainAPI("reading MutatingWebhookConfiguration "+name, err)
+		}
+	}
+	if len(found) == 0 {
+		return "no webhook that injects sidecars is installed", nil
+	}
+	slices.Sort(found)
+	return "it was created before " + strings.Join(found, " and ") + " answered, or after an error there", nil
+}
+
+// lastWarning returns what kubelet said last about a sidecar; empty if that isn't known.
+func (i *inspector) lastWarning(pod *corev1.Pod, sidecar *sidecarView) string {
+	if i.c.offline() {
+		return ""
+	}
+	message, err := warningOf(i.ctx, i.c.live, pod, sidecar.Container)
+	switch {
+	case err != nil:
+		return "; its events couldn't be read"
+	case message != "":
+		return "; kubelet says: " + message
+	}
+	return ""
+}
+
+// claimsOf returns the claims that a pod's volumes use in the order in which they get sidecars.
+func claimsOf(pod *corev1.Pod) []string {
+	var claims []string
+	for _, volume := range pod.Spec.Volumes {
+		if volume.PersistentVolumeClaim != nil {
+			claims = append(claims, volume.PersistentVolumeClaim.ClaimName)
+		}
+	}
+	slices.Sort(claims)
+	return slices.Compact(claims)
+}
+
+// ended reports whether a pod has done its work, and with it its sidecars.
+func ended(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+func podObject(pod *corev1.Pod) reference.Object {
+	return reference.Object{Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name}
+}
