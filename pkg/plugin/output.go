@@ -10,9 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/cli-runtime/pkg/printers"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/gotemplate"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
@@ -86,7 +87,7 @@ type output struct {
 	format   string
 	language reference.Language
 	// template prints a document with the user's jsonpath or go-template.
-	template printers.ResourcePrinter
+	template func(object *unstructured.Unstructured, out io.Writer) error
 	columns  []customColumn
 }
 
@@ -109,10 +110,15 @@ func newOutput(cmd *cobra.Command, env Environment, format string, allowed ...st
 		var path *printers.JSONPathPrinter
 		if path, err = printers.NewJSONPathPrinter(template); err == nil {
 			path.AllowMissingKeys(true)
-			o.template = path
+			o.template = func(object *unstructured.Unstructured, out io.Writer) error { return path.PrintObj(object, out) }
 		}
 	case formatGoTemplate:
-		o.template, err = printers.NewGoTemplatePrinter([]byte(template))
+		var parsed *gotemplate.Template
+		if parsed, err = gotemplate.Parse("output", template); err == nil {
+			o.template = func(object *unstructured.Unstructured, out io.Writer) error {
+				return parsed.Execute(out, object.Object)
+			}
+		}
 	case formatCustomColumns:
 		o.columns, err = parseCustomColumns(template)
 	}
@@ -183,9 +189,9 @@ func (o *output) printDocument(document any) error {
 }
 
 // printTemplate writes nothing of a template that fails, and on a terminal no control characters of the cluster.
-func (o *output) printTemplate(object runtime.Object) error {
+func (o *output) printTemplate(object *unstructured.Unstructured) error {
 	var buffer bytes.Buffer
-	if err := o.template.PrintObj(object, &buffer); err != nil {
+	if err := o.template(object, &buffer); err != nil {
 		return fmt.Errorf("-o %s: %w", o.format, err)
 	}
 	text := buffer.String()
@@ -203,7 +209,7 @@ func generic(document any) (*unstructured.Unstructured, error) {
 		return nil, fmt.Errorf("encoding the output: %w", err)
 	}
 	object := &unstructured.Unstructured{}
-	if err := json.Unmarshal(data, &object.Object); err != nil {
+	if err := utiljson.Unmarshal(data, &object.Object); err != nil {
 		return nil, fmt.Errorf("encoding the output: %w", err)
 	}
 	withoutManagedFields(object.Object)
