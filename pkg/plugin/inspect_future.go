@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
+	"github.com/go-logr/logr"
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	webhookadmission "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	"sigs.k8s.io/yaml"
 
@@ -38,7 +40,7 @@ func (i *inspector) inspectFuture(subject *podSubject, r *podReport) error {
 		return err
 	}
 	handler := &inject.PodHandler{Reader: i.c, MirrorNames: s.names, Sharing: s.sharing, NativeSidecars: true, SelfHealing: i.selfHealing()}
-	response := handler.Handle(i.ctx, webhookadmission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
+	response := handler.Handle(log.IntoContext(i.ctx, logr.Discard()), webhookadmission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
 		UID: types.UID(requestUID), Namespace: subject.key.Namespace, Operation: admissionv1.Create,
 		Object: runtime.RawExtension{Raw: subject.raw},
 	}})

@@ -176,7 +176,10 @@ func (i *inspector) followClaim(subject *podSubject, r *podReport, name string) 
 		r.findings = append(r.findings, reference.NewFinding(reference.CodePodClaimUnresolved, object, "the pod uses it, and neither it nor a Dataset of its name exists"))
 	case askedFor(subject.pod) && len(blocking) > 0:
 		r.findings = append(r.findings, blocking...)
-		r.findings = append(r.findings, reference.NewFinding(reference.CodePodClaimUnresolved, object, "its Dataset %s/%s isn't ready: %s", key.Namespace, dataset, blocking[0]))
+		// What couldn't be read says nothing about the Dataset.
+		if gravest, _ := blocking.First(); gravest.Severity != reference.Inconclusive {
+			r.findings = append(r.findings, reference.NewFinding(reference.CodePodClaimUnresolved, object, "its Dataset %s/%s isn't ready: %s", key.Namespace, dataset, gravest))
+		}
 	}
 	return true, nil
 }
