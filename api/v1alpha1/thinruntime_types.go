@@ -58,8 +58,9 @@ type ThinRuntimeSpec struct {
 	// +optional
 	ProfileName string `json:"profileName,omitempty"`
 
+	// Fuse describes the FUSE client.
 	// +optional
-	Fuse ThinFuseSpec `json:"fuse,omitempty"`
+	Fuse *ThinFuseSpec `json:"fuse,omitempty"`
 
 	// Volumes that the FUSE client's volumeMounts may use.
 	// +kubebuilder:validation:Schemaless
@@ -71,6 +72,15 @@ type ThinRuntimeSpec struct {
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+}
+
+// FuseSpec returns what the spec says of the FUSE client; it is never nil. (The field is a pointer because the runtimes
+// of references, of which there may be thousands in memory, have none.)
+func (s *ThinRuntimeSpec) FuseSpec() *ThinFuseSpec {
+	if s.Fuse == nil {
+		return &ThinFuseSpec{}
+	}
+	return s.Fuse
 }
 
 // ThinFuseSpec describes the FUSE client.

@@ -86,7 +86,9 @@ func get[T client.Object](o *observer, kind string, key types.NamespacedName, ob
 	if o.err != nil {
 		return none
 	}
-	err := o.reader.Get(o.ctx, key, object)
+	// What a World has is only read: with a thousand references, copies of the physical Dataset's list of them would be
+	// most of the work.
+	err := o.reader.Get(o.ctx, key, object, client.UnsafeDisableDeepCopy)
 	switch {
 	case err == nil:
 		return object

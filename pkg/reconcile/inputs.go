@@ -1,45 +1,74 @@
 package reconcile
 
 import (
+	"hash/maphash"
 	"slices"
 	"sync"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // inputs knows which references depend on which ConfigMaps and Secrets, by their last plans: the sources of mirrors and
-// whatever has a mirror's name, or will bring what has it.
+// whatever has a mirror's name, or will bring what has it. It also knows which states of a mirror and its source were found equal, so that an
+// unchanged pair isn't read again.
 type inputs struct {
 	mutex   sync.Mutex
-	users   map[reference.Object]map[types.NamespacedName]bool
-	objects map[types.NamespacedName][]reference.Object
+	users   map[reference.Object][]types.NamespacedName
+	mirrors map[types.NamespacedName][]knownMirror
+	// rivals are what would bring something of a mirror's name, should it exist.
+	rivals map[types.NamespacedName][]reference.Object
+	// secrets counts the references that depend on Secrets of a namespace.
+	secrets map[string]int
+	seed    maphash.Seed
 }
 
-// remember replaces what a plan's reference depends on.
-func (i *inputs) remember(plan *reference.Plan) {
-	objects := slices.Clone(plan.Rivals)
-	for _, mirror := range plan.Mirrors {
-		objects = append(objects, mirror.Source, mirror.Target)
-	}
+// knownMirror is a mirror of a reference's last plan.
+type knownMirror struct {
+	source reference.Object
+	// target is the mirror's name; it is of the same kind, in the reference's namespace.
+	target string
+	// verified is a hash of the states of both in which they were found equal; zero if they weren't yet.
+	verified uint64
+}
+
+// remember replaces what a plan's reference depends on, and reports whether that is something else than before.
+func (i *inputs) remember(plan *reference.Plan) (changed bool) {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
-	if slices.Equal(i.objects[plan.Reference], objects) {
-		return
+	same := slices.EqualFunc(i.mirrors[plan.Reference], plan.Mirrors, func(known knownMirror, m reference.Mirror) bool {
+		return known.source == m.Source && known.target == m.Target.Name
+	})
+	if same && slices.Equal(i.rivals[plan.Reference], plan.Rivals) {
+		return false
 	}
 	i.drop(plan.Reference)
 	if i.users == nil {
-		i.users = map[reference.Object]map[types.NamespacedName]bool{}
-		i.objects = map[types.NamespacedName][]reference.Object{}
+		i.users = map[reference.Object][]types.NamespacedName{}
+		i.mirrors = map[types.NamespacedName][]knownMirror{}
+		i.rivals = map[types.NamespacedName][]reference.Object{}
+		i.secrets = map[string]int{}
+		i.seed = maphash.MakeSeed()
 	}
-	i.objects[plan.Reference] = objects
-	for _, object := range objects {
-		if i.users[object] == nil {
-			i.users[object] = map[types.NamespacedName]bool{}
+	known := make([]knownMirror, 0, len(plan.Mirrors))
+	for _, mirror := range plan.Mirrors {
+		known = append(known, knownMirror{source: mirror.Source, target: mirror.Target.Name})
+	}
+	i.mirrors[plan.Reference] = known
+	if len(plan.Rivals) > 0 {
+		i.rivals[plan.Reference] = plan.Rivals
+	}
+	for _, object := range i.objects(plan.Reference) {
+		if !slices.Contains(i.users[object], plan.Reference) {
+			i.users[object] = append(i.users[object], plan.Reference)
 		}
-		i.users[object][plan.Reference] = true
 	}
+	for namespace := range secretNamespaces(plan.Reference, known) {
+		i.secrets[namespace]++
+	}
+	return true
 }
 
 // forget drops a reference that is gone.
@@ -50,29 +79,108 @@ func (i *inputs) forget(key types.NamespacedName) {
 }
 
 func (i *inputs) drop(key types.NamespacedName) {
-	for _, object := range i.objects[key] {
-		delete(i.users[object], key)
-		if len(i.users[object]) == 0 {
+	for _, object := range i.objects(key) {
+		users := i.users[object]
+		if at := slices.Index(users, key); at >= 0 {
+			users[at] = users[len(users)-1]
+			users = users[:len(users)-1]
+		}
+		if i.users[object] = users; len(users) == 0 {
 			delete(i.users, object)
 		}
 	}
-	delete(i.objects, key)
+	for namespace := range secretNamespaces(key, i.mirrors[key]) {
+		if i.secrets[namespace]--; i.secrets[namespace] == 0 {
+			delete(i.secrets, namespace)
+		}
+	}
+	delete(i.mirrors, key)
+	delete(i.rivals, key)
 }
 
-// dependsOn returns what a reference depends on by its last plan.
-func (i *inputs) dependsOn(key types.NamespacedName) []reference.Object {
+// objects returns everything that a reference depends on.
+func (i *inputs) objects(key types.NamespacedName) []reference.Object {
+	objects := slices.Clone(i.rivals[key])
+	for _, mirror := range i.mirrors[key] {
+		objects = append(objects, mirror.source, mirror.targetFor(key))
+	}
+	return objects
+}
+
+func (m knownMirror) targetFor(key types.NamespacedName) reference.Object {
+	return reference.Object{Kind: m.source.Kind, Namespace: key.Namespace, Name: m.target}
+}
+
+// secretNamespaces returns the namespaces in which a reference's mirrors and their sources are Secrets.
+func secretNamespaces(key types.NamespacedName, mirrors []knownMirror) map[string]bool {
+	namespaces := map[string]bool{}
+	for _, mirror := range mirrors {
+		if mirror.source.Kind == "Secret" {
+			namespaces[mirror.source.Namespace], namespaces[key.Namespace] = true, true
+		}
+	}
+	return namespaces
+}
+
+// needSecrets returns the namespaces in which references depend on Secrets: all of them, or those of one reference.
+func (i *inputs) needSecrets(of *types.NamespacedName) map[string]bool {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
-	return slices.Clone(i.objects[key])
+	if of != nil {
+		return secretNamespaces(*of, i.mirrors[*of])
+	}
+	namespaces := make(map[string]bool, len(i.secrets))
+	for namespace := range i.secrets {
+		namespaces[namespace] = true
+	}
+	return namespaces
+}
+
+// targets returns the names that a reference's mirrors have by its last plan.
+func (i *inputs) targets(key types.NamespacedName) []reference.Object {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	var targets []reference.Object
+	for _, mirror := range i.mirrors[key] {
+		targets = append(targets, mirror.targetFor(key))
+	}
+	return targets
 }
 
 // of returns the references that depend on an object.
 func (i *inputs) of(object reference.Object) []types.NamespacedName {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
-	keys := make([]types.NamespacedName, 0, len(i.users[object]))
-	for key := range i.users[object] {
-		keys = append(keys, key)
+	return slices.Clone(i.users[object])
+}
+
+// isVerified reports whether a mirror and its source were last found equal in the states that they are in.
+func (i *inputs) isVerified(key types.NamespacedName, target reference.Object, mirror, source metav1.Object) bool {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	known := i.known(key, target)
+	return known != nil && known.verified == i.states(mirror, source)
+}
+
+// verify remembers that a mirror and its source are equal in the states that they are in.
+func (i *inputs) verify(key types.NamespacedName, target reference.Object, mirror, source metav1.Object) {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	if known := i.known(key, target); known != nil {
+		known.verified = i.states(mirror, source)
 	}
-	return keys
+}
+
+func (i *inputs) known(key types.NamespacedName, target reference.Object) *knownMirror {
+	mirrors := i.mirrors[key]
+	at := slices.IndexFunc(mirrors, func(known knownMirror) bool { return known.target == target.Name && known.source.Kind == target.Kind })
+	if at < 0 {
+		return nil
+	}
+	return &mirrors[at]
+}
+
+// states returns a hash of the states of a mirror and its source, which is never zero.
+func (i *inputs) states(mirror, source metav1.Object) uint64 {
+	return maphash.String(i.seed, reference.SourceVersion(mirror)+" "+reference.SourceVersion(source)) | 1
 }

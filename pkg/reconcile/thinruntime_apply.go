@@ -43,7 +43,7 @@ func setAppliedHash(object client.Object) error {
 
 // applyOver makes an object that is ours as it is wanted, if it isn't. The UID keeps the write from an object that has
 // taken the name in between.
-func applyOver(ctx context.Context, c client.Client, live, wanted client.Object) error {
+func (r *ThinRuntimeReconciler) applyOver(ctx context.Context, live, wanted client.Object) error {
 	kind := wanted.GetObjectKind().GroupVersionKind()
 	describe := func(doing string, err error) error {
 		return fmt.Errorf("%s %s %s: %w", doing, kind.Kind, client.ObjectKeyFromObject(wanted), err)
@@ -59,13 +59,13 @@ func applyOver(ctx context.Context, c client.Client, live, wanted client.Object)
 	if contains(present, applied) {
 		return nil
 	}
-	if err := ownByApply(ctx, c, live, kind); err != nil {
+	if err := r.ownByApply(ctx, client.ObjectKeyFromObject(live), kind); err != nil {
 		return describe("taking over the fields of", err)
 	}
 	configuration := &unstructured.Unstructured{Object: applied}
 	configuration.SetGroupVersionKind(kind)
 	configuration.SetUID(live.GetUID())
-	err = c.Apply(ctx, client.ApplyConfigurationFromUnstructured(configuration), client.FieldOwner(reference.FieldManager), client.ForceOwnership)
+	err = r.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(configuration), client.FieldOwner(reference.FieldManager), client.ForceOwnership)
 	if err != nil {
 		return describe("repairing", err)
 	}
@@ -86,7 +86,13 @@ func applyFields(object client.Object) (map[string]any, error) {
 
 // ownByApply turns the ownership of fields that comes from creating the object into ownership by apply: otherwise
 // apply wouldn't remove a field that is no longer wanted. (Creating by apply would take over an object that exists.)
-func ownByApply(ctx context.Context, c client.Client, live client.Object, kind schema.GroupVersionKind) error {
+// The caches don't have the ownership of fields, so it is read live.
+func (r *ThinRuntimeReconciler) ownByApply(ctx context.Context, key types.NamespacedName, kind schema.GroupVersionKind) error {
+	live := &metav1.PartialObjectMetadata{}
+	live.SetGroupVersionKind(kind)
+	if err := r.Live.Get(ctx, key, live); err != nil {
+		return err
+	}
 	created := slices.ContainsFunc(live.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
 		return e.Manager == reference.FieldManager && e.Operation == metav1.ManagedFieldsOperationUpdate && e.Subresource == ""
 	})
@@ -97,10 +103,7 @@ func ownByApply(ctx context.Context, c client.Client, live client.Object, kind s
 	if err != nil || patch == nil {
 		return err
 	}
-	target := &metav1.PartialObjectMetadata{}
-	target.SetGroupVersionKind(kind)
-	target.Namespace, target.Name = live.GetNamespace(), live.GetName()
-	return c.Patch(ctx, target, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(reference.FieldManager))
+	return r.Client.Patch(ctx, live, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(reference.FieldManager))
 }
 
 // contains reports whether a live value has everything that is wanted. It may have more fields, which the API server

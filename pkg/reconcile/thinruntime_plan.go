@@ -223,7 +223,7 @@ func (r *ThinRuntimeReconciler) apply(ctx context.Context, plan *thinPlan) error
 			err = r.createOr(ctx, part, r.repairMetadata)
 		default:
 			err = r.createOr(ctx, part, func(ctx context.Context, part *thinPart) error {
-				return applyOver(ctx, r.Client, part.live, part.wanted)
+				return r.applyOver(ctx, part.live, part.wanted)
 			})
 		}
 		if err != nil {

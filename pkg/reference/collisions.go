@@ -197,7 +197,7 @@ func scriptOfFluid(object metav1.Object, name string) bool {
 	if len(object.GetOwnerReferences()) > 0 {
 		return false
 	}
-	if _, annotated := object.GetAnnotations()[annotationScriptHash]; annotated || lastManager(object) == webhookFieldManager {
+	if _, annotated := object.GetAnnotations()[annotationScriptHash]; annotated || LastManager(object) == webhookFieldManager {
 		return true
 	}
 	_, labelled := object.GetLabels()[datav1alpha1.LabelDatasetID]

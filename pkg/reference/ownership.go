@@ -52,7 +52,7 @@ func Holder(object metav1.Object) string {
 		}
 		parts = append(parts, "of the Helm release "+release)
 	}
-	if manager := lastManager(object); manager != "" {
+	if manager := LastManager(object); manager != "" {
 		parts = append(parts, "written by "+manager)
 	}
 	if len(parts) == 0 {
@@ -61,8 +61,8 @@ func Holder(object metav1.Object) string {
 	return strings.Join(parts, ", ")
 }
 
-// lastManager returns the field manager that wrote an object last, leaving out writers of the status.
-func lastManager(object metav1.Object) string {
+// LastManager returns the field manager that wrote an object last, leaving out writers of the status.
+func LastManager(object metav1.Object) string {
 	var last metav1.ManagedFieldsEntry
 	for _, entry := range object.GetManagedFields() {
 		if entry.Subresource != "" {

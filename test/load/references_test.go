@@ -60,7 +60,7 @@ func (e *environment) many(b *testing.B, references, physicals int) {
 	bare := e.bareRate(b, references)
 
 	stop := e.startController(b)
-	defer stop()
+	defer func() { stop() }()
 	namespaces := make([]string, 10)
 	for i := range namespaces {
 		namespaces[i] = e.newNamespace(b)
@@ -81,6 +81,12 @@ func (e *environment) many(b *testing.B, references, physicals int) {
 	b.ReportMetric(bare, "bare/s")
 	b.ReportMetric(100*rate/bare, "%bare")
 	reportPercentiles(b, took)
+	stop()
+	before := e.writes.Load()
+	stop = e.startController(b)
+	if made := e.writes.Load() - before; made > 0 {
+		b.Errorf("a controller that starts to %d healthy references makes %d writes", references, made)
+	}
 }
 
 func newReference(namespace, name, physical string) *datav1alpha1.Dataset {

@@ -46,7 +46,7 @@ type configMount struct {
 // configMap holds the FUSE client's configuration. As in Fluid v1.0.8 runtimeOptions are the ThinRuntime's only; the
 // profile's reach the client in MOUNT_OPTIONS.
 func (e *engine) configMap() (*corev1.ConfigMap, error) {
-	c := config{TargetPath: e.target, RuntimeOptions: e.runtime.Spec.Fuse.Options, AccessModes: accessModes(e.dataset)}
+	c := config{TargetPath: e.target, RuntimeOptions: e.runtime.Spec.FuseSpec().Options, AccessModes: accessModes(e.dataset)}
 	for i := range e.dataset.Spec.Mounts {
 		m := &e.dataset.Spec.Mounts[i]
 		c.Mounts = append(c.Mounts, configMount{MountPoint: m.MountPoint, Options: mountOptions(&e.dataset.Spec, m),

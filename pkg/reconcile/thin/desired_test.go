@@ -119,15 +119,15 @@ func TestBadInputIsExplained(t *testing.T) {
 		"an encrypt option without a key": {func(in *input) { in.Dataset.Spec.Mounts[0].EncryptOptions[0].ValueFrom.SecretKeyRef.Key = "" }, "/runtime-mnt",
 			[]string{`encrypt option "password"`, "secretKeyRef"}},
 		"a mount of no volume": {func(in *input) {
-			in.Runtime.Spec.Fuse.VolumeMounts = []corev1.VolumeMount{{Name: "nowhere", MountPath: "/x"}}
+			in.Runtime.Spec.Fuse = &datav1alpha1.ThinFuseSpec{VolumeMounts: []corev1.VolumeMount{{Name: "nowhere", MountPath: "/x"}}}
 		}, "/runtime-mnt", []string{`"nowhere"`, "spec.volumes"}},
 		"a volume of the client's own name": {func(in *input) {
 			in.Runtime.Spec.Volumes = []corev1.Volume{{Name: "thin-conf"}}
-			in.Runtime.Spec.Fuse.VolumeMounts = []corev1.VolumeMount{{Name: "thin-conf", MountPath: "/x"}}
+			in.Runtime.Spec.Fuse = &datav1alpha1.ThinFuseSpec{VolumeMounts: []corev1.VolumeMount{{Name: "thin-conf", MountPath: "/x"}}}
 		}, "/runtime-mnt", []string{`"thin-conf"`, "rename"}},
 		"a mount over the configuration": {func(in *input) {
 			in.Runtime.Spec.Volumes = []corev1.Volume{{Name: "mine"}}
-			in.Runtime.Spec.Fuse.VolumeMounts = []corev1.VolumeMount{{Name: "mine", MountPath: "/etc/fluid/config"}}
+			in.Runtime.Spec.Fuse = &datav1alpha1.ThinFuseSpec{VolumeMounts: []corev1.VolumeMount{{Name: "mine", MountPath: "/etc/fluid/config"}}}
 		}, "/runtime-mnt", []string{"/etc/fluid/config"}},
 		"several at once": {func(in *input) { in.Profile.Spec.Fuse.Image, in.Dataset.Spec.Mounts = "", nil }, "/runtime-mnt",
 			[]string{"spec.fuse.image", "no mounts"}},

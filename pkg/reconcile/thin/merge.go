@@ -37,7 +37,7 @@ type fuse struct {
 // and network mode where the ThinRuntime has a fuse section at all. The volumes and mounts given last are the Dataset's.
 func mergeFuse(profile *datav1alpha1.ThinRuntimeProfile, runtime *datav1alpha1.ThinRuntime,
 	volumes []corev1.Volume, mounts []corev1.VolumeMount) (fuse, error) {
-	p, r := &profile.Spec.Fuse, &runtime.Spec.Fuse
+	p, r := &profile.Spec.Fuse, runtime.Spec.FuseSpec()
 	merged := fuse{
 		image:      image(p, r),
 		pullPolicy: first(r.ImagePullPolicy, p.ImagePullPolicy, string(corev1.PullIfNotPresent)),
@@ -70,7 +70,7 @@ func (f *fuse) mergeVolumes(profile *datav1alpha1.ThinRuntimeProfile, runtime *d
 	volumes []corev1.Volume, mounts []corev1.VolumeMount) error {
 	known := mergeByKey(func(v corev1.Volume) string { return v.Name }, profile.Spec.Volumes, runtime.Spec.Volumes)
 	mountPath := func(m corev1.VolumeMount) string { return m.MountPath }
-	user := mergeByKey(mountPath, profile.Spec.Fuse.VolumeMounts, runtime.Spec.Fuse.VolumeMounts)
+	user := mergeByKey(mountPath, profile.Spec.Fuse.VolumeMounts, runtime.Spec.FuseSpec().VolumeMounts)
 	var problems []error
 	problem := func(format string, args ...any) {
 		text := fmt.Sprintf(format, args...)
