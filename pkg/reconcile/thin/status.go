@@ -61,20 +61,9 @@ func SetRuntimeReady(runtime *datav1alpha1.ThinRuntime, daemonSet *appsv1.Daemon
 }
 
 func setRuntimeCondition(status *datav1alpha1.RuntimeStatus, condition datav1alpha1.RuntimeCondition, now metav1.Time) {
-	condition.LastProbeTime, condition.LastTransitionTime = now, now
-	i := slices.IndexFunc(status.Conditions, func(c datav1alpha1.RuntimeCondition) bool { return c.Type == condition.Type })
-	if i < 0 {
-		status.Conditions = append(status.Conditions, condition)
-		return
-	}
-	old := &status.Conditions[i]
-	if old.Status == condition.Status {
-		condition.LastTransitionTime = old.LastTransitionTime
-		if old.Reason == condition.Reason && old.Message == condition.Message {
-			return
-		}
-	}
-	*old = condition
+	status.Conditions = set(status.Conditions, condition, now, func(c *datav1alpha1.RuntimeCondition) fields {
+		return fields{c.Type, string(c.Status), c.Reason, c.Message, &c.LastProbeTime, &c.LastTransitionTime}
+	})
 }
 
 // runtimeEntry is a ThinRuntime's entry in its Dataset's status.runtimes.
@@ -143,18 +132,35 @@ func removeCondition(status *datav1alpha1.DatasetStatus, conditionType datav1alp
 }
 
 func setCondition(status *datav1alpha1.DatasetStatus, condition datav1alpha1.DatasetCondition, now metav1.Time) {
-	condition.LastUpdateTime, condition.LastTransitionTime = now, now
-	i := slices.IndexFunc(status.Conditions, func(c datav1alpha1.DatasetCondition) bool { return c.Type == condition.Type })
-	if i < 0 {
-		status.Conditions = append(status.Conditions, condition)
-		return
-	}
-	old := &status.Conditions[i]
-	if old.Status == condition.Status {
-		condition.LastTransitionTime = old.LastTransitionTime
-		if old.Reason == condition.Reason && old.Message == condition.Message {
-			return
+	status.Conditions = set(status.Conditions, condition, now, func(c *datav1alpha1.DatasetCondition) fields {
+		return fields{string(c.Type), string(c.Status), c.Reason, c.Message, &c.LastUpdateTime, &c.LastTransitionTime}
+	})
+}
+
+// fields are what conditions of Datasets and of runtimes have in common.
+type fields struct {
+	kind, status, reason, message string
+	update, transition            *metav1.Time
+}
+
+// set puts a condition into a list. It gets the present time where something changes, and its transition time where the
+// status does.
+func set[C any](conditions []C, condition C, now metav1.Time, of func(*C) fields) []C {
+	wanted := of(&condition)
+	*wanted.update, *wanted.transition = now, now
+	for i := range conditions {
+		old := of(&conditions[i])
+		if old.kind != wanted.kind {
+			continue
 		}
+		if old.status == wanted.status {
+			*wanted.transition = *old.transition
+			if old.reason == wanted.reason && old.message == wanted.message {
+				return conditions
+			}
+		}
+		conditions[i] = condition
+		return conditions
 	}
-	*old = condition
+	return append(conditions, condition)
 }
