@@ -47,6 +47,7 @@ type options struct {
 	mirrorNames    string
 	sharing        string
 	sidecarMode    string
+	besideFluid    string
 	mountRoot      string
 	thinRuntimes   bool
 	leaderElection bool
@@ -66,6 +67,7 @@ func main() {
 	flag.StringVar(&o.mirrorNames, "mirror-names", string(reference.UniqueNames), "unique gives each mirrored ConfigMap and Secret a name of its own, source the name of its source, as Fluid does")
 	flag.StringVar(&o.sharing, "sharing", string(reference.SharingRBAC), "whose consent a reference to another namespace needs: rbac that of RBAC (the verb use on the Dataset) or of the Dataset's owner (its list of namespaces), owner only the owner's, open nobody's; say the same in the annotation "+reference.AnnotationSharing+" of the MutatingWebhookConfiguration")
 	flag.StringVar(&o.sidecarMode, "sidecar-mode", "", "where sidecars are in pods that don't say, and whose namespaces don't: native (init containers that go on running) or classic (the first of the ordinary containers); empty for native where the API server has it (Kubernetes 1.29) and classic otherwise")
+	flag.StringVar(&o.besideFluid, "beside-fluid", string(reconcile.BesideFluidAuto), "whether Fluid's own controllers serve references too: true, false, or auto for whether Fluid's webhook is configured; then statuses are written as Fluid writes them and its webhook gets the right templates")
 	flag.StringVar(&o.mountRoot, "mount-root", "/runtime-mnt", "directory on the nodes below which ThinRuntimes mount")
 	flag.BoolVar(&o.thinRuntimes, "thin-runtimes", true, "serve ThinRuntimes that have a profile; turn this off where Fluid's thinruntime-controller runs")
 	flag.BoolVar(&o.leaderElection, "leader-elect", false, "elect a leader among several replicas; webhooks run on all of them")
@@ -96,6 +98,9 @@ func (o options) validate() error {
 		if _, err := inject.ParseMode(o.sidecarMode); err != nil {
 			return fmt.Errorf("--sidecar-mode: %w", err)
 		}
+	}
+	if _, err := reconcile.ParseBesideFluid(o.besideFluid); err != nil {
+		return fmt.Errorf("--beside-fluid: %w", err)
 	}
 	switch reference.MirrorNames(o.mirrorNames) {
 	case reference.UniqueNames, reference.SourceNames:
@@ -200,7 +205,8 @@ func setup(ctx context.Context, mgr manager.Manager, o options, keeper *certific
 		return err
 	}
 	references := &reconcile.ReferenceReconciler{Client: writer, Live: mgr.GetAPIReader(), Recorder: recorder, MirrorNames: names, Sharing: sharing,
-		Controller: types.NamespacedName{Namespace: o.namespace, Name: reference.DefaultController().Name}, Now: time.Now}
+		BesideFluid: reconcile.BesideFluid(o.besideFluid),
+		Controller:  types.NamespacedName{Namespace: o.namespace, Name: reference.DefaultController().Name}, Now: time.Now}
 	datasetRefs := &reconcile.DatasetRefReconciler{Client: writer, Sharing: sharing}
 	if err := errors.Join(keeper.SetupWithManager(mgr), references.SetupWithManager(mgr), datasetRefs.SetupWithManager(mgr)); err != nil {
 		return fmt.Errorf("setting up controllers: %w", err)

@@ -13,6 +13,10 @@ import (
 // finding that blocks it.
 const ConditionReferenceReady datav1alpha1.DatasetConditionType = "ReferenceReady"
 
+// AnnotationObstacle on a reference says what blocks it, where Fluid's own controllers write its status and would erase a
+// condition. A reference that nothing blocks doesn't have it.
+const AnnotationObstacle = "kubectl-fluid.dev/blocked-by"
+
 // ReasonReady is the reason of a reference that nothing blocks.
 const ReasonReady = "ReferenceReady"
 
@@ -28,7 +32,9 @@ func (p *Plan) datasetStatus(w *World) datav1alpha1.DatasetStatus {
 			DatasetRef: own.DatasetRef,
 		}
 	}
-	status := w.Physical.Status.DeepCopy()
+	mirrored := w.Physical.Status
+	mirrored.DatasetRef = nil // it may be long
+	status := mirrored.DeepCopy()
 	status.DatasetRef = own.DatasetRef
 	status.Runtimes = ensureRuntime(own.Runtimes, w.Dataset)
 	status.Conditions = append(slices.DeleteFunc(status.Conditions, isReferenceReady), condition)
@@ -43,6 +49,11 @@ func ensureRuntime(runtimes []datav1alpha1.Runtime, reference *datav1alpha1.Data
 		return runtimes
 	}
 	return append(runtimes, own)
+}
+
+// WithoutReferenceReady returns conditions without this project's own.
+func WithoutReferenceReady(conditions []datav1alpha1.DatasetCondition) []datav1alpha1.DatasetCondition {
+	return slices.DeleteFunc(slices.Clone(conditions), isReferenceReady)
 }
 
 func isReferenceReady(c datav1alpha1.DatasetCondition) bool { return c.Type == ConditionReferenceReady }

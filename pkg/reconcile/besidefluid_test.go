@@ -1,0 +1,203 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+// installFluidWebhook creates the configuration by which Fluid is known, until the test ends.
+func installFluidWebhook(t *testing.T) *admissionregistrationv1.MutatingWebhookConfiguration {
+	t.Helper()
+	webhook := &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: reference.FluidWebhook}}
+	create(t, webhook)
+	t.Cleanup(func() { _ = live.client.Delete(context.Background(), webhook) })
+	return webhook
+}
+
+func newAlluxioReference(t *testing.T) (ref *datav1alpha1.Dataset, physical string) {
+	t.Helper()
+	physical = newPhysicalOf(t, "alluxio")
+	ref = &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: newNamespace(t), Name: "refdemo"}}
+	ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + physical + "/phy"}}
+	return ref, physical
+}
+
+func fuseTemplateOf(ref *datav1alpha1.Dataset) *appsv1.DaemonSet {
+	key := reference.FuseTemplateKey(client.ObjectKeyFromObject(ref))
+	return &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+}
+
+// awaitTemplate waits until the DaemonSet that Fluid's webhook reads has an image and names the reference's own mirror.
+func awaitTemplate(t *testing.T, ref *datav1alpha1.Dataset, image string) *appsv1.DaemonSet {
+	t.Helper()
+	daemonSet := fuseTemplateOf(ref)
+	eventually(t, "the template for Fluid's webhook", func() string {
+		mirrored := mirrors(t, ref)
+		if !exists(t, daemonSet) || len(mirrored) != 1 {
+			return fmt.Sprintf("it isn't there, or there are %d mirrors", len(mirrored))
+		}
+		template := &daemonSet.Spec.Template.Spec
+		named := template.Containers[0].EnvFrom[0].ConfigMapRef.Name
+		if named != mirrored[0].Name || template.Containers[0].Image != image || template.NodeSelector["fluid.io/fuse-balloon"] != "true" {
+			return fmt.Sprintf("it names ConfigMap %s, image %s, and nodes %v", named, template.Containers[0].Image, template.NodeSelector)
+		}
+		return ""
+	})
+	return daemonSet
+}
+
+// setImage edits the template of a DaemonSet.
+func setImage(t *testing.T, daemonSet *appsv1.DaemonSet, image string) {
+	t.Helper()
+	patch := `[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"` + image + `"}]`
+	if err := live.client.Patch(t.Context(), daemonSet, client.RawPatch(types.JSONPatchType, []byte(patch))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// neverChanges watches that nobody writes an object of the reference's namespace, the volume or the physical Dataset.
+func neverChanges(t *testing.T, ref *datav1alpha1.Dataset, physical string) {
+	t.Helper()
+	states := func() string {
+		var text strings.Builder
+		for _, namespace := range []string{ref.Namespace, physical} {
+			for _, object := range objectsIn(t, namespace) {
+				if object.GetKind() != "Event" {
+					fmt.Fprintln(&text, object.GetKind(), object.GetName(), object.GetResourceVersion())
+				}
+			}
+		}
+		return text.String()
+	}
+	last, since := states(), time.Now()
+	eventually(t, "nobody writing for 1.5 seconds", func() string {
+		if now := states(); now != last {
+			last, since = now, time.Now()
+		}
+		if time.Since(since) < 1500*time.Millisecond {
+			return "something was written"
+		}
+		return ""
+	})
+}
+
+// TestBesideFluidBothServeAReferenceInPeace: whoever comes first, both agree on every object and write no more, though
+// Fluid looks all the time; its webhook gets the names of the mirrors; changes still arrive; and nothing is left.
+func TestBesideFluidBothServeAReferenceInPeace(t *testing.T) {
+	for _, order := range []string{"Fluid first", "Fluid last", "at once"} {
+		t.Run(order, func(t *testing.T) {
+			installFluidWebhook(t)
+			ref, physical := newAlluxioReference(t)
+			create(t, ref)
+			switch order {
+			case "Fluid first":
+				runFluid(t, ref, physical)
+				awaitBound(t, ref)
+				startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
+			case "Fluid last":
+				startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
+				awaitBound(t, ref)
+				runFluid(t, ref, physical)
+			default:
+				startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
+				runFluid(t, ref, physical)
+			}
+			awaitBound(t, ref)
+			awaitTemplate(t, ref, "example.com/alluxio-fuse:2.9.0")
+			neverChanges(t, ref, physical)
+			if refresh(t, ref); readyCondition(ref.Status.Conditions).Type != "" {
+				t.Errorf("a condition that Fluid erases is in the status: %+v", ref.Status.Conditions)
+			}
+
+			setImage(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}}, "example.com/alluxio-fuse:3")
+			template := awaitTemplate(t, ref, "example.com/alluxio-fuse:3")
+			setImage(t, template, "example.com/edited")
+			awaitTemplate(t, ref, "example.com/alluxio-fuse:3")
+			neverChanges(t, ref, physical)
+
+			claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}}
+			volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}}
+			remove(t, ref)
+			eventuallyGone(t, ref, claim, volume, fuseTemplateOf(ref), &datav1alpha1.ThinRuntime{ObjectMeta: claim.ObjectMeta})
+		})
+	}
+}
+
+// TestBesideFluidObstaclesAreAnnotated: what blocks a reference is said where Fluid doesn't erase it, without a fight
+// about the status, and is taken back when it is over.
+func TestBesideFluidObstaclesAreAnnotated(t *testing.T) {
+	installFluidWebhook(t)
+	ref, physical := newAlluxioReference(t)
+	create(t, ref)
+	startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
+	runFluid(t, ref, physical)
+	awaitBound(t, ref)
+	share := func(with string) {
+		t.Helper()
+		dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
+		patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+reference.AnnotationSharedWith+`":`+with+`}}}`))
+		if err := live.client.Patch(t.Context(), dataset, patch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	share(`"somebody-else"`)
+	eventually(t, "the annotation", func() string {
+		if refresh(t, ref); strings.HasPrefix(ref.Annotations[reference.AnnotationObstacle], "NotShared: ") {
+			return ""
+		}
+		return fmt.Sprintf("the annotations are %v", ref.Annotations)
+	})
+	neverChanges(t, ref, physical)
+	if ref.Status.Phase != datav1alpha1.BoundPhase {
+		t.Errorf("the status, which is Fluid's, is %+v", ref.Status)
+	}
+	share(`null`)
+	eventually(t, "the annotation to go", func() string {
+		if refresh(t, ref); ref.Annotations[reference.AnnotationObstacle] == "" {
+			return ""
+		}
+		return fmt.Sprintf("the annotations are %v", ref.Annotations)
+	})
+	neverChanges(t, ref, physical)
+}
+
+// TestFluidIsNoticedWhenItComes: without its webhook there is no template for it; when it is installed, every reference
+// gets one, but not over an object of somebody else's.
+func TestFluidIsNoticedWhenItComes(t *testing.T) {
+	startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
+	ref, physical := newAlluxioReference(t)
+	create(t, ref)
+	awaitBound(t, ref)
+	other := newBoundReference(t, physical)
+	foreign := fuseTemplateOf(other)
+	labels := map[string]string{"app": "mine"}
+	foreign.Spec = appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{Labels: labels},
+		Spec:       corev1.PodSpec{NodeSelector: labels, Containers: []corev1.Container{{Name: "mine", Image: "example.com/mine"}}}}}
+	create(t, foreign)
+	if exists(t, fuseTemplateOf(ref)) {
+		t.Error("there is a template for a webhook that isn't there")
+	}
+	installFluidWebhook(t)
+	awaitTemplate(t, ref, "example.com/alluxio-fuse:2.9.0")
+	never(t, func() string {
+		if now := fuseTemplateOf(other); exists(t, now) && now.Spec.Template.Spec.Containers[0].Image == "example.com/mine" && len(now.Labels) == 0 {
+			return ""
+		}
+		return "a foreign DaemonSet was changed"
+	})
+}
