@@ -178,18 +178,23 @@ func (r *ReferenceReconciler) writeStatusBesideFluid(ctx context.Context, world 
 // annotateObstacle writes what blocks a reference into its annotation, removes it when nothing does, and reports whether
 // that is news, of which it makes an event.
 func (r *ReferenceReconciler) annotateObstacle(ctx context.Context, dataset *datav1alpha1.Dataset, obstacle string, plan *reference.Plan) (bool, error) {
-	if dataset.Annotations[reference.AnnotationObstacle] == obstacle {
+	said, present := dataset.Annotations[reference.AnnotationObstacle]
+	keepEmpty := r.MirrorNames == reference.SourceNames
+	if said == obstacle && (present || !keepEmpty) {
 		return false, nil
 	}
 	before := dataset.DeepCopy()
 	dataset.Annotations = maps.Clone(dataset.Annotations)
-	if obstacle == "" {
+	if obstacle == "" && !keepEmpty {
 		delete(dataset.Annotations, reference.AnnotationObstacle)
 	} else {
 		dataset.Annotations = merged(dataset.Annotations, map[string]string{reference.AnnotationObstacle: obstacle})
 	}
 	if err := r.patch(ctx, dataset, before); err != nil {
 		return false, err
+	}
+	if obstacle == "" && said == "" {
+		return false, nil // it was ready from the start
 	}
 	return r.reportCondition(dataset, plan), nil
 }

@@ -50,6 +50,7 @@ type reducer struct {
 	writers shared[[]metav1.ManagedFieldsEntry]
 	mounts  shared[[]datav1alpha1.Mount]
 	runtime shared[[]datav1alpha1.RuntimeCondition]
+	modes   shared[[]corev1.PersistentVolumeAccessMode]
 	sources shared[*corev1.CSIPersistentVolumeSource]
 }
 
@@ -108,7 +109,9 @@ func (r *reducer) reduceMetadata(object metav1.Object, ours bool) {
 			}
 		}
 		object.SetOwnerReferences(r.owners.of(owners))
-		maps.DeleteFunc(annotations, func(key, _ string) bool { return key != reference.AnnotationTemplate })
+		maps.DeleteFunc(annotations, func(key, _ string) bool {
+			return key != reference.AnnotationTemplate && key != reference.AnnotationPhysicalUID
+		})
 	}
 	object.SetAnnotations(r.maps.of(annotations))
 }
@@ -154,7 +157,7 @@ func (r *reducer) reduceVolume(volume *corev1.PersistentVolume, ours bool) {
 	}
 	switch {
 	case ours:
-		volume.Spec = corev1.PersistentVolumeSpec{ClaimRef: volume.Spec.ClaimRef,
+		volume.Spec = corev1.PersistentVolumeSpec{ClaimRef: volume.Spec.ClaimRef, AccessModes: r.modes.of(volume.Spec.AccessModes),
 			PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: r.sources.of(volume.Spec.CSI)}}
 	case claim == nil || volume.Name != reference.VolumeName(client.ObjectKey{Namespace: claim.Namespace, Name: claim.Name}):
 		volume.Spec = corev1.PersistentVolumeSpec{ClaimRef: volume.Spec.ClaimRef}

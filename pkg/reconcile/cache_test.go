@@ -56,10 +56,14 @@ func objectsOf(w *reference.World) []client.Object {
 func TestPlansAreTheSameFromCaches(t *testing.T) {
 	for _, runtime := range referencetest.Runtimes() {
 		for name, change := range map[string]func(*reference.World){
-			"healthy":        func(*reference.World) {},
-			"new":            func(w *reference.World) { w.ThinRuntime, w.Volume, w.Claim = nil, nil, nil },
-			"other claim":    func(w *reference.World) { w.Claim.Labels, w.Claim.OwnerReferences = nil, nil },
-			"other volume":   func(w *reference.World) { w.Volume.Spec.ClaimRef.Name = "somebody-else" },
+			"healthy":      func(*reference.World) {},
+			"new":          func(w *reference.World) { w.ThinRuntime, w.Volume, w.Claim = nil, nil, nil },
+			"other claim":  func(w *reference.World) { w.Claim.Labels, w.Claim.OwnerReferences = nil, nil },
+			"other volume": func(w *reference.World) { w.Volume.Spec.ClaimRef.Name = "somebody-else" },
+			"other modes": func(w *reference.World) {
+				w.Volume.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{"ReadWriteMany"}
+			},
+			"other physical": func(w *reference.World) { w.Physical.UID = "made-again" },
 			"other source":   func(w *reference.World) { w.Volume.Spec.CSI.VolumeAttributes["fluid_sub_path"] = "elsewhere" },
 			"other runtime":  func(w *reference.World) { w.ThinRuntime.Spec.ProfileName = "nfs" },
 			"made by Fluid":  func(w *reference.World) { delete(w.Claim.Labels, reference.LabelReferenceUID) },

@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"sync"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -28,10 +29,10 @@ func (r *ReferenceReconciler) applyMirror(ctx context.Context, world *reference.
 	if sourceMeta == nil {
 		return nil // an optional one, or a finding says so
 	}
-	if existingMeta != nil && r.verified.is(existingMeta, sourceMeta) {
+	if existingMeta != nil && r.inputs.isVerified(world.Key(), mirror.Target, existingMeta, sourceMeta) {
 		return nil
 	}
-	source, err := r.read(ctx, mirror.Source)
+	source, err := r.readSource(ctx, mirror.Source, sourceMeta)
 	if err != nil {
 		return client.IgnoreNotFound(err) // its deletion is an event
 	}
@@ -40,7 +41,11 @@ func (r *ReferenceReconciler) applyMirror(ctx context.Context, world *reference.
 		return err
 	}
 	if existingMeta == nil {
-		return r.create(ctx, wanted)
+		if err := r.create(ctx, wanted); err != nil {
+			return err
+		}
+		r.inputs.verify(world.Key(), mirror.Target, wanted, source)
+		return nil
 	}
 	existing, err := r.read(ctx, mirror.Target)
 	if err != nil {
@@ -57,7 +62,7 @@ func (r *ReferenceReconciler) applyMirror(ctx context.Context, world *reference.
 	if err := r.repair(ctx, existing, wanted); err != nil {
 		return err
 	}
-	r.verified.set(existing, source)
+	r.inputs.verify(world.Key(), mirror.Target, existing, source)
 	return nil
 }
 
@@ -78,6 +83,18 @@ func (r *ReferenceReconciler) read(ctx context.Context, object reference.Object)
 		return nil, fmt.Errorf("reading %s: %w", object, err)
 	}
 	return content, nil
+}
+
+// readSource reads a source unless it was read in the same state a moment ago.
+func (r *ReferenceReconciler) readSource(ctx context.Context, object reference.Object, state metav1.Object) (*unstructured.Unstructured, error) {
+	if content := r.sources.get(object, state); content != nil {
+		return content, nil
+	}
+	content, err := r.read(ctx, object)
+	if err == nil {
+		r.sources.keep(object, content)
+	}
+	return content, err
 }
 
 func wantedMirror(dataset *datav1alpha1.Dataset, mirror reference.Mirror, source *unstructured.Unstructured) (*unstructured.Unstructured, error) {
@@ -141,24 +158,16 @@ func merged(present, wanted map[string]string) map[string]string {
 	return all
 }
 
-// removeMirrors deletes ConfigMaps of the reference's own that its plan doesn't have any more. Mirrored Secrets stay
-// until the reference goes: finding them takes the right to list Secrets.
+// removeMirrors deletes mirrors of the reference's own that its plan doesn't have any more. Mirrored Secrets are only
+// known where they may be watched; elsewhere they stay until the reference goes.
 func (r *ReferenceReconciler) removeMirrors(ctx context.Context, dataset *datav1alpha1.Dataset, plan *reference.Plan) error {
-	wanted := map[string]bool{}
-	for _, mirror := range plan.Mirrors {
-		if mirror.Target.Kind == "ConfigMap" {
-			wanted[mirror.Target.Name] = true
-		}
-	}
-	present := &metav1.PartialObjectMetadataList{}
-	present.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
-	err := r.Client.List(ctx, present, client.InNamespace(dataset.Namespace), client.MatchingFields{indexMirrorOwner: string(dataset.UID)})
-	if err != nil {
-		return fmt.Errorf("listing the mirrors of Dataset %s: %w", plan.Reference, err)
-	}
-	for i := range present.Items {
-		if mirror := &present.Items[i]; !wanted[mirror.Name] && reference.Owns(dataset, mirror) {
-			if err := r.deleteMirror(ctx, mirror); err != nil {
+	for kind, own := range r.ownMirrors {
+		for _, name := range own.of(dataset.UID) {
+			wanted := slices.ContainsFunc(plan.Mirrors, func(m reference.Mirror) bool { return m.Target.Kind == kind && m.Target.Name == name })
+			if wanted {
+				continue
+			}
+			if err := r.removeMirror(ctx, dataset, reference.Object{Kind: kind, Namespace: dataset.Namespace, Name: name}); err != nil {
 				return err
 			}
 		}
@@ -166,24 +175,18 @@ func (r *ReferenceReconciler) removeMirrors(ctx context.Context, dataset *datav1
 	return nil
 }
 
-// verified remembers which state of a mirror was found equal to which state of its source, so that an unchanged pair
-// isn't read again.
-type verified struct {
-	mutex sync.Mutex
-	pairs map[types.UID]string
-}
-
-func (v *verified) is(mirror, source metav1.Object) bool {
-	v.mutex.Lock()
-	defer v.mutex.Unlock()
-	return v.pairs[mirror.GetUID()] == reference.SourceVersion(mirror)+" "+reference.SourceVersion(source)
-}
-
-func (v *verified) set(mirror, source metav1.Object) {
-	v.mutex.Lock()
-	defer v.mutex.Unlock()
-	if v.pairs == nil {
-		v.pairs = map[types.UID]string{}
+// removeMirror deletes a mirror if it is there and still the reference's own.
+func (r *ReferenceReconciler) removeMirror(ctx context.Context, dataset *datav1alpha1.Dataset, object reference.Object) error {
+	mirror := &metav1.PartialObjectMetadata{}
+	mirror.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(object.Kind))
+	err := secretReader{r.Client, &r.secrets}.Get(ctx, types.NamespacedName{Namespace: object.Namespace, Name: object.Name}, mirror)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading %s, a mirror that Dataset %s/%s doesn't need any more: %w", object, dataset.Namespace, dataset.Name, err)
+	case !reference.Owns(dataset, mirror):
+		return nil
 	}
-	v.pairs[mirror.GetUID()] = reference.SourceVersion(mirror) + " " + reference.SourceVersion(source)
+	return r.deleteMirror(ctx, mirror)
 }

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,21 +23,27 @@ import (
 
 // ReferenceReconciler makes the Plan of each reference true: its ThinRuntime, volume, claim and mirrors, and its status.
 type ReferenceReconciler struct {
-	// Client reads informer caches (Secrets live) and writes with this project's field manager.
+	// Client reads informer caches and writes with this project's field manager.
 	Client client.Client
 	// Live reads from the API server: the contents of mirrors and of their sources aren't cached.
 	Live        client.Reader
 	Recorder    events.EventRecorder
 	MirrorNames reference.MirrorNames
+	// BesideFluid says whether Fluid's own controllers serve references too; empty means BesideFluidAuto.
+	BesideFluid BesideFluid
 	// Sharing says whose consent references need. Who created one isn't known here, so that of owners is enforced only.
 	Sharing reference.Sharing
 	// Controller is the ServiceAccount by which this process acts, for findings that say what rights it lacks.
 	Controller types.NamespacedName
 	Now        func() time.Time
 
-	inputs   inputs
-	verified verified
-	reported reported
+	inputs     inputs
+	ownMirrors map[string]*ownMirrors // by kind
+	sources    sources
+	secrets    secretWatches
+	runtimes   runtimeWatches
+	reported   reported
+	written    written
 }
 
 // Delays after which a reference is looked at again where no event would bring it back.
@@ -47,8 +52,7 @@ const (
 	staleDelay = 50 * time.Millisecond
 	// unreadDelay follows a read or a write that isn't allowed: granting a right or raising a quota is no event.
 	unreadDelay = 30 * time.Second
-	// secretDelay is how often mirrored Secrets are compared with their sources: watching them takes the right to list
-	// all of a namespace.
+	// secretDelay is how often mirrored Secrets are compared with their sources where they may be read but not watched.
 	secretDelay = 5 * time.Minute
 )
 
@@ -71,22 +75,36 @@ func (r *ReferenceReconciler) reconcile(ctx context.Context, key types.Namespace
 	}
 	switch {
 	case apierrors.IsNotFound(err):
-		r.inputs.forget(key)
-		r.reported.forget(key)
+		r.forget(key)
 		return 0, r.releaseOrphan(ctx, key, "")
-	case !reference.IsReference(dataset):
+	case !reference.IsReference(dataset), r.written.isBehind(key, dataset.ResourceVersion):
 		return 0, nil
-	case dataset.DeletionTimestamp != nil:
+	}
+	read := dataset.ResourceVersion
+	defer func() { r.written.note(key, read, dataset.ResourceVersion) }()
+	return r.reconcileLive(ctx, dataset)
+}
+
+// reconcileLive is reconcile for a reference that exists.
+func (r *ReferenceReconciler) reconcileLive(ctx context.Context, dataset *datav1alpha1.Dataset) (again time.Duration, err error) {
+	key := client.ObjectKeyFromObject(dataset)
+	if dataset.DeletionTimestamp != nil {
 		return 0, r.finalize(ctx, dataset)
 	}
 	if err := r.releaseOrphan(ctx, key, dataset.UID); err != nil {
 		return 0, err
 	}
+	if removed, err := r.removeLeftover(ctx, dataset); err != nil || removed {
+		return 0, err // its end is an event
+	}
 	if err := r.adopt(ctx, dataset); err != nil {
 		return 0, err
 	}
-	world, err := observe.Reference(ctx, r.Client, dataset, r.MirrorNames)
+	world, err := observe.Reference(ctx, secretReader{r.Client, &r.secrets}, dataset, r.MirrorNames)
 	if err != nil {
+		return 0, err
+	}
+	if err := r.runtimes.ensure(world.Physical); err != nil {
 		return 0, err
 	}
 	world.Sharing, world.Controller = r.Sharing, &r.Controller
@@ -98,8 +116,12 @@ func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.Wor
 	if plan.NotShared() {
 		return 0, r.revoke(ctx, world, plan)
 	}
-	if plan.Sidecar != nil { // or it isn't known, and what there is stays what there was
-		r.inputs.remember(plan)
+	if plan.Sidecar != nil && r.inputs.remember(plan) { // or it isn't known, and what there is stays what there was
+		r.secrets.keepOnly(r.inputs.needSecrets(nil))
+	}
+	watched, err := r.watchSecrets(plan.Reference)
+	if err != nil {
+		return 0, err
 	}
 	if plan.Creatable() {
 		err := r.apply(ctx, world, plan)
@@ -116,10 +138,35 @@ func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.Wor
 	switch {
 	case len(world.Unread)+len(world.Refused) > 0:
 		return unreadDelay, nil
-	case slices.ContainsFunc(plan.Mirrors, func(m reference.Mirror) bool { return m.Source.Kind == "Secret" }):
+	case !watched:
 		return secretDelay, nil
 	}
 	return 0, nil
+}
+
+// watchSecrets watches the Secrets that a reference depends on, and reports whether changes of them are events.
+func (r *ReferenceReconciler) watchSecrets(key types.NamespacedName) (watched bool, err error) {
+	watched = true
+	for namespace := range r.inputs.needSecrets(&key) {
+		inSync, err := r.secrets.ensure(namespace)
+		if err != nil {
+			return false, err
+		}
+		watched = watched && inSync
+	}
+	return watched, nil
+}
+
+// forget drops what is known of a reference that is gone.
+func (r *ReferenceReconciler) forget(key types.NamespacedName) {
+	r.written.forget(key)
+	r.reported.forget(key)
+	r.reported.forget(reference.FuseTemplateKey(key))
+	needed := r.inputs.needSecrets(&key)
+	r.inputs.forget(key)
+	if len(needed) > 0 {
+		r.secrets.keepOnly(r.inputs.needSecrets(nil))
+	}
 }
 
 // adopt puts the finalizer and the label on a reference, in one write.
@@ -169,9 +216,15 @@ func (r *ReferenceReconciler) apply(ctx context.Context, world *reference.World,
 		}
 	}
 	if world.Claim == nil {
-		return r.create(ctx, plan.Claim)
+		if err := r.create(ctx, plan.Claim); err != nil {
+			return err
+		}
 	}
-	return nil
+	beside, err := r.isBesideFluid(ctx)
+	if err != nil || !beside {
+		return err
+	}
+	return r.applyFuseTemplate(ctx, world, plan)
 }
 
 func (r *ReferenceReconciler) create(ctx context.Context, object client.Object) error {
@@ -185,14 +238,19 @@ func (r *ReferenceReconciler) create(ctx context.Context, object client.Object) 
 // the physical Dataset doesn't know yet gets its first status when it does, which is at once. It returns whether there
 // was something new to report.
 func (r *ReferenceReconciler) writeStatus(ctx context.Context, world *reference.World, plan *reference.Plan) (news bool, err error) {
+	beside, err := r.isBesideFluid(ctx)
+	if err != nil {
+		return false, err
+	}
+	if beside {
+		return r.writeStatusBesideFluid(ctx, world, plan)
+	}
 	blocking, blocked := plan.Findings.First()
 	if blocked && blocking.Code == reference.CodeNotRecorded && world.Dataset.Status.Phase == datav1alpha1.NonePhase {
 		return false, nil
 	}
-	if thin := world.ThinRuntime; thin != nil && plan.RuntimeStatus != nil && plan.Creatable() {
-		if err := writeWholeStatus(ctx, r.Client, thin, thin.Status, *plan.RuntimeStatus); err != nil {
-			return false, err
-		}
+	if err := r.writeRuntimeStatus(ctx, world, plan); err != nil {
+		return false, err
 	}
 	before := world.Dataset.Status
 	if equality.Semantic.DeepEqual(before, plan.Status) {
@@ -203,6 +261,15 @@ func (r *ReferenceReconciler) writeStatus(ctx context.Context, world *reference.
 		return false, err
 	}
 	return r.report(world.Dataset, before.Conditions, plan), nil
+}
+
+// writeRuntimeStatus writes the status of the reference's ThinRuntime if it differs.
+func (r *ReferenceReconciler) writeRuntimeStatus(ctx context.Context, world *reference.World, plan *reference.Plan) error {
+	thin := world.ThinRuntime
+	if thin == nil || plan.RuntimeStatus == nil || !plan.Creatable() {
+		return nil
+	}
+	return writeWholeStatus(ctx, r.Client, thin.DeepCopy(), thin.Status, *plan.RuntimeStatus)
 }
 
 // writeWholeStatus writes the status of an object if it isn't what is wanted.
@@ -220,120 +287,36 @@ func writeWholeStatus[T any](ctx context.Context, writer client.Client, object c
 	return nil
 }
 
-// report makes an event when the condition changes, not at every reconcile, and returns whether it did. The cache may
-// not have the last change yet.
+// report makes an event when the condition changes, not at every reconcile, and returns whether it did. A reference that
+// is ready from the start makes none: its status says so, and an event is one more write.
 func (r *ReferenceReconciler) report(dataset *datav1alpha1.Dataset, before []datav1alpha1.DatasetCondition, plan *reference.Plan) bool {
-	condition := func(conditions []datav1alpha1.DatasetCondition) (c datav1alpha1.DatasetCondition) {
-		for _, c = range conditions {
-			if c.Type == reference.ConditionReferenceReady {
-				return c
-			}
-		}
-		return datav1alpha1.DatasetCondition{}
+	old, now := readyCondition(before), readyCondition(plan.Status.Conditions)
+	if (old.Reason == now.Reason && old.Message == now.Message) || (old.Reason == "" && now.Reason == reference.ReasonReady) {
+		return false
 	}
-	old, now := condition(before), condition(plan.Status.Conditions)
-	if (old.Reason == now.Reason && old.Message == now.Message) || !r.reported.isNews(plan.Reference, now) {
+	return r.reportCondition(dataset, plan)
+}
+
+// reportCondition makes an event of a plan's condition, unless it was the last one already: the cache may not have the
+// last change yet.
+func (r *ReferenceReconciler) reportCondition(dataset *datav1alpha1.Dataset, plan *reference.Plan) bool {
+	now := readyCondition(plan.Status.Conditions)
+	if !r.reported.isNews(plan.Reference, now) {
 		return false
 	}
 	eventType := corev1.EventTypeNormal
 	if len(plan.Findings.Of(reference.Error)) > 0 {
 		eventType = corev1.EventTypeWarning
 	}
-	r.Recorder.Eventf(dataset, nil, eventType, now.Reason, "Reconcile", "%s", now.Message)
+	r.Recorder.Eventf(dataset, nil, eventType, now.Reason, "Reconcile", "%s", clip(now.Message))
 	return true
 }
 
-// finalize takes a reference's objects away in an order in which no pod loses its data and nothing is left: pods with
-// its sidecar end first, then the claim goes, then the volume. Mirrors and the ThinRuntime go by their owner reference
-// after the Dataset.
-func (r *ReferenceReconciler) finalize(ctx context.Context, dataset *datav1alpha1.Dataset) error {
-	if !slices.Contains(dataset.Finalizers, datav1alpha1.FinalizerDataset) {
-		return nil
+func readyCondition(conditions []datav1alpha1.DatasetCondition) datav1alpha1.DatasetCondition {
+	for _, condition := range conditions {
+		if condition.Type == reference.ConditionReferenceReady {
+			return condition
+		}
 	}
-	users, err := sidecarPods(ctx, r.Client, client.ObjectKeyFromObject(dataset))
-	if err != nil {
-		return err
-	}
-	if len(users) > 0 {
-		return r.waitForPods(ctx, dataset, users)
-	}
-	key := client.ObjectKeyFromObject(dataset)
-	gone, err := r.deleteOwned(ctx, dataset, key, &corev1.PersistentVolumeClaim{})
-	if err != nil || !gone {
-		return err
-	}
-	gone, err = r.deleteOwned(ctx, dataset, types.NamespacedName{Name: reference.VolumeName(key)}, &corev1.PersistentVolume{})
-	if err != nil || !gone {
-		return err
-	}
-	if err := r.releaseThinRuntime(ctx, dataset); err != nil {
-		return err
-	}
-	before := dataset.DeepCopy()
-	controllerutil.RemoveFinalizer(dataset, datav1alpha1.FinalizerDataset)
-	return client.IgnoreNotFound(r.patch(ctx, dataset, before))
-}
-
-// deleteOwned deletes an object of a reference and reports whether it has gone. A foreign one counts as gone. It reads
-// from the API server: a cache may not know yet what was just made, and nobody would look again.
-func (r *ReferenceReconciler) deleteOwned(ctx context.Context, dataset *datav1alpha1.Dataset, key types.NamespacedName, object client.Object) (bool, error) {
-	err := r.Live.Get(ctx, key, object)
-	switch {
-	case apierrors.IsNotFound(err):
-		return true, nil
-	case err != nil:
-		return false, fmt.Errorf("reading %T %s: %w", object, key, err)
-	case !reference.Owns(dataset, object):
-		return true, nil
-	case object.GetDeletionTimestamp() != nil:
-		return false, nil
-	}
-	uid := object.GetUID()
-	err = r.Client.Delete(ctx, object, client.Preconditions{UID: &uid})
-	if client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("deleting %T %s: %w", object, key, err)
-	}
-	return false, nil
-}
-
-// releaseThinRuntime removes the finalizer of the reference's own ThinRuntime, so that it can go after the Dataset.
-func (r *ReferenceReconciler) releaseThinRuntime(ctx context.Context, dataset *datav1alpha1.Dataset) error {
-	thin := &datav1alpha1.ThinRuntime{}
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(dataset), thin); err != nil {
-		return client.IgnoreNotFound(err)
-	}
-	if !reference.Owns(dataset, thin) {
-		return nil
-	}
-	return r.removeFinalizer(ctx, thin)
-}
-
-// releaseOrphan lets a ThinRuntime of ours go whose reference has vanished before it: without its finalizer, by force.
-// A Dataset that has the name now (present, empty if none) is another one.
-func (r *ReferenceReconciler) releaseOrphan(ctx context.Context, key types.NamespacedName, present types.UID) error {
-	thin := &datav1alpha1.ThinRuntime{}
-	if err := r.Client.Get(ctx, key, thin); err != nil {
-		return client.IgnoreNotFound(err)
-	}
-	former := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{UID: types.UID(thin.Labels[reference.LabelReferenceUID])}}
-	if thin.DeletionTimestamp == nil || former.UID == present || !reference.Owns(former, thin) {
-		return nil
-	}
-	return r.removeFinalizer(ctx, thin)
-}
-
-func (r *ReferenceReconciler) removeFinalizer(ctx context.Context, thin *datav1alpha1.ThinRuntime) error {
-	before := thin.DeepCopy()
-	if !controllerutil.RemoveFinalizer(thin, datav1alpha1.FinalizerThinRuntime) {
-		return nil
-	}
-	return client.IgnoreNotFound(r.patch(ctx, thin, before))
-}
-
-// waitForPods says who keeps a reference from going. The end of a pod is an event that brings it back.
-func (r *ReferenceReconciler) waitForPods(ctx context.Context, dataset *datav1alpha1.Dataset, users []string) error {
-	log.FromContext(ctx).Info("Waiting for pods that use the reference", "pods", users)
-	r.Recorder.Eventf(dataset, nil, corev1.EventTypeWarning, "ErrorDeleteDataset", "Delete",
-		"Pods have the sidecar of this Dataset: %v; delete them first", users)
-	return nil
+	return datav1alpha1.DatasetCondition{}
 }

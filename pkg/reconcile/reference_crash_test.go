@@ -403,8 +403,8 @@ func TestDeletionFindsWhatTheCacheDoesNotKnowYet(t *testing.T) {
 	s.eventuallyGone(t)
 }
 
-// TestFormerReferencesThinRuntimeGoes: a reference went by force while no controller ran, and its name is in use again.
-func TestFormerReferencesThinRuntimeGoes(t *testing.T) {
+// TestFormerReferencesObjectsMakeRoom: a reference went by force while no controller ran, and its name is in use again.
+func TestFormerReferencesObjectsMakeRoom(t *testing.T) {
 	s := newSpecimen(t)
 	w := &wire{}
 	stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
@@ -416,7 +416,8 @@ func TestFormerReferencesThinRuntimeGoes(t *testing.T) {
 	releaseFinalizers(t, s.ref)
 	remove(t, s.ref)
 	eventuallyGone(t, s.ref)
-	create(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: s.ref.Namespace, Name: s.ref.Name}, Spec: s.ref.Spec})
+	next := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: s.ref.Namespace, Name: s.ref.Name}, Spec: s.ref.Spec}
+	create(t, next)
 
 	startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
 	eventually(t, "the former ThinRuntime has gone", func() string {
@@ -425,4 +426,9 @@ func TestFormerReferencesThinRuntimeGoes(t *testing.T) {
 		}
 		return ""
 	})
+	awaitBound(t, next)
+	volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: next.Namespace + "-refdemo"}})
+	if !reference.Owns(next, volume) {
+		t.Errorf("the volume has the labels %v", volume.Labels)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -277,11 +278,23 @@ func TestReferenceGoesInEveryOrder(t *testing.T) {
 			remove(t, dataset)
 			eventuallyGone(t, dataset)
 		}},
+		{"after what the physical's runtime made", func(t *testing.T, physical string, _ *datav1alpha1.Dataset) {
+			volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}
+			remove(t, volume, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}})
+			eventuallyGone(t, volume)
+		}},
+		{"after its physical's namespace", func(t *testing.T, physical string, _ *datav1alpha1.Dataset) {
+			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: physical}}
+			remove(t, namespace)
+			eventuallyGone(t, namespace)
+		}},
 		{"after its ThinRuntime was deleted", func(t *testing.T, _ string, ref *datav1alpha1.Dataset) {
 			remove(t, &datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}})
 		}},
 		{"with its namespace", func(t *testing.T, _ string, ref *datav1alpha1.Dataset) {
-			remove(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace}})
+			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace}}
+			remove(t, namespace)
+			eventuallyGone(t, namespace)
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -320,6 +333,37 @@ func TestPhysicalKnowsItsReferences(t *testing.T) {
 	}
 	remove(t, second)
 	knows()
+}
+
+// TestReferenceOutlivesItsPhysical: a physical Dataset that is deleted and made again has another UID, and is served and
+// kept from deletion like the first.
+func TestReferenceOutlivesItsPhysical(t *testing.T) {
+	startReferences(t)
+	physical := newPhysicalOf(t, "thin")
+	ref := newBoundReference(t, physical)
+	dataset := refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}})
+	again := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}, Spec: dataset.Spec}
+	status := dataset.Status
+	remove(t, dataset)
+	eventually(t, "NotBound", func() string {
+		if refresh(t, ref); ref.Status.Phase == datav1alpha1.NotBoundPhase {
+			return ""
+		}
+		return "its phase is " + string(ref.Status.Phase)
+	})
+	create(t, again)
+	status.DatasetRef = nil
+	patch, err := wholeStatus("", datav1alpha1.DatasetStatus{}, status)
+	if err == nil {
+		err = live.client.Status().Patch(t.Context(), again, patch)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitBound(t, ref)
+	if refresh(t, again); !slices.Equal(again.Status.DatasetRef, []string{ref.Namespace + "/refdemo"}) {
+		t.Errorf("the new physical Dataset knows %q", again.Status.DatasetRef)
+	}
 }
 
 // TestUnknownFieldsOfReferencesSurvive: fields of Fluid's that this build's types don't know stay as they are, at every

@@ -40,7 +40,7 @@ func (r *ReferenceReconciler) removeSecrets(ctx context.Context, world *referenc
 	for object := range world.Taken {
 		names[object] = true
 	}
-	for _, object := range r.inputs.dependsOn(world.Key()) {
+	for _, object := range r.inputs.targets(world.Key()) {
 		names[object] = true
 	}
 	for object := range names {

@@ -2,15 +2,20 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -18,19 +23,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
-// Indexes of the informer caches.
-const (
-	// indexPhysical holds references by the namespace/name of their physical Dataset.
-	indexPhysical = "physical"
-	// indexMirrorOwner holds mirrored ConfigMaps by the UID of their reference.
-	indexMirrorOwner = "mirrorOwner"
-)
+// indexPhysical is the index of references by the namespace/name of their physical Dataset.
+const indexPhysical = "physical"
 
 // referenceWorkers is how many references are reconciled at a time. A reconcile mostly waits for the API server, one
 // write after the other.
@@ -49,23 +51,10 @@ func physicalOf(object client.Object) []string {
 	return []string{source.Key().String()}
 }
 
-func mirrorOwnerOf(object client.Object) []string {
-	if uid := object.GetLabels()[reference.LabelReferenceUID]; uid != "" {
-		return []string{uid}
-	}
-	return nil
-}
-
-// AddIndexes adds the indexes that the reconcilers of references need. Call it once per manager, before their set-up.
+// AddIndexes adds the index that the reconcilers of references need. Call it once per manager, before their set-up.
 func AddIndexes(ctx context.Context, manager ctrl.Manager) error {
-	indexer := manager.GetFieldIndexer()
-	if err := indexer.IndexField(ctx, &datav1alpha1.Dataset{}, indexPhysical, physicalOf); err != nil {
+	if err := manager.GetFieldIndexer().IndexField(ctx, &datav1alpha1.Dataset{}, indexPhysical, physicalOf); err != nil {
 		return fmt.Errorf("indexing references by their physical Dataset: %w", err)
-	}
-	configMap := &metav1.PartialObjectMetadata{}
-	configMap.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
-	if err := indexer.IndexField(ctx, configMap, indexMirrorOwner, mirrorOwnerOf); err != nil {
-		return fmt.Errorf("indexing mirrors by their reference: %w", err)
 	}
 	return nil
 }
@@ -77,17 +66,43 @@ func (r *ReferenceReconciler) SetupWithManager(manager ctrl.Manager) error {
 			return requests(concerned(ctx, object))
 		})
 	}
-	return ctrl.NewControllerManagedBy(manager).
+	configMaps, secrets := &ownMirrors{}, &ownMirrors{}
+	r.ownMirrors = map[string]*ownMirrors{"ConfigMap": configMaps, "Secret": secrets}
+	built, err := ctrl.NewControllerManagedBy(manager).
 		Named("reference").
 		WithOptions(controller.Options{MaxConcurrentReconciles: referenceWorkers}).
 		Watches(&datav1alpha1.Dataset{}, oneByOneWhenListed(enqueue(r.concernedByDataset))).
 		Watches(&datav1alpha1.ThinRuntime{}, enqueue(r.concernedByRuntime)).
-		Watches(&corev1.PersistentVolumeClaim{}, enqueue(r.concernedByRuntime)).
-		Watches(&corev1.PersistentVolume{}, enqueue(r.concernedByVolume)).
+		Watches(&corev1.PersistentVolumeClaim{}, enqueue(r.concernedByRuntime), builder.WithPredicates(changed())).
+		Watches(&corev1.PersistentVolume{}, enqueue(r.concernedByVolume), builder.WithPredicates(changed())).
 		Watches(&appsv1.DaemonSet{}, enqueue(r.concernedByDaemonSet)).
-		Watches(&corev1.ConfigMap{}, enqueue(r.concernedByConfigMap), builder.OnlyMetadata).
+		Watches(&corev1.ConfigMap{}, configMaps.kept(enqueue(r.concernedBy("ConfigMap"))), builder.OnlyMetadata).
 		Watches(&corev1.Pod{}, enqueue(r.concernedByPod)).
-		Complete(r)
+		Watches(&admissionregistrationv1.MutatingWebhookConfiguration{}, enqueue(r.concernedByWebhook), builder.WithPredicates(comesOrGoes())).
+		Build(r)
+	if err != nil {
+		return err
+	}
+	r.runtimes.setup(manager, built, enqueue(r.concernedByRuntimeKind))
+	return r.setupSecretWatches(manager, built, secrets.kept(enqueue(r.concernedBy("Secret"))))
+}
+
+// setupSecretWatches lets Secrets be watched once references need some.
+func (r *ReferenceReconciler) setupSecretWatches(manager ctrl.Manager, built controller.Controller, events handler.EventHandler) error {
+	connection := rest.CopyConfig(manager.GetConfig())
+	connection.NegotiatedSerializer = nil
+	metadataClient, err := metadata.NewForConfigAndClient(connection, manager.GetHTTPClient())
+	if err != nil {
+		return fmt.Errorf("making a client for the metadata of Secrets: %w", err)
+	}
+	lost := make(chan event.GenericEvent)
+	r.secrets.client, r.secrets.now = metadataClient, r.Now
+	r.secrets.transform = (&reducer{}).reduce
+	r.secrets.connect = func(informer toolscache.SharedIndexInformer) error {
+		return built.Watch(&source.Informer{Informer: informer, Handler: events})
+	}
+	r.secrets.lost = func(object client.Object) { lost <- event.GenericEvent{Object: object} }
+	return errors.Join(built.Watch(source.Channel(lost, events)), manager.Add(&r.secrets))
 }
 
 // oneByOneWhenListed enqueues as all does, but for a change of a physical Dataset's list of references only those that
@@ -108,15 +123,45 @@ func oneByOneWhenListed(all handler.EventHandler) handler.EventHandler {
 	}
 }
 
+// changed leaves out updates of volumes and claims of which the caches have nothing new, as are most that Kubernetes
+// makes while it binds them.
+func changed() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		switch before := e.ObjectOld.(type) {
+		case *corev1.PersistentVolume:
+			then, now := *before, *e.ObjectNew.(*corev1.PersistentVolume)
+			unversioned(&then.ObjectMeta, &now.ObjectMeta)
+			return !equality.Semantic.DeepEqual(then, now)
+		case *corev1.PersistentVolumeClaim:
+			then, now := *before, *e.ObjectNew.(*corev1.PersistentVolumeClaim)
+			unversioned(&then.ObjectMeta, &now.ObjectMeta)
+			return !equality.Semantic.DeepEqual(then, now)
+		}
+		return true
+	}}
+}
+
+// comesOrGoes leaves out changes.
+func comesOrGoes() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }}
+}
+
+// unversioned takes from metadata what every write changes.
+func unversioned(metadata ...*metav1.ObjectMeta) {
+	for _, m := range metadata {
+		m.ResourceVersion, m.ManagedFields = "", nil
+	}
+}
+
 // onlyListDiffers reports whether nothing has changed of a Dataset but the list of the references to it.
 func onlyListDiffers(before, after *datav1alpha1.Dataset) bool {
 	if slices.Equal(before.Status.DatasetRef, after.Status.DatasetRef) {
 		return false
 	}
-	other := before.DeepCopy()
-	other.Status.DatasetRef = after.Status.DatasetRef
-	other.ResourceVersion, other.ManagedFields = after.ResourceVersion, after.ManagedFields
-	return equality.Semantic.DeepEqual(other, after)
+	then, now := *before, *after // shallow: the lists may be long
+	then.Status.DatasetRef, now.Status.DatasetRef = nil, nil
+	unversioned(&then.ObjectMeta, &now.ObjectMeta)
+	return equality.Semantic.DeepEqual(then, now)
 }
 
 // listedInOne returns the references that are in one of two lists only.
@@ -184,7 +229,7 @@ func (r *ReferenceReconciler) concernedByRuntime(ctx context.Context, object cli
 
 func (r *ReferenceReconciler) isReference(ctx context.Context, key types.NamespacedName) bool {
 	dataset := &datav1alpha1.Dataset{}
-	return r.Client.Get(ctx, key, dataset) == nil && reference.IsReference(dataset)
+	return r.Client.Get(ctx, key, dataset, client.UnsafeDisableDeepCopy) == nil && reference.IsReference(dataset)
 }
 
 // concernedByVolume: the Dataset whose claim the volume is for, as reference or as physical. A foreign volume may have
@@ -204,26 +249,41 @@ func (r *ReferenceReconciler) concernedByVolume(ctx context.Context, object clie
 	return keys
 }
 
-// concernedByDaemonSet: the references to the Dataset whose FUSE pods these are, by the DaemonSet's name.
+// concernedByDaemonSet: the references to the Dataset whose FUSE pods these are, by the DaemonSet's name, or the reference
+// whose template for Fluid's webhook it is.
 func (r *ReferenceReconciler) concernedByDaemonSet(ctx context.Context, object client.Object) []types.NamespacedName {
 	var keys []types.NamespacedName
 	for _, name := range reference.DatasetsOfFuse(object.GetName()) {
-		keys = append(keys, r.keysOfReferencesTo(ctx, types.NamespacedName{Namespace: object.GetNamespace(), Name: name})...)
+		key := types.NamespacedName{Namespace: object.GetNamespace(), Name: name}
+		keys = append(keys, r.keysOfReferencesTo(ctx, key)...)
+		if object.GetName() == reference.FuseTemplateKey(key).Name && r.isReference(ctx, key) {
+			keys = append(keys, key)
+		}
 	}
 	return keys
 }
 
-// concernedByConfigMap: the reference whose mirror it is, and those whose plans name it.
-func (r *ReferenceReconciler) concernedByConfigMap(_ context.Context, object client.Object) []types.NamespacedName {
-	keys := r.inputs.of(reference.Object{Kind: "ConfigMap", Namespace: object.GetNamespace(), Name: object.GetName()})
-	if object.GetLabels()[reference.LabelReferenceUID] != "" {
+// concernedByRuntimeKind: the references to the Dataset of the runtime's name, and those whose mirrors' names it will use.
+func (r *ReferenceReconciler) concernedByRuntimeKind(ctx context.Context, object client.Object) []types.NamespacedName {
+	runtime := reference.Object{Kind: object.GetObjectKind().GroupVersionKind().Kind, Namespace: object.GetNamespace(), Name: object.GetName()}
+	return append(r.keysOfReferencesTo(ctx, client.ObjectKeyFromObject(object)), r.inputs.of(runtime)...)
+}
+
+// concernedBy a ConfigMap or Secret: the reference whose mirror it is, and those whose plans name it.
+func (r *ReferenceReconciler) concernedBy(kind string) func(context.Context, client.Object) []types.NamespacedName {
+	return func(_ context.Context, object client.Object) []types.NamespacedName {
+		keys := r.inputs.of(reference.Object{Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName()})
+		if object.GetLabels()[reference.LabelReferenceUID] == "" {
+			return keys
+		}
 		for _, owner := range object.GetOwnerReferences() {
-			if key := (types.NamespacedName{Namespace: object.GetNamespace(), Name: owner.Name}); owner.Kind == datav1alpha1.DatasetKind && !slices.Contains(keys, key) {
+			key := types.NamespacedName{Namespace: object.GetNamespace(), Name: owner.Name}
+			if owner.Kind == datav1alpha1.DatasetKind && !slices.Contains(keys, key) {
 				keys = append(keys, key)
 			}
 		}
+		return keys
 	}
-	return keys
 }
 
 // concernedByPod: Datasets being deleted that the pod has sidecars of.

@@ -271,6 +271,9 @@ func (p *Plan) checkNamesLooked(w *World) {
 	looked := slices.ContainsFunc(w.Dataset.Status.Conditions, func(c datav1alpha1.DatasetCondition) bool {
 		return isReferenceReady(c) && c.Status == corev1.ConditionTrue
 	})
+	if obstacle, said := w.Dataset.Annotations[AnnotationObstacle]; said && obstacle == "" {
+		looked = true // beside Fluid's own controllers
+	}
 	if w.MirrorNames == SourceNames && len(p.Mirrors) > 0 && !looked {
 		p.Findings.add(CodeNamesUnchecked, w.datasetObject(), "its copies have the names of their sources, and the controller hasn't said of it that they aren't taken")
 	}

@@ -120,7 +120,14 @@ func TestPodsWaitUntilSomebodyHasLookedAtTheNames(t *testing.T) {
 			t.Errorf("the controller has said %s, and the findings are %v", status, findings)
 		}
 	}
-	w.Dataset.Status.Conditions, w.MirrorNames = nil, UniqueNames
+	w.Dataset.Status.Conditions = nil
+	for obstacle, want := range map[string]int{"": 0, "MirrorNameTaken: KF3004": 1} { // beside Fluid's own controllers
+		w.Dataset.Annotations = map[string]string{AnnotationObstacle: obstacle}
+		if findings := NewPlan(w).Findings; len(findings) != want {
+			t.Errorf("the annotation says %q, and the findings are %v", obstacle, findings)
+		}
+	}
+	w.Dataset.Annotations, w.MirrorNames = nil, UniqueNames
 	if findings := NewPlan(w).Findings; len(findings) > 0 {
 		t.Errorf("names of their own are never taken, and the findings are %v", findings)
 	}

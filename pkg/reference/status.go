@@ -14,7 +14,8 @@ import (
 const ConditionReferenceReady datav1alpha1.DatasetConditionType = "ReferenceReady"
 
 // AnnotationObstacle on a reference says what blocks it, where Fluid's own controllers write its status and would erase a
-// condition. A reference that nothing blocks doesn't have it.
+// condition. A reference that nothing blocks doesn't have it, or has it empty where mirrors have the names of their sources:
+// then admission wants to know that somebody has looked who has these.
 const AnnotationObstacle = "kubectl-fluid.dev/blocked-by"
 
 // ReasonReady is the reason of a reference that nothing blocks.

@@ -41,8 +41,8 @@ type environment struct {
 	config  *rest.Config
 	scheme  *runtime.Scheme
 	client  client.WithWatch
-	// writes counts those of controllers, without events.
-	writes atomic.Int64
+	// writes counts those of controllers, without events; reads their requests for one object.
+	writes, reads atomic.Int64
 }
 
 func newEnvironment(b testing.TB) *environment {
@@ -189,6 +189,9 @@ func (e *environment) counted() *rest.Config {
 		return roundTripper(func(request *http.Request) (*http.Response, error) {
 			if request.Method != http.MethodGet && !strings.Contains(request.URL.Path, "/events") {
 				e.writes.Add(1)
+			}
+			if request.Method == http.MethodGet && request.URL.RawQuery == "" {
+				e.reads.Add(1)
 			}
 			return next.RoundTrip(request)
 		})

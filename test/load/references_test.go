@@ -69,7 +69,7 @@ func (e *environment) many(b *testing.B, references, physicals int) {
 	for i := range refs {
 		refs[i] = newReference(namespaces[i%len(namespaces)], fmt.Sprintf("ref-%04d", i), mountable[i%physicals])
 	}
-	heap, writes := heapInUse(), e.writes.Load()
+	heap, writes, reads := heapInUse(), e.writes.Load(), e.reads.Load()
 	started := time.Now()
 	took := e.createAll(b, refs)
 	rate := float64(references) / time.Since(started).Seconds()
@@ -77,6 +77,7 @@ func (e *environment) many(b *testing.B, references, physicals int) {
 	clear(refs)                 // which the answers to their creation have filled
 	b.ReportMetric((heapInUse()-heap)/1024/float64(references), "KiB/ref")
 	b.ReportMetric(float64(e.writes.Load()-writes)/float64(references), "writes/ref")
+	b.ReportMetric(float64(e.reads.Load()-reads)/float64(references), "reads/ref")
 	b.ReportMetric(rate, "refs/s")
 	b.ReportMetric(bare, "bare/s")
 	b.ReportMetric(100*rate/bare, "%bare")
