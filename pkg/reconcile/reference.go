@@ -119,7 +119,7 @@ func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.Wor
 	if plan.Sidecar != nil && r.inputs.remember(plan) { // or it isn't known, and what there is stays what there was
 		r.secrets.keepOnly(r.inputs.needSecrets(nil))
 	}
-	watched, err := r.watchSecrets(plan.Reference)
+	again, err = r.watchSecrets(plan.Reference)
 	if err != nil {
 		return 0, err
 	}
@@ -135,26 +135,25 @@ func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.Wor
 	if _, err := r.writeStatus(ctx, world, plan); err != nil {
 		return 0, err
 	}
-	switch {
-	case len(world.Unread)+len(world.Refused) > 0:
-		return unreadDelay, nil
-	case !watched:
-		return secretDelay, nil
+	if len(world.Unread)+len(world.Refused) > 0 {
+		again = unreadDelay
 	}
-	return 0, nil
+	return again, nil
 }
 
-// watchSecrets watches the Secrets that a reference depends on, and reports whether changes of them are events.
-func (r *ReferenceReconciler) watchSecrets(key types.NamespacedName) (watched bool, err error) {
-	watched = true
+// watchSecrets watches the Secrets that a reference depends on, and returns when to look at them again if their changes
+// aren't events.
+func (r *ReferenceReconciler) watchSecrets(key types.NamespacedName) (again time.Duration, err error) {
 	for namespace := range r.inputs.needSecrets(&key) {
-		inSync, err := r.secrets.ensure(namespace)
+		when, err := r.secrets.ensure(namespace)
 		if err != nil {
-			return false, err
+			return 0, err
 		}
-		watched = watched && inSync
+		if again == 0 || (when > 0 && when < again) {
+			again = when
+		}
 	}
-	return watched, nil
+	return again, nil
 }
 
 // forget drops what is known of a reference that is gone.

@@ -50,29 +50,32 @@ func (s *secretWatches) Start(ctx context.Context) error {
 	return nil
 }
 
-// ensure starts the watch of a namespace unless it runs or was refused a moment ago, and reports whether it is in sync.
-func (s *secretWatches) ensure(namespace string) (bool, error) {
+// ensure starts the watch of a namespace unless it runs or was refused a moment ago, and returns when to look at its Secrets
+// again; zero if it is in sync, so that their changes are events.
+func (s *secretWatches) ensure(namespace string) (again time.Duration, err error) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	watch := s.namespaces[namespace]
 	switch {
 	case s.client == nil || s.ended:
-		return false, nil
+		return secretDelay, nil
+	case watch != nil && watch.denied.IsZero() && watch.informer.HasSynced():
+		return 0, nil
 	case watch != nil && watch.denied.IsZero():
-		return watch.informer.HasSynced(), nil
-	case watch != nil && s.now().Sub(watch.denied) < unreadDelay:
-		return false, nil
+		return secretDelay, nil // what is there when it is in sync are events
+	case watch != nil && s.now().Sub(watch.denied) < unreadDelay/2:
+		return unreadDelay, nil
 	}
-	watch, err := s.newWatch(namespace)
+	watch, err = s.newWatch(namespace)
 	if err != nil {
-		return false, fmt.Errorf("watching the Secrets of namespace %s: %w", namespace, err)
+		return 0, fmt.Errorf("watching the Secrets of namespace %s: %w", namespace, err)
 	}
 	if s.namespaces == nil {
 		s.namespaces = map[string]*secretWatch{}
 	}
 	s.namespaces[namespace] = watch
 	go watch.informer.Run(watch.stop)
-	return false, nil
+	return secretDelay, nil
 }
 
 func (s *secretWatches) newWatch(namespace string) (*secretWatch, error) {
