@@ -28,9 +28,11 @@ const (
 	BesideFluidFalse BesideFluid = "false"
 )
 
-// ParseBesideFluid reads a BesideFluid.
+// ParseBesideFluid reads a BesideFluid; empty means BesideFluidAuto.
 func ParseBesideFluid(text string) (BesideFluid, error) {
 	switch beside := BesideFluid(text); beside {
+	case "":
+		return BesideFluidAuto, nil
 	case BesideFluidAuto, BesideFluidTrue, BesideFluidFalse:
 		return beside, nil
 	}
