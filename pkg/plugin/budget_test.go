@@ -47,19 +47,19 @@ func TestRealBudgets(t *testing.T) {
 		return nil, http.ErrUseLastResponse
 	})
 	r := newRealCluster(t)
-	r.put(t, "budget", "alluxio.yaml", "thin.yaml", "budget.yaml")
+	r.put(t, "budgets", "alluxio.yaml", "thin.yaml", "budgets.yaml")
 	for command, budget := range map[string]struct{ want, most int }{
-		"ref list -n budget":                                        {1, 3},
-		"ref list -A --from default/phy":                            {1, 3},
-		"inspect sidecar injected -n budget":                        {8, 8},
-		"inspect sidecar not-injected -n budget":                    {8, 8},
-		"ref check demo -n budget":                                  {22, 25},
-		"ref check demo -n budget --mirror-names=source":            {23, 25},
-		"ref check --from default/nfs --name new -n budget":         {25, 25},
-		"ref check --from default/phy --name new -n budget -o json": {22, 25},
-		"ref check -f testdata/manifests --offline":                 {0, 0},
-		"inspect sidecar -f testdata/workloads.yaml --offline":      {0, 0},
-		"inspect dataset -f testdata/manifests --offline":           {0, 0},
+		"ref list -n budgets":                                        {1, 3},
+		"ref list -A --from default/phy":                             {1, 3},
+		"inspect sidecar injected -n budgets":                        {8, 8},
+		"inspect sidecar not-injected -n budgets":                    {8, 8},
+		"ref check demo -n budgets":                                  {22, 25},
+		"ref check demo -n budgets --mirror-names=source":            {23, 25},
+		"ref check --from default/nfs --name new -n budgets":         {25, 25},
+		"ref check --from default/phy --name new -n budgets -o json": {22, 25},
+		"ref check -f testdata/manifests --offline":                  {0, 0},
+		"inspect sidecar -f testdata/workloads.yaml --offline":       {0, 0},
+		"inspect dataset -f testdata/manifests --offline":            {0, 0},
 		"explain":          {0, 0},
 		"version --client": {0, 0},
 	} {

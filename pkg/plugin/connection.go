@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -49,6 +50,9 @@ type Kubeconfig interface {
 	// RESTConfig returns the way to the API server.
 	RESTConfig() (*rest.Config, error)
 }
+
+// versionTimeout is how long the server may take to say its version, as with kubectl.
+const versionTimeout = 32 * time.Second
 
 // newConnection returns the connection that kubectl's flags and files ask for. Warnings of the API server go to
 // warnings, each once.
@@ -103,6 +107,9 @@ func (c *kubeConnection) ServerVersion(ctx context.Context) (*apiversion.Info, e
 	config, err := c.config()
 	if err != nil {
 		return nil, err
+	}
+	if config.Timeout == 0 {
+		config.Timeout = versionTimeout
 	}
 	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme())
 	server, err := rest.UnversionedRESTClientFor(config)
