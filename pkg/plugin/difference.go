@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -70,7 +69,7 @@ func managersOf(object metav1.Object, path []any, above bool) []metav1.ManagedFi
 func manages(owned *metav1.FieldsV1, path []any, above bool) bool {
 	fields := &fieldpath.Set{}
 	wanted, err := fieldpath.MakePath(path...)
-	if err != nil || fields.FromJSON(bytes.NewReader(owned.Raw)) != nil {
+	if err != nil || fields.FromJSON(owned.GetRawReader()) != nil {
 		return false
 	}
 	found := false

@@ -35,6 +35,7 @@ func exampleDirectory(t *testing.T) string {
 		"examples/walkthrough/nginx.yaml": {"../../examples/walkthrough/nginx.yaml"},
 		"app.yaml":                        {"testdata/inject/app.yaml"},
 		"pod.yaml":                        {"../../examples/walkthrough/nginx.yaml"},
+		"reference.yaml":                  {"testdata/references.yaml"},
 		"deployment.yaml":                 {"testdata/inject/app.yaml"},
 	} {
 		var text []byte

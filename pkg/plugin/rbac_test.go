@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
@@ -260,7 +261,11 @@ func bind(t *testing.T, c client.Client, role rbacv1.ClusterRole, user string) {
 		objects = append(objects, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "rights", Name: role.Name}, RoleRef: ref, Subjects: subjects})
 	}
 	for _, object := range objects {
-		if err := c.Create(t.Context(), object); err != nil {
+		err := c.Create(t.Context(), object)
+		if apierrors.IsAlreadyExists(err) { // The examples of the help texts apply such roles too.
+			err = c.Update(t.Context(), object)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

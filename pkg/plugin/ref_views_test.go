@@ -160,7 +160,7 @@ func TestDeleteAsks(t *testing.T) {
 
 func TestChangedBy(t *testing.T) {
 	entry := func(manager, fields string, minute int) metav1.ManagedFieldsEntry {
-		return metav1.ManagedFieldsEntry{Manager: manager, FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)},
+		return metav1.ManagedFieldsEntry{Manager: manager, FieldsV1: metav1.NewFieldsV1(fields),
 			Time: &metav1.Time{Time: time.Date(2026, 1, 2, 3, minute, 0, 0, time.UTC)}}
 	}
 	object := &metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{

@@ -156,14 +156,15 @@ func TestAPortThatIsTakenIsAnError(t *testing.T) {
 }
 
 func TestEndAfterEndsLater(t *testing.T) {
-	parent, cancel := context.WithCancel(context.WithValue(t.Context(), t.Name(), "kept"))
+	type key struct{}
+	parent, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "kept"))
 	ctx := EndAfter(parent, 50*time.Millisecond)
 	cancel()
 	if ctx.Err() != nil {
 		t.Error("it ends with its parent")
 	}
 	<-ctx.Done()
-	if ctx.Value(t.Name()) != "kept" {
+	if ctx.Value(key{}) != "kept" {
 		t.Error("it has lost the values of its parent")
 	}
 }

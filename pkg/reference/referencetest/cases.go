@@ -136,7 +136,7 @@ func (c *Case) add(t testing.TB, text []byte) {
 		}
 		object.SetManagedFields([]metav1.ManagedFieldsEntry{{
 			Manager: FieldManager, Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: object.GetAPIVersion(),
-			FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte("{}")},
+			FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1("{}"),
 		}})
 		present := slices.IndexFunc(c.Objects, func(o *unstructured.Unstructured) bool {
 			return o.GetKind() == object.GetKind() && client.ObjectKeyFromObject(o) == client.ObjectKeyFromObject(object)
