@@ -3,8 +3,10 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -79,12 +81,16 @@ func sourceText(dataset *datav1alpha1.Dataset) string {
 	return "<none>"
 }
 
-// readyCondition returns the condition ReferenceReady, or nil if no controller of this project has written it.
+// readyCondition returns the condition ReferenceReady, or nil if no controller of this project has written it. Where Fluid's
+// controllers write the status, an annotation says what blocks the reference: its reason, a colon, and the finding.
 func readyCondition(dataset *datav1alpha1.Dataset) *datav1alpha1.DatasetCondition {
 	for i := range dataset.Status.Conditions {
 		if dataset.Status.Conditions[i].Type == reference.ConditionReferenceReady {
 			return &dataset.Status.Conditions[i]
 		}
+	}
+	if reason, message, said := strings.Cut(dataset.Annotations[reference.AnnotationObstacle], ": "); said {
+		return &datav1alpha1.DatasetCondition{Type: reference.ConditionReferenceReady, Status: corev1.ConditionFalse, Reason: reason, Message: message}
 	}
 	return nil
 }

@@ -63,3 +63,17 @@ func TestListWatches(t *testing.T) {
 		}
 	}
 }
+
+// TestListSaysWhatBlocksAReferenceBesideFluid: there the status has no condition of ours, but an annotation says it.
+func TestListSaysWhatBlocksAReferenceBesideFluid(t *testing.T) {
+	dataset := &datav1alpha1.Dataset{}
+	for annotation, want := range map[string]string{
+		"": "<unknown>",
+		"NotShared: KF3014 Dataset default/phy: its list doesn't have ref": "False (NotShared)",
+	} {
+		dataset.Annotations = map[string]string{reference.AnnotationObstacle: annotation}
+		if got := readyText(dataset); got != want {
+			t.Errorf("%q: %q, want %q", annotation, got, want)
+		}
+	}
+}
