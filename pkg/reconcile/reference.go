@@ -119,7 +119,7 @@ func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.Wor
 	if plan.Sidecar != nil && r.inputs.remember(plan) { // or it isn't known, and what there is stays what there was
 		r.secrets.keepOnly(r.inputs.needSecrets(nil))
 	}
-	again, err = r.watchSecrets(plan.Reference)
+	watched, err := r.watchSecrets(plan.Reference)
 	if err != nil {
 		return 0, err
 	}
@@ -135,25 +135,26 @@ func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.Wor
 	if _, err := r.writeStatus(ctx, world, plan); err != nil {
 		return 0, err
 	}
-	if len(world.Unread)+len(world.Refused) > 0 {
-		again = unreadDelay
+	switch {
+	case len(world.Unread)+len(world.Refused) > 0:
+		return unreadDelay, nil
+	case !watched:
+		return secretDelay, nil
 	}
-	return again, nil
+	return 0, nil
 }
 
-// watchSecrets watches the Secrets that a reference depends on, and returns when to look at them again if their changes
-// aren't events.
-func (r *ReferenceReconciler) watchSecrets(key types.NamespacedName) (again time.Duration, err error) {
+// watchSecrets watches the Secrets that a reference depends on, and reports whether all their changes are events.
+func (r *ReferenceReconciler) watchSecrets(key types.NamespacedName) (watched bool, err error) {
+	watched = true
 	for namespace := range r.inputs.needSecrets(&key) {
-		when, err := r.secrets.ensure(namespace)
+		inSync, err := r.secrets.ensure(namespace)
 		if err != nil {
-			return 0, err
+			return false, err
 		}
-		if again == 0 || (when > 0 && when < again) {
-			again = when
-		}
+		watched = watched && inSync
 	}
-	return again, nil
+	return watched, nil
 }
 
 // forget drops what is known of a reference that is gone.

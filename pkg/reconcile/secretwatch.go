@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/tools/cache"
@@ -36,9 +38,15 @@ type secretWatches struct {
 type secretWatch struct {
 	informer cache.SharedIndexInformer
 	stop     chan struct{}
-	// denied is when the API server last refused; zero while the watch runs.
+	// denied is when the API server refused; zero while the watch runs.
 	denied time.Time
+	// again is how long after a refusal it is tried again.
+	again time.Duration
 }
+
+// rewatchDelay is how long after its first refusal a watch is tried again; it doubles with each, up to secretDelay. Granting
+// a right is no event, and the refusal may be older than the right by the time that it is known.
+const rewatchDelay = 10 * time.Second
 
 // Start ends the watches when the manager ends.
 func (s *secretWatches) Start(ctx context.Context) error {
@@ -50,59 +58,51 @@ func (s *secretWatches) Start(ctx context.Context) error {
 	return nil
 }
 
-// ensure starts the watch of a namespace unless it runs or was refused a moment ago, and returns when to look at its Secrets
-// again; zero if it is in sync, so that their changes are events.
-func (s *secretWatches) ensure(namespace string) (again time.Duration, err error) {
+// ensure starts the watch of a namespace unless it runs or was refused a moment ago, and reports whether it is in sync, so
+// that changes of its Secrets are events. What is there when it comes in sync are events too.
+func (s *secretWatches) ensure(namespace string) (inSync bool, err error) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	watch := s.namespaces[namespace]
 	switch {
 	case s.client == nil || s.ended:
-		return secretDelay, nil
-	case watch != nil && watch.denied.IsZero() && watch.informer.HasSynced():
-		return 0, nil
-	case watch != nil && watch.denied.IsZero():
-		return secretDelay, nil // what is there when it is in sync are events
-	case watch != nil && s.now().Sub(watch.denied) < unreadDelay/2:
-		return unreadDelay, nil
+		return false, nil
+	case watch == nil, !watch.denied.IsZero() && s.now().Sub(watch.denied) >= unreadDelay/2:
+		return false, s.run(namespace, rewatchDelay)
 	}
-	watch, err = s.newWatch(namespace)
+	return watch.denied.IsZero() && watch.informer.HasSynced(), nil
+}
+
+// run starts the watch of a namespace. The caller holds the mutex.
+func (s *secretWatches) run(namespace string, again time.Duration) error {
+	secrets := corev1.SchemeGroupVersion.WithResource("secrets")
+	informer := metadatainformer.NewFilteredMetadataInformer(s.client, secrets, namespace, 0, cache.Indexers{}, nil).Informer()
+	watch := &secretWatch{informer: informer, stop: make(chan struct{}), again: again}
+	err := errors.Join(informer.SetTransform(s.transform),
+		informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
+			if apierrors.IsForbidden(err) {
+				s.deny(namespace, watch)
+				return
+			}
+			cache.DefaultWatchErrorHandler(ctx, r, err)
+		}),
+		s.connect(informer))
 	if err != nil {
-		return 0, fmt.Errorf("watching the Secrets of namespace %s: %w", namespace, err)
+		return fmt.Errorf("watching the Secrets of namespace %s: %w", namespace, err)
 	}
 	if s.namespaces == nil {
 		s.namespaces = map[string]*secretWatch{}
 	}
 	s.namespaces[namespace] = watch
-	go watch.informer.Run(watch.stop)
-	return secretDelay, nil
+	go informer.Run(watch.stop)
+	return nil
 }
 
-func (s *secretWatches) newWatch(namespace string) (*secretWatch, error) {
-	secrets := corev1.SchemeGroupVersion.WithResource("secrets")
-	informer := metadatainformer.NewFilteredMetadataInformer(s.client, secrets, namespace, 0, cache.Indexers{}, nil).Informer()
-	watch := &secretWatch{informer: informer, stop: make(chan struct{})}
-	if err := informer.SetTransform(s.transform); err != nil {
-		return nil, err
-	}
-	err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
-		if apierrors.IsForbidden(err) {
-			s.deny(watch)
-			return
-		}
-		cache.DefaultWatchErrorHandler(ctx, r, err)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return watch, s.connect(informer)
-}
-
-// deny ends a watch that isn't allowed, or no longer is.
-func (s *secretWatches) deny(watch *secretWatch) {
+// deny ends a watch that isn't allowed, or no longer is, and tries it again later.
+func (s *secretWatches) deny(namespace string, watch *secretWatch) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	if !watch.denied.IsZero() || s.ended {
+	if !watch.denied.IsZero() || s.namespaces[namespace] != watch {
 		return
 	}
 	watch.denied = s.now()
@@ -110,6 +110,17 @@ func (s *secretWatches) deny(watch *secretWatch) {
 	for _, object := range watch.informer.GetStore().List() {
 		go s.lost(object.(client.Object))
 	}
+	time.AfterFunc(watch.again, func() { s.retry(namespace, watch) })
+}
+
+// retry starts a refused watch again, if it is still the last of its namespace and needed.
+func (s *secretWatches) retry(namespace string, refused *secretWatch) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.ended || s.namespaces[namespace] != refused {
+		return
+	}
+	utilruntime.HandleError(s.run(namespace, min(2*refused.again, secretDelay)))
 }
 
 // keepOnly ends the watches of all other namespaces.
@@ -130,8 +141,8 @@ func (s *secretWatches) keepOnly(needed map[string]bool) {
 // get returns the metadata of a Secret, nil if there is none; known says whether its namespace is watched.
 func (s *secretWatches) get(key types.NamespacedName) (secret *metav1.PartialObjectMetadata, known bool) {
 	s.mutex.Lock()
+	defer s.mutex.Unlock()
 	watch := s.namespaces[key.Namespace]
-	s.mutex.Unlock()
 	if watch == nil || !watch.denied.IsZero() || !watch.informer.HasSynced() {
 		return nil, false
 	}
