@@ -8,8 +8,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin"
 )
@@ -22,6 +24,8 @@ var (
 )
 
 func main() {
+	// The libraries' logs aren't for users; without this they say so, with a stack, when a command takes long.
+	log.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// From the first signal on, a second one ends the program at once.
 	context.AfterFunc(ctx, stop)

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -20,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 )
@@ -50,17 +54,52 @@ func runArguments(ctx context.Context, connect func(Kubeconfig) Connection, argu
 	return runIn(ctx, Environment{Connect: connect}, arguments)
 }
 
-// runIn is runArguments in an environment: its stdin, terminal and variables count.
+// runIn is runArguments in an environment: its stdin, terminal and variables count, and its ErrOut hears what is said.
 func runIn(ctx context.Context, env Environment, arguments []string) result {
 	var out, errOut bytes.Buffer
 	if env.In == nil {
 		env.In = strings.NewReader("")
 	}
-	env.Out, env.ErrOut = &out, &errOut
+	if env.Out = &out; env.ErrOut == nil {
+		env.ErrOut = &errOut
+	} else {
+		env.ErrOut = io.MultiWriter(&errOut, env.ErrOut)
+	}
 	env.Now = testNow
 	env.Build = Build{Version: "v1.2.3", Commit: "abc", Date: "2026-01-02T03:04:05Z"}
 	code := Main(ctx, env, arguments)
 	return result{out.String(), errOut.String(), code}
+}
+
+// listener is a writer that hears when a text is written.
+type listener struct {
+	text  string
+	once  sync.Once
+	heard chan struct{}
+}
+
+func listenFor(text string) *listener { return &listener{text: text, heard: make(chan struct{})} }
+
+// wait waits until the text was written; half a minute without it will do, for the test to fail by what it expects.
+func (l *listener) wait() {
+	select {
+	case <-l.heard:
+	case <-time.After(30 * time.Second):
+	}
+}
+
+func (l *listener) Write(text []byte) (int, error) {
+	if bytes.Contains(text, []byte(l.text)) {
+		l.once.Do(func() { close(l.heard) })
+	}
+	return len(text), nil
+}
+
+// meanwhile does something beside a test, which must wait for it before it ends: its context ends then.
+func meanwhile(do func()) (wait func()) {
+	var group sync.WaitGroup
+	group.Go(do)
+	return group.Wait
 }
 
 // noCluster is a connection that fails the test when it's used.
@@ -198,6 +237,7 @@ func load(t *testing.T, files ...string) []*unstructured.Unstructured {
 // kubeconfig keeps tests from the kubeconfig of whoever runs them.
 func TestMain(m *testing.M) {
 	flag.Parse()
+	log.SetLogger(logr.Discard())
 	os.Setenv("KUBECONFIG", filepath.Join(os.TempDir(), "no-such-kubeconfig"))
 	code := m.Run()
 	if err := errors.Join(stopCluster(), os.RemoveAll(built.dir)); err != nil {

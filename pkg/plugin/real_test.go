@@ -8,12 +8,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -83,6 +83,13 @@ func (r *realCluster) put(t *testing.T, namespace string, files ...string) {
 func (r *realCluster) run(t *testing.T, command string) result {
 	t.Helper()
 	return run(t.Context(), nil, command+" --kubeconfig "+r.kubeconfig)
+}
+
+// runHeard is run with somebody who hears what is said on stderr.
+func (r *realCluster) runHeard(t *testing.T, said *listener, command string) result {
+	t.Helper()
+	env := Environment{IOStreams: genericiooptions.IOStreams{ErrOut: said}}
+	return runIn(t.Context(), env, strings.Fields(command+" --kubeconfig "+r.kubeconfig))
 }
 
 // versions returns the resource versions of everything that the plugin could touch.
@@ -216,13 +223,14 @@ func TestRealCollision(t *testing.T) {
 func TestRealWait(t *testing.T) {
 	r := newRealCluster(t)
 	r.put(t, "waits", "alluxio.yaml")
-	go func() {
+	said := listenFor("Waiting: KF2011: wait")
+	defer meanwhile(func() {
 		key := types.NamespacedName{Namespace: "waits", Name: "demo"}
 		writeStatus(t, r.admin, key, datav1alpha1.NotBoundPhase, "NotRecorded", "KF2011: wait")
-		time.Sleep(100 * time.Millisecond)
+		said.wait()
 		writeStatus(t, r.admin, key, datav1alpha1.BoundPhase, reference.ReasonReady, "fine")
-	}()
-	res := r.run(t, "ref create demo -n waits --from default/phy --wait --timeout 30s")
+	})()
+	res := r.runHeard(t, said, "ref create demo -n waits --from default/phy --wait --timeout 60s")
 	if res.code != ExitOK || !strings.HasSuffix(res.out, "Dataset waits/demo is Bound\n") || !strings.Contains(res.err, "Waiting: KF2011: wait\n") {
 		t.Error(res.text())
 	}

@@ -249,8 +249,9 @@ func TestRealDelete(t *testing.T) {
 	if res.code != ExitTimeout || !strings.Contains(res.err, "its finalizers: example.com/keeps") {
 		t.Fatal(res.text())
 	}
-	go func() {
-		time.Sleep(300 * time.Millisecond)
+	said := listenFor("Waiting: its finalizers: example.com/keeps")
+	defer meanwhile(func() {
+		said.wait()
 		if err := r.admin.Get(t.Context(), key, object); err != nil {
 			t.Error(err)
 			return
@@ -259,8 +260,8 @@ func TestRealDelete(t *testing.T) {
 		if err := r.admin.Update(t.Context(), object); err != nil {
 			t.Error(err)
 		}
-	}()
-	res = r.run(t, "ref delete demo -n goes --yes --wait --timeout 30s")
+	})()
+	res = r.runHeard(t, said, "ref delete demo -n goes --yes --wait --timeout 60s")
 	if res.code != ExitOK || !slices.Contains(strings.Split(res.out, "\n"), "The reference goes/demo has gone") {
 		t.Error(res.text())
 	}

@@ -64,7 +64,7 @@ func TestCreateWaits(t *testing.T) {
 		}, ExitFindings, "", []string{"error: Dataset ref/refdemo won't become Bound: KF3004: taken\n"}},
 		{"silence", " --timeout 100ms", func(*testing.T, client.Client, func()) {}, ExitTimeout, "",
 			[]string{"error: timed out after 100ms waiting for Dataset ref/refdemo", "is a controller for references running?"}},
-		{"timeout", " --timeout 300ms", func(t *testing.T, c client.Client, _ func()) {
+		{"timeout", " --timeout 2s", func(t *testing.T, c client.Client, _ func()) {
 			writeStatus(t, c, key, datav1alpha1.NotBoundPhase, "PhysicalDatasetNotBound", "KF2002: not yet")
 		}, ExitTimeout, "", []string{"Waiting: KF2002: not yet\n", "to be Bound: KF2002: not yet; it exists"}},
 		{"deleted", "", func(t *testing.T, c client.Client, _ func()) {
@@ -92,11 +92,15 @@ func TestCreateWaits(t *testing.T) {
 				},
 			}, "alluxio.yaml")
 			ctx, cancel := context.WithCancel(t.Context())
+			wait := meanwhile(func() {
+				select {
+				case <-watching:
+					test.controller(t, c, cancel)
+				case <-ctx.Done():
+				}
+			})
+			defer wait()
 			defer cancel()
-			go func() {
-				<-watching
-				test.controller(t, c, cancel)
-			}()
 			r := run(ctx, connectTo(c), "ref create refdemo -n ref --from default/phy --mirror-names=unique --wait"+test.flags)
 			if r.code != test.want || !strings.HasSuffix(r.out, test.out) {
 				t.Error(r.text())
