@@ -10,8 +10,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.dat
 IMAGE ?= kubectl-fluid/controller:$(VERSION)
 RELEASE := go run ./hack/release -version "$(VERSION)" -image "$(IMAGE)"
 DEVTOOLS := hack/devtools
-# The product is static; the race detector below is the only use of cgo.
+# The product is static; the race detector is the only use of cgo.
 export CGO_ENABLED ?= 0
+# Runs tests with the race detector if there is a C compiler.
+RACE := $(if $(shell command -v gcc),CGO_ENABLED=1 go test -race,go test)
 
 .PHONY: help
 help: ## Show this help
@@ -54,7 +56,8 @@ demo-down: ## Stop the demo's cluster and leave nothing behind
 .PHONY: test
 test: ## Run all tests, on real clusters where they need one; sets up what they need
 	@go run ./test/demo -prepare
-	go test -timeout 20m ./api/... ./cmd/... ./pkg/...
+	go test -timeout 20m ./api/... ./cmd/... $$(go list ./pkg/... | grep -v /pkg/reconcile$$)
+	$(RACE) -timeout 30m ./pkg/reconcile
 	go test -timeout 30m ./hack/...
 	go test -timeout 20m -p 1 ./test/cluster ./test/walkthrough ./test/docs
 	go test -timeout 20m -parallel 8 -v ./test/e2e

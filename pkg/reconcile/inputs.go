@@ -122,18 +122,18 @@ func secretNamespaces(key types.NamespacedName, mirrors []knownMirror) map[strin
 	return namespaces
 }
 
-// needSecrets returns the namespaces in which references depend on Secrets: all of them, or those of one reference.
-func (i *inputs) needSecrets(of *types.NamespacedName) map[string]bool {
+// needsSecrets reports whether any reference depends on Secrets of a namespace.
+func (i *inputs) needsSecrets(namespace string) bool {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
-	if of != nil {
-		return secretNamespaces(*of, i.mirrors[*of])
-	}
-	namespaces := make(map[string]bool, len(i.secrets))
-	for namespace := range i.secrets {
-		namespaces[namespace] = true
-	}
-	return namespaces
+	return i.secrets[namespace] > 0
+}
+
+// secretNamespacesOf returns the namespaces in which a reference depends on Secrets.
+func (i *inputs) secretNamespacesOf(key types.NamespacedName) map[string]bool {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	return secretNamespaces(key, i.mirrors[key])
 }
 
 // targets returns the names that a reference's mirrors have by its last plan.

@@ -117,7 +117,7 @@ func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.Wor
 		return 0, r.revoke(ctx, world, plan)
 	}
 	if plan.Sidecar != nil && r.inputs.remember(plan) { // or it isn't known, and what there is stays what there was
-		r.secrets.keepOnly(r.inputs.needSecrets(nil))
+		r.secrets.keepNeeded(r.inputs.needsSecrets)
 	}
 	watched, err := r.watchSecrets(plan.Reference)
 	if err != nil {
@@ -147,7 +147,7 @@ func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.Wor
 // watchSecrets watches the Secrets that a reference depends on, and reports whether all their changes are events.
 func (r *ReferenceReconciler) watchSecrets(key types.NamespacedName) (watched bool, err error) {
 	watched = true
-	for namespace := range r.inputs.needSecrets(&key) {
+	for namespace := range r.inputs.secretNamespacesOf(key) {
 		inSync, err := r.secrets.ensure(namespace)
 		if err != nil {
 			return false, err
@@ -162,10 +162,10 @@ func (r *ReferenceReconciler) forget(key types.NamespacedName) {
 	r.written.forget(key)
 	r.reported.forget(key)
 	r.reported.forget(reference.FuseTemplateKey(key))
-	needed := r.inputs.needSecrets(&key)
+	needed := r.inputs.secretNamespacesOf(key)
 	r.inputs.forget(key)
 	if len(needed) > 0 {
-		r.secrets.keepOnly(r.inputs.needSecrets(nil))
+		r.secrets.keepNeeded(r.inputs.needsSecrets)
 	}
 }
 

@@ -51,7 +51,7 @@ const rewatchDelay = 10 * time.Second
 // Start ends the watches when the manager ends.
 func (s *secretWatches) Start(ctx context.Context) error {
 	<-ctx.Done()
-	s.keepOnly(nil)
+	s.keepNeeded(func(string) bool { return false })
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.ended = true
@@ -123,12 +123,13 @@ func (s *secretWatches) retry(namespace string, refused *secretWatch) {
 	utilruntime.HandleError(s.run(namespace, min(2*refused.again, secretDelay)))
 }
 
-// keepOnly ends the watches of all other namespaces.
-func (s *secretWatches) keepOnly(needed map[string]bool) {
+// keepNeeded ends the watches of all namespaces that aren't needed. That is asked here, under the lock: an answer from
+// before somebody else began to need one, and started its watch, would end that.
+func (s *secretWatches) keepNeeded(needed func(namespace string) bool) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	for namespace, watch := range s.namespaces {
-		if needed[namespace] {
+		if needed(namespace) {
 			continue
 		}
 		if watch.denied.IsZero() {

@@ -1,6 +1,9 @@
 package reconcile
 
 import (
+	"maps"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -15,6 +18,8 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // TestARefusedWatchOfSecretsIsTriedAgainByItself: no reconcile has to ask for it, the requests become rare while it is
@@ -43,7 +48,7 @@ func TestARefusedWatchOfSecretsIsTriedAgainByItself(t *testing.T) {
 		if inSync, err := watches.ensure("ref"); !known || secret == nil || !inSync || err != nil {
 			t.Errorf("once allowed the Secret is known: %t, %v; in sync: %t, error: %v", known, secret, inSync, err)
 		}
-		watches.keepOnly(nil)
+		watches.keepNeeded(func(string) bool { return false })
 	})
 	synctest.Test(t, func(t *testing.T) {
 		var lists atomic.Int32
@@ -52,12 +57,45 @@ func TestARefusedWatchOfSecretsIsTriedAgainByItself(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		watches.keepOnly(nil)
+		watches.keepNeeded(func(string) bool { return false })
 		time.Sleep(time.Hour)
 		if n := lists.Load(); n != 1 {
 			t.Errorf("%d lists were asked for, but nothing needed the namespace after the first", n)
 		}
 	})
+}
+
+// TestAWatchOfSecretsStaysThatSomebodyBeganToNeed: while one reference goes and its watches with it, another one comes.
+func TestAWatchOfSecretsStaysThatSomebodyBeganToNeed(t *testing.T) {
+	var lists atomic.Int32
+	var allowed atomic.Bool
+	r := &ReferenceReconciler{}
+	r.secrets.client = refusedWatches(t, &lists, &allowed).client
+	r.secrets.now, r.secrets.transform = time.Now, func(object any) (any, error) { return object, nil }
+	r.secrets.connect, r.secrets.lost = func(cache.SharedIndexInformer) error { return nil }, func(client.Object) {}
+	comes := func(namespace string) {
+		plan := &reference.Plan{Reference: types.NamespacedName{Namespace: namespace, Name: "demo"}}
+		plan.Mirrors = []reference.Mirror{{Source: reference.Object{Kind: "Secret", Namespace: namespace + "-physical", Name: "token"},
+			Target: reference.Object{Kind: "Secret", Namespace: namespace, Name: "demo-token"}}}
+		r.inputs.remember(plan)
+		if _, err := r.watchSecrets(plan.Reference); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 5000 {
+		comes("goes")
+		var group sync.WaitGroup
+		group.Go(func() { r.forget(types.NamespacedName{Namespace: "goes", Name: "demo"}) })
+		group.Go(func() { comes("stays") })
+		group.Wait()
+		r.secrets.mutex.Lock()
+		watched := slices.Sorted(maps.Keys(r.secrets.namespaces))
+		r.secrets.mutex.Unlock()
+		if want := []string{"stays", "stays-physical"}; !slices.Equal(watched, want) {
+			t.Fatalf("watched are %v, want %v", watched, want)
+		}
+		r.forget(types.NamespacedName{Namespace: "stays", Name: "demo"})
+	}
 }
 
 // refusedWatches returns watches whose API server refuses to list Secrets until it is allowed.
