@@ -1,7 +1,7 @@
 package reconcile
 
 import (
-	"maps"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -54,7 +54,9 @@ type reducer struct {
 	sources shared[*corev1.CSIPersistentVolumeSource]
 }
 
-// reduce is the transformation of everything that comes into a cache.
+// reduce is the transformation of everything that comes into a cache. client-go may call it twice for an object before the
+// cache has it (v0.37 does when a watch brings the list), and by the second time what is shared is being read: nothing that
+// the object may share is written in place.
 func (r *reducer) reduce(object any) (any, error) {
 	accessor, err := meta.Accessor(object)
 	if err != nil {
@@ -93,27 +95,40 @@ func (r *reducer) reduceMetadata(object metav1.Object, ours bool) {
 	object.SetManagedFields(writers)
 	object.SetNamespace(r.texts.of(object.GetNamespace()))
 	object.SetFinalizers(r.lists.of(object.GetFinalizers()))
-	annotations := object.GetAnnotations()
-	delete(annotations, corev1.LastAppliedConfigAnnotation)
-	if ours {
-		mark := map[string]string{reference.LabelReferenceUID: object.GetLabels()[reference.LabelReferenceUID]}
-		mark = r.maps.of(mark)
-		object.SetLabels(mark)
-		owners := object.GetOwnerReferences()
-		for i := range owners {
-			owner := &owners[i]
-			owner.Controller, owner.BlockOwnerDeletion = nil, nil
-			owner.APIVersion, owner.Kind = r.texts.of(owner.APIVersion), r.texts.of(owner.Kind)
-			if uid := types.UID(mark[reference.LabelReferenceUID]); owner.UID == uid {
-				owner.UID = uid // the same in memory
-			}
-		}
-		object.SetOwnerReferences(r.owners.of(owners))
-		maps.DeleteFunc(annotations, func(key, _ string) bool {
-			return key != reference.AnnotationTemplate && key != reference.AnnotationPhysicalUID
-		})
-	}
+	annotations := without(object.GetAnnotations(), func(key string) bool {
+		return key == corev1.LastAppliedConfigAnnotation ||
+			(ours && key != reference.AnnotationTemplate && key != reference.AnnotationPhysicalUID)
+	})
 	object.SetAnnotations(r.maps.of(annotations))
+	if !ours {
+		return
+	}
+	mark := r.maps.of(map[string]string{reference.LabelReferenceUID: object.GetLabels()[reference.LabelReferenceUID]})
+	object.SetLabels(mark)
+	owners := slices.Clone(object.GetOwnerReferences())
+	for i := range owners {
+		owner := &owners[i]
+		owner.Controller, owner.BlockOwnerDeletion = nil, nil
+		owner.APIVersion, owner.Kind = r.texts.of(owner.APIVersion), r.texts.of(owner.Kind)
+		if uid := types.UID(mark[reference.LabelReferenceUID]); owner.UID == uid {
+			owner.UID = uid // the same in memory
+		}
+	}
+	object.SetOwnerReferences(r.owners.of(owners))
+}
+
+// without returns a map without some keys: the same map if it has none of them.
+func without(all map[string]string, unwanted func(key string) bool) map[string]string {
+	kept := make(map[string]string, len(all))
+	for key, value := range all {
+		if !unwanted(key) {
+			kept[key] = value
+		}
+	}
+	if len(kept) == len(all) {
+		return all
+	}
+	return kept
 }
 
 // reduceDataset lets references share what they mirror of the same physical Dataset.

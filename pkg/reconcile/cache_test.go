@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"reflect"
+	"sync"
 	"testing"
 	"unsafe"
 
@@ -127,6 +128,48 @@ func TestReferencesShareWhatIsEqual(t *testing.T) {
 	message := func(w *reference.World) *byte { return unsafe.StringData(w.Dataset.Status.Conditions[0].Message) }
 	if message(one) != message(other) {
 		t.Error("the conditions' messages are in memory twice")
+	}
+}
+
+// TestReducingAgainWritesNothingThatIsShared: client-go may reduce an object twice, while readers of the cache have what it
+// shares with others. The race detector finds who writes it, if this doesn't.
+func TestReducingAgainWritesNothingThatIsShared(t *testing.T) {
+	for _, runtime := range referencetest.Runtimes() {
+		reducer := &reducer{}
+		reduce := func(w *reference.World) {
+			for _, object := range objectsOf(w) {
+				if !reflect.ValueOf(object).IsNil() {
+					if _, err := reducer.reduce(object); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}
+		cached, coming := healthyWorld(t, runtime), healthyWorld(t, runtime)
+		for _, w := range []*reference.World{cached, coming} {
+			for _, object := range objectsOf(w) {
+				if !reflect.ValueOf(object).IsNil() {
+					annotations := map[string]string{reference.AnnotationTemplate: "hash", corev1.LastAppliedConfigAnnotation: "{}"}
+					object.SetAnnotations(annotations)
+				}
+			}
+		}
+		reduce(cached)
+		reduce(coming)
+		once := *coming.Dataset.DeepCopy()
+		var group sync.WaitGroup
+		group.Go(func() { reduce(coming) })
+		group.Go(func() {
+			for _, object := range objectsOf(cached) {
+				if !reflect.ValueOf(object).IsNil() && fmt.Sprintf("%+v", object) == "" {
+					t.Error("nothing is left of it")
+				}
+			}
+		})
+		group.Wait()
+		if !equality.Semantic.DeepEqual(once, *coming.Dataset) {
+			t.Errorf("reduced once the reference was\n%+v\nand twice it is\n%+v", once, *coming.Dataset)
+		}
 	}
 }
 

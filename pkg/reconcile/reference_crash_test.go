@@ -32,23 +32,25 @@ import (
 
 // specimen is a reference with a physical Dataset of its own, which no other test touches.
 type specimen struct {
-	ref      *datav1alpha1.Dataset
-	physical string
+	ref *datav1alpha1.Dataset
+	// namespace is the reference's, physical that of its physical Dataset.
+	namespace, physical string
 }
 
 // newSpecimen creates a physical Dataset, and makes its reference without creating it.
 func newSpecimen(t *testing.T) *specimen {
 	t.Helper()
-	s := &specimen{physical: newPhysicalOf(t, "juicefs")}
-	s.ref = &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: newNamespace(t), Name: "refdemo"}}
+	s := &specimen{namespace: newNamespace(t), physical: newPhysicalOf(t, "juicefs")}
+	s.ref = &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "refdemo"}}
 	s.ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + s.physical + "/phy"}}
 	return s
 }
 
-// has reports whether a call is about the reference, its objects, or the physical Dataset.
+// has reports whether a call is about the reference, its objects, or the physical Dataset. It is asked while the test reads
+// the reference anew.
 func (s *specimen) has(c call) bool {
-	about := strings.Contains(c.path, s.ref.Namespace) || strings.Contains(c.path, s.physical) ||
-		(strings.HasSuffix(c.path, "/persistentvolumes") && bytes.Contains(c.body, []byte(s.ref.Namespace+"-refdemo")))
+	about := strings.Contains(c.path, s.namespace) || strings.Contains(c.path, s.physical) ||
+		(strings.HasSuffix(c.path, "/persistentvolumes") && bytes.Contains(c.body, []byte(s.namespace+"-refdemo")))
 	return about && !strings.Contains(c.path, "/events")
 }
 
