@@ -256,7 +256,8 @@ func eventuallyGone(t *testing.T, objects ...client.Object) {
 		var left []string
 		for _, object := range objects {
 			if exists(t, object) {
-				left = append(left, fmt.Sprintf("%T %s (finalizers %v)", object, client.ObjectKeyFromObject(object), object.GetFinalizers()))
+				left = append(left, fmt.Sprintf("%T %s (being deleted: %t, finalizers %v)",
+					object, client.ObjectKeyFromObject(object), object.GetDeletionTimestamp() != nil, object.GetFinalizers()))
 			}
 		}
 		return strings.Join(left, ", ")
