@@ -300,7 +300,7 @@ var (
 
 // anonymous replaces what differs between equal specimens.
 func (s *specimen) anonymous(text string) string {
-	text = strings.NewReplacer(s.ref.Namespace, "REF", s.physical, "PHYSICAL").Replace(text)
+	text = strings.NewReplacer(s.namespace, "REF", s.physical, "PHYSICAL").Replace(text)
 	text = uids.ReplaceAllString(text, "UID")
 	return hashes.ReplaceAllString(times.ReplaceAllString(text, "TIME"), "-HASH")
 }
