@@ -72,8 +72,8 @@ func (r *ReferenceReconciler) SetupWithManager(manager ctrl.Manager) error {
 		Named("reference").
 		WithOptions(controller.Options{MaxConcurrentReconciles: referenceWorkers}).
 		Watches(&datav1alpha1.Dataset{}, oneByOneWhenListed(enqueue(r.concernedByDataset))).
-		Watches(&datav1alpha1.ThinRuntime{}, enqueue(r.concernedByRuntime)).
-		Watches(&corev1.PersistentVolumeClaim{}, enqueue(r.concernedByRuntime), builder.WithPredicates(changed())).
+		Watches(&datav1alpha1.ThinRuntime{}, enqueue(r.concernedByThinRuntime)).
+		Watches(&corev1.PersistentVolumeClaim{}, enqueue(r.concernedByNamesake), builder.WithPredicates(changed())).
 		Watches(&corev1.PersistentVolume{}, enqueue(r.concernedByVolume), builder.WithPredicates(changed())).
 		Watches(&appsv1.DaemonSet{}, enqueue(r.concernedByDaemonSet)).
 		Watches(&corev1.ConfigMap{}, configMaps.kept(enqueue(r.concernedBy("ConfigMap"))), builder.OnlyMetadata).
@@ -217,8 +217,14 @@ func (r *ReferenceReconciler) concernedByDataset(ctx context.Context, object cli
 	return keys
 }
 
-// concernedByRuntime: ThinRuntimes and claims have the names of their Datasets.
-func (r *ReferenceReconciler) concernedByRuntime(ctx context.Context, object client.Object) []types.NamespacedName {
+// concernedByThinRuntime: those of its name, and those whose mirrors' names it will use.
+func (r *ReferenceReconciler) concernedByThinRuntime(ctx context.Context, object client.Object) []types.NamespacedName {
+	runtime := reference.Object{Kind: datav1alpha1.ThinRuntimeKind, Namespace: object.GetNamespace(), Name: object.GetName()}
+	return append(r.concernedByNamesake(ctx, object), r.inputs.of(runtime)...)
+}
+
+// concernedByNamesake: ThinRuntimes and claims have the names of their Datasets.
+func (r *ReferenceReconciler) concernedByNamesake(ctx context.Context, object client.Object) []types.NamespacedName {
 	key := client.ObjectKeyFromObject(object)
 	keys := r.keysOfReferencesTo(ctx, key)
 	if object.GetLabels()[reference.LabelReferenceUID] != "" || r.isReference(ctx, key) {
