@@ -84,13 +84,17 @@ func (r *reducer) reduce(object any) (any, error) {
 	return object, nil
 }
 
-// reduceMetadata keeps of the managed fields who wrote last, and of objects that were made for a reference its mark.
+// reduceMetadata keeps of the managed fields who wrote last and whether this project did at all, and of objects that were
+// made for a reference its mark.
 func (r *reducer) reduceMetadata(object metav1.Object, ours bool) {
 	var writers []metav1.ManagedFieldsEntry
 	if manager := reference.LastManager(object); manager != "" {
-		writers = r.writers.of([]metav1.ManagedFieldsEntry{{Manager: manager}})
+		writers = append(writers, metav1.ManagedFieldsEntry{Manager: manager})
+		if manager != reference.FieldManager && reference.WrittenHere(object) {
+			writers = append(writers, metav1.ManagedFieldsEntry{Manager: reference.FieldManager})
+		}
 	}
-	object.SetManagedFields(writers)
+	object.SetManagedFields(r.writers.of(writers))
 	object.SetNamespace(r.texts.of(object.GetNamespace()))
 	object.SetFinalizers(r.lists.of(object.GetFinalizers()))
 	annotations := object.GetAnnotations()

@@ -51,7 +51,7 @@ func (r *ReferenceReconciler) applyMirror(ctx context.Context, world *reference.
 	if err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	if !reference.Owns(world.Dataset, existing) {
+	if !reference.Owns(world.Dataset, existing) && !reference.HasLostMark(world.Dataset, existing) {
 		// A copy of Fluid's is as good as ours while it is what its source is. Else it was replaced by a foreign one since
 		// the plan was made, and its event brings us back.
 		if reference.IsCopyOfFluid(world.Dataset, existing) {
@@ -110,15 +110,20 @@ func wantedMirror(dataset *datav1alpha1.Dataset, mirror reference.Mirror, source
 			wanted.Object[field] = value
 		}
 	}
+	if wanted.Object["type"] == string(corev1.SecretTypeServiceAccountToken) {
+		// Kubernetes deletes a token whose ServiceAccount isn't in its namespace. To a container the type is the same.
+		wanted.Object["type"] = string(corev1.SecretTypeOpaque)
+	}
 	return wanted, nil
 }
 
-// repair patches a mirror of ours where it differs; labels and annotations that others added stay. An immutable one
-// can't be patched: it is deleted, and its deletion is the event that makes it new.
+// repair patches a mirror of ours where it differs; labels, annotations and owners that others added stay. An immutable
+// one can't be patched, nor can the type of a Secret: it is deleted, and its deletion is the event that makes it new.
 func (r *ReferenceReconciler) repair(ctx context.Context, existing, wanted *unstructured.Unstructured) error {
 	before := existing.DeepCopy()
 	existing.SetLabels(merged(existing.GetLabels(), wanted.GetLabels()))
 	existing.SetAnnotations(merged(existing.GetAnnotations(), wanted.GetAnnotations()))
+	existing.SetOwnerReferences(withOwners(existing.GetOwnerReferences(), wanted.GetOwnerReferences()))
 	changed := false
 	for _, field := range payload() {
 		value, ok := wanted.Object[field]
@@ -135,7 +140,8 @@ func (r *ReferenceReconciler) repair(ctx context.Context, existing, wanted *unst
 	if equality.Semantic.DeepEqual(before.Object, existing.Object) {
 		return nil
 	}
-	if immutable, _, _ := unstructured.NestedBool(before.Object, "immutable"); immutable && changed {
+	immutable, _, _ := unstructured.NestedBool(before.Object, "immutable")
+	if retyped := before.Object["type"] != wanted.Object["type"]; retyped || (immutable && changed) {
 		return r.deleteMirror(ctx, before)
 	}
 	return r.patch(ctx, existing, before)
@@ -147,6 +153,17 @@ func (r *ReferenceReconciler) deleteMirror(ctx context.Context, mirror client.Ob
 		return fmt.Errorf("deleting the mirror %s: %w", client.ObjectKeyFromObject(mirror), err)
 	}
 	return nil
+}
+
+// withOwners returns the present owners, and the wanted ones that aren't among them.
+func withOwners(present, wanted []metav1.OwnerReference) []metav1.OwnerReference {
+	all := slices.Clone(present)
+	for _, owner := range wanted {
+		if !slices.ContainsFunc(present, func(o metav1.OwnerReference) bool { return o.UID == owner.UID }) {
+			all = append(all, owner)
+		}
+	}
+	return all
 }
 
 func merged(present, wanted map[string]string) map[string]string {

@@ -24,6 +24,13 @@ func (r *ReferenceReconciler) revoke(ctx context.Context, world *reference.World
 	if err := r.removeMirrors(ctx, world.Dataset, plan); err != nil {
 		return err
 	}
+	for _, object := range world.Taken {
+		if reference.HasLostMark(world.Dataset, object) {
+			if err := r.deleteMirror(ctx, object); err != nil {
+				return err
+			}
+		}
+	}
 	if err := r.removeSecrets(ctx, world); err != nil {
 		return err
 	}
