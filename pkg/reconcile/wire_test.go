@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,6 +51,8 @@ type wire struct {
 	list  []call
 	// fault says what becomes of each call, before it is recorded; nil lets all pass. It is called by one at a time.
 	fault func(call) fault
+	// conflicts counts the calls that the API server answered with 409; discoveries the reads of what kinds there are.
+	conflicts, discoveries atomic.Int64
 }
 
 // config returns the configuration of a client over the wire.
@@ -68,6 +71,9 @@ func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 
 func (w *wire) roundTrip(next http.RoundTripper, request *http.Request) (*http.Response, error) {
 	if !isCall(request) {
+		if request.URL.RawQuery == "" {
+			w.discoveries.Add(1)
+		}
 		return next.RoundTrip(request)
 	}
 	made := call{method: request.Method, path: request.URL.Path}
@@ -92,7 +98,11 @@ func (w *wire) roundTrip(next http.RoundTripper, request *http.Request) (*http.R
 		}
 		return nil, err
 	}
-	return next.RoundTrip(request)
+	response, err := next.RoundTrip(request)
+	if err == nil && response.StatusCode == http.StatusConflict {
+		w.conflicts.Add(1)
+	}
+	return response, err
 }
 
 // isCall leaves out informers, which list and watch with parameters, and discovery, which reads /api and /apis/<group>.
