@@ -49,6 +49,7 @@ type reducer struct {
 	owners  shared[[]metav1.OwnerReference]
 	writers shared[[]metav1.ManagedFieldsEntry]
 	mounts  shared[[]datav1alpha1.Mount]
+	hcfs    shared[*datav1alpha1.HCFSStatus]
 	runtime shared[[]datav1alpha1.RuntimeCondition]
 	modes   shared[[]corev1.PersistentVolumeAccessMode]
 	sources shared[*corev1.CSIPersistentVolumeSource]
@@ -126,9 +127,17 @@ func (r *reducer) reduceDataset(dataset *datav1alpha1.Dataset) {
 		return
 	}
 	status := &dataset.Status
+	labels := dataset.Labels
+	dataset.Labels = make(map[string]string, len(labels))
+	for key, value := range labels {
+		dataset.Labels[r.texts.of(key)] = value
+	}
 	dataset.Spec.Mounts = r.mounts.of(dataset.Spec.Mounts)
 	status.Mounts = r.mounts.of(status.Mounts)
-	status.CacheStates = r.maps.of(status.CacheStates)
+	status.CacheStates, status.OperationRef = r.maps.of(status.CacheStates), r.maps.of(status.OperationRef)
+	status.HCFSStatus = r.hcfs.of(status.HCFSStatus)
+	status.UfsTotal, status.FileNum = r.texts.of(status.UfsTotal), r.texts.of(status.FileNum)
+	status.Phase = datav1alpha1.DatasetPhase(r.texts.of(string(status.Phase)))
 	for i := range status.Runtimes {
 		runtime := &status.Runtimes[i]
 		if runtime.Namespace == dataset.Namespace && runtime.Name == dataset.Name {
@@ -140,6 +149,7 @@ func (r *reducer) reduceDataset(dataset *datav1alpha1.Dataset) {
 		condition := &status.Conditions[i]
 		condition.Reason, condition.Message = r.texts.of(condition.Reason), r.texts.of(condition.Message)
 		condition.Type = datav1alpha1.DatasetConditionType(r.texts.of(string(condition.Type)))
+		condition.Status = corev1.ConditionStatus(r.texts.of(string(condition.Status)))
 	}
 }
 
@@ -147,6 +157,12 @@ func (r *reducer) reduceDataset(dataset *datav1alpha1.Dataset) {
 func (r *reducer) reduceRuntime(runtime *datav1alpha1.ThinRuntime) {
 	runtime.Spec = datav1alpha1.ThinRuntimeSpec{}
 	status := &runtime.Status
+	for _, text := range []*string{&status.ValueFile, &status.MasterReason, &status.WorkerReason, &status.FuseReason, &status.SetupDuration, &status.Selector} {
+		*text = r.texts.of(*text)
+	}
+	for _, phase := range []*datav1alpha1.RuntimePhase{&status.MasterPhase, &status.WorkerPhase, &status.FusePhase} {
+		*phase = datav1alpha1.RuntimePhase(r.texts.of(string(*phase)))
+	}
 	status.Mounts = r.mounts.of(status.Mounts)
 	status.CacheStates = r.maps.of(status.CacheStates)
 	status.Conditions = r.runtime.of(status.Conditions)

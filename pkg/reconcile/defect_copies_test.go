@@ -209,6 +209,9 @@ func TestRecreatedRuntimeReachesItsReferences(t *testing.T) {
 	fuse := refresh(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}})
 	remove(t, config, fuse)
 	awaitReason(t, ref, "FuseDaemonSetMissing")
+	if mirror := only(t, ref); mirror.Data["key"] != "value" { // sidecars that run may be restarted
+		t.Errorf("without the runtime the mirror has %v", mirror.Data)
+	}
 	*config = corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-config"}, Data: map[string]string{"key": "other ports"}}
 	fuse.ObjectMeta = metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse", Labels: fuse.Labels}
 	fuse.Spec.Template.Spec.Containers[0].Image = "example.com/alluxio:next"

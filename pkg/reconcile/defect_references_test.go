@@ -135,7 +135,6 @@ func TestReferenceBeforeItsPhysicalIsBoundByEvents(t *testing.T) {
 			}
 		}
 	}
-	touch(t, ref) // Secrets aren't watched
 	awaitBound(t, ref)
 }
 
@@ -168,11 +167,15 @@ func TestReferenceMadeAgainAtOnceBecomesBound(t *testing.T) {
 // TestReferenceStaysWhilePodsHaveItsSidecar: deleting a reference waits for the pods that have its sidecar, although none
 // of them has its claim any more. Their configuration stays until then.
 func TestReferenceStaysWhilePodsHaveItsSidecar(t *testing.T) {
-	startReferences(t)
+	made := startSharing(t, reference.SharingRBAC)
 	physical := newPhysicalOf(t, "juicefs")
 	ref := newBoundReference(t, physical)
 	createUser(t, ref, "reader")
+	createUser(t, ref, "second")
 	remove(t, ref)
+	for range 3 {
+		touch(t, ref) // which is no news
+	}
 	never(t, func() string {
 		if refresh(t, ref); len(own(t, ref)) != 1 || len(mirroredSecrets(t, ref)) != 1 {
 			return "its mirrors went"
@@ -186,8 +189,24 @@ func TestReferenceStaysWhilePodsHaveItsSidecar(t *testing.T) {
 		}
 		return ""
 	})
+	remove(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "second"}})
+	var said []string
+	eventually(t, "an event of who is left", func() string {
+		for len(made) > 0 {
+			if event := <-made; strings.Contains(event, reasonErrorDeleteDataset) {
+				said = append(said, event)
+			}
+		}
+		if len(said) < 2 {
+			return fmt.Sprintf("the events are %q", said)
+		}
+		return ""
+	})
 	remove(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "reader"}})
 	eventuallyGone(t, ref)
+	if len(said) != 2 || !strings.Contains(said[0], "reader, second") || strings.Contains(said[1], "second") {
+		t.Errorf("the events are %q", said)
+	}
 }
 
 // TestTroubleOfThePhysicalIsMirroredAndForgotten: while the physical Dataset isn't Ready the reference says so; when it

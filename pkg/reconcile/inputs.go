@@ -3,6 +3,7 @@ package reconcile
 import (
 	"hash/maphash"
 	"slices"
+	"strings"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,7 +16,8 @@ import (
 // whatever has a mirror's name, or will bring what has it. It also knows which states of a mirror and its source were found equal, so that an
 // unchanged pair isn't read again.
 type inputs struct {
-	mutex   sync.Mutex
+	mutex sync.Mutex
+	// users are the references that depend on an object, but for mirrors whose names begin with their reference's.
 	users   map[reference.Object][]types.NamespacedName
 	mirrors map[types.NamespacedName][]knownMirror
 	// rivals are what would bring something of a mirror's name, should it exist.
@@ -98,11 +100,14 @@ func (i *inputs) drop(key types.NamespacedName) {
 	delete(i.rivals, key)
 }
 
-// objects returns everything that a reference depends on.
+// objects returns everything that a reference depends on and whose name doesn't tell.
 func (i *inputs) objects(key types.NamespacedName) []reference.Object {
 	objects := slices.Clone(i.rivals[key])
 	for _, mirror := range i.mirrors[key] {
-		objects = append(objects, mirror.source, mirror.targetFor(key))
+		objects = append(objects, mirror.source)
+		if !strings.HasPrefix(mirror.target, key.Name+"-") {
+			objects = append(objects, mirror.targetFor(key))
+		}
 	}
 	return objects
 }
@@ -151,7 +156,14 @@ func (i *inputs) targets(key types.NamespacedName) []reference.Object {
 func (i *inputs) of(object reference.Object) []types.NamespacedName {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
-	return slices.Clone(i.users[object])
+	keys := slices.Clone(i.users[object])
+	for at, character := range object.Name {
+		key := types.NamespacedName{Namespace: object.Namespace, Name: object.Name[:at]}
+		if character == '-' && i.known(key, object) != nil {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // isVerified reports whether a mirror and its source were last found equal in the states that they are in.

@@ -106,7 +106,6 @@ func (s *specimen) change(t *testing.T) {
 	merge(&datav1alpha1.Dataset{ObjectMeta: there("phy")}, `{"status":{"ufsTotal":"7.00B"}}`, func(ctx context.Context, object client.Object, patch client.Patch) error {
 		return live.client.Status().Patch(ctx, object, patch)
 	})
-	merge(s.ref, `{"metadata":{"annotations":{"touched":"yes"}}}`, patch) // Secrets aren't watched
 }
 
 // awaitChanged waits until a reference has followed.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -139,20 +140,34 @@ func TestReferenceIsMadeWithFewWritesAndThenLeftAlone(t *testing.T) {
 	})
 }
 
+// TestRestartedControllerWritesNothing: of references of every runtime and to one of them from several namespaces.
 func TestRestartedControllerWritesNothing(t *testing.T) {
-	var ref *datav1alpha1.Dataset
-	physical := newPhysicalOf(t, "alluxio")
-	t.Run("before", func(t *testing.T) {
-		startReferences(t)
-		ref = newBoundReference(t, physical)
-	})
-	recorded := startReferences(t)
-	never(t, func() string {
-		if after := recorded.of(ref.Namespace); len(after) > 0 {
-			return fmt.Sprintf("it wrote %s", after)
+	var refs []*datav1alpha1.Dataset
+	w := &wire{}
+	stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+	for _, runtime := range referencetest.Runtimes() {
+		physical := newPhysicalOf(t, runtime)
+		for range 3 {
+			refs = append(refs, newBoundReference(t, physical))
+		}
+	}
+	w.settle(t)
+	stop()
+	w = &wire{}
+	before := reconciles(t)
+	startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+	eventually(t, "each is looked at", func() string {
+		if looked := reconciles(t) - before; looked < len(refs) {
+			return fmt.Sprintf("%d reconciles so far", looked)
 		}
 		return ""
 	})
+	w.settle(t)
+	for _, ref := range refs {
+		if made := w.calls(func(c call) bool { return c.isWrite() && strings.Contains(c.path, ref.Namespace) }); len(made) > 0 {
+			t.Errorf("it wrote %s", made)
+		}
+	}
 }
 
 func TestSecretsAndConfigMapsAreMirroredWhole(t *testing.T) {
@@ -241,28 +256,50 @@ func TestUnmarkedMirrorIsForeign(t *testing.T) {
 func TestVolumeOfOneNameBelongsToTheFirst(t *testing.T) {
 	startReferences(t)
 	physical := newPhysicalOf(t, "thin")
-	first := newBoundReference(t, physical) // <ns>/refdemo, with the volume <ns>-refdemo
-	parts := strings.SplitN(first.Namespace, "-", 2)
-	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: parts[0]}})
-	second := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: parts[0], Name: parts[1] + "-refdemo"}}
-	if reference.ValidateName(second.Name) != nil {
-		t.Skip("the random namespace doesn't make a Dataset's name")
-	}
-	second.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + physical + "/phy"}}
-	create(t, second)
-	eventually(t, "a finding", func() string {
-		refresh(t, second)
-		for _, condition := range second.Status.Conditions {
-			if condition.Reason == "VolumeNameTaken" {
-				return ""
-			}
-		}
-		return fmt.Sprintf("the conditions are %+v", second.Status.Conditions)
-	})
+	short := "a" + strings.TrimPrefix(newNamespace(t), "t-")
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: short}}, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: short + "-b"}})
+	first := newReference(t, short+"-b", "c", physical)
+	awaitBound(t, first)
+	second := newReference(t, short, "b-c", physical)
+	awaitReason(t, second, "VolumeNameTaken")
 	remove(t, second)
 	eventuallyGone(t, second)
-	if !exists(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: first.Namespace + "-refdemo"}}) {
-		t.Error("the first reference's volume has gone with the second reference")
+	volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: short + "-b-c"}})
+	if !reference.Owns(first, volume) || volume.DeletionTimestamp != nil || volume.Spec.ClaimRef.Namespace != first.Namespace {
+		t.Errorf("the first reference's volume is %+v after the second one went", volume)
+	}
+	remove(t, first)
+	eventuallyGone(t, first, volume)
+}
+
+// TestPartsOfOneDatasetHaveVolumesOfTheirOwn: two references of one namespace to two directories of a Dataset. Each has its
+// own volume with its own sub-path, claimed by its own claim. The volumes' handle is the physical's, by which Fluid's CSI
+// plugin (v1.0.8) finds the FUSE pods when the last pod has gone; sidecars don't look at it.
+func TestPartsOfOneDatasetHaveVolumesOfTheirOwn(t *testing.T) {
+	startReferences(t)
+	physical := newPhysicalOf(t, "alluxio")
+	namespace := newNamespace(t)
+	handles := map[string]bool{}
+	for name, part := range map[string]string{"one": "a", "two": "b/c", "three": ""} {
+		ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: strings.TrimSuffix("dataset://"+physical+"/phy/"+part, "/")}}
+		create(t, ref)
+		awaitBound(t, ref)
+		volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: namespace + "-" + name}})
+		if got := volume.Spec.CSI.VolumeAttributes[datav1alpha1.VolumeAttributeSubPath]; got != part || !reference.Owns(ref, volume) {
+			t.Errorf("the volume of %s leads to %q", name, got)
+		}
+		handles[volume.Spec.CSI.VolumeHandle] = true
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		eventually(t, "Kubernetes binds the claim", func() string {
+			if refresh(t, claim); claim.Status.Phase != corev1.ClaimBound || claim.Spec.VolumeName != volume.Name {
+				return fmt.Sprintf("it wants %s, its status is %+v", claim.Spec.VolumeName, claim.Status)
+			}
+			return ""
+		})
+	}
+	if len(handles) != 1 || !handles[refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}).Spec.CSI.VolumeHandle] {
+		t.Errorf("the volumes have the handles %v", handles)
 	}
 }
 
@@ -308,6 +345,27 @@ func TestReferenceGoesInEveryOrder(t *testing.T) {
 				&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}}, &mirrored[0])
 		})
 	}
+}
+
+// TestReferenceToAVanishedPhysicalGoesAfterARestart: everything of the physical went by force while no controller ran,
+// so that whoever starts doesn't know what the reference referred to.
+func TestReferenceToAVanishedPhysicalGoesAfterARestart(t *testing.T) {
+	w := &wire{}
+	stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+	physical := newPhysicalOf(t, "juicefs")
+	ref := newBoundReference(t, physical)
+	mirror := only(t, ref)
+	w.settle(t)
+	stop()
+	dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
+	volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}
+	remove(t, dataset, volume, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: physical}})
+	eventuallyGone(t, dataset, volume)
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace}}
+	remove(t, namespace)
+
+	startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
+	eventuallyGone(t, ref, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}}, mirror, namespace)
 }
 
 // TestPhysicalKnowsItsReferences: status.datasetRef follows, and what else is in the status stays.
