@@ -86,13 +86,11 @@ type DatasetSpec struct {
 	Owner *User `json:"owner,omitempty"`
 
 	// NodeAffinity restricts the nodes that may cache the data.
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	NodeAffinity *CacheableNodeAffinity `json:"nodeAffinity,omitempty"`
 
 	// Tolerations of the runtime's pods.
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
