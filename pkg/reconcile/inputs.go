@@ -22,6 +22,9 @@ type inputs struct {
 	mirrors map[types.NamespacedName][]knownMirror
 	// rivals are what would bring something of a mirror's name, should it exist.
 	rivals map[types.NamespacedName][]reference.Object
+	// leftover are the mirrored Secrets of former plans that may still be there: where Secrets may not be listed, nobody
+	// else knows them.
+	leftover map[types.NamespacedName][]reference.Object
 	// secrets counts the references that depend on Secrets of a namespace.
 	secrets map[string]int
 	seed    maphash.Seed
@@ -46,11 +49,13 @@ func (i *inputs) remember(plan *reference.Plan) (changed bool) {
 	if same && slices.Equal(i.rivals[plan.Reference], plan.Rivals) {
 		return false
 	}
+	leftover := i.leftoverAfter(plan)
 	i.drop(plan.Reference)
 	if i.users == nil {
 		i.users = map[reference.Object][]types.NamespacedName{}
 		i.mirrors = map[types.NamespacedName][]knownMirror{}
 		i.rivals = map[types.NamespacedName][]reference.Object{}
+		i.leftover = map[types.NamespacedName][]reference.Object{}
 		i.secrets = map[string]int{}
 		i.seed = maphash.MakeSeed()
 	}
@@ -61,6 +66,9 @@ func (i *inputs) remember(plan *reference.Plan) (changed bool) {
 	i.mirrors[plan.Reference] = known
 	if len(plan.Rivals) > 0 {
 		i.rivals[plan.Reference] = plan.Rivals
+	}
+	if len(leftover) > 0 {
+		i.leftover[plan.Reference] = leftover
 	}
 	for _, object := range i.objects(plan.Reference) {
 		if !slices.Contains(i.users[object], plan.Reference) {
@@ -98,6 +106,34 @@ func (i *inputs) drop(key types.NamespacedName) {
 	}
 	delete(i.mirrors, key)
 	delete(i.rivals, key)
+	delete(i.leftover, key)
+}
+
+// leftoverAfter returns the mirrored Secrets of a reference's former plans that the next one doesn't have.
+func (i *inputs) leftoverAfter(plan *reference.Plan) []reference.Object {
+	former := slices.Clone(i.leftover[plan.Reference])
+	for _, mirror := range i.mirrors[plan.Reference] {
+		if mirror.source.Kind == "Secret" {
+			former = append(former, mirror.targetFor(plan.Reference))
+		}
+	}
+	return slices.DeleteFunc(former, func(object reference.Object) bool {
+		return slices.ContainsFunc(plan.Mirrors, func(mirror reference.Mirror) bool { return mirror.Target == object })
+	})
+}
+
+// leftovers returns the mirrored Secrets of a reference's former plans that weren't removed yet.
+func (i *inputs) leftovers(key types.NamespacedName) []reference.Object {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	return slices.Clone(i.leftover[key])
+}
+
+// removed notes that nothing is left of a reference's former plans.
+func (i *inputs) removed(key types.NamespacedName) {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	delete(i.leftover, key)
 }
 
 // objects returns everything that a reference depends on and whose name doesn't tell.

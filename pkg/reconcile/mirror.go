@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -175,8 +176,8 @@ func merged(present, wanted map[string]string) map[string]string {
 	return all
 }
 
-// removeMirrors deletes mirrors of the reference's own that its plan doesn't have any more. Mirrored Secrets are only
-// known where they may be watched; elsewhere they stay until the reference goes.
+// removeMirrors deletes mirrors of the reference's own that its plan doesn't have any more. Where Secrets may not be
+// watched only those of this process' plans are known; others stay until the reference goes.
 func (r *ReferenceReconciler) removeMirrors(ctx context.Context, dataset *datav1alpha1.Dataset, plan *reference.Plan) error {
 	for kind, own := range r.ownMirrors {
 		for _, name := range own.of(dataset.UID) {
@@ -189,6 +190,14 @@ func (r *ReferenceReconciler) removeMirrors(ctx context.Context, dataset *datav1
 			}
 		}
 	}
+	for _, object := range r.inputs.leftovers(plan.Reference) {
+		if err := r.removeMirror(ctx, dataset, object); apierrors.IsForbidden(err) {
+			log.FromContext(ctx).Info("A mirror that isn't needed any more may not be deleted", "mirror", object.String(), "reason", err.Error())
+		} else if err != nil {
+			return err
+		}
+	}
+	r.inputs.removed(plan.Reference)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -66,17 +67,7 @@ func TestMirrorThatIsNotNeededAnyMoreGoes(t *testing.T) {
 	if len(secrets) != 1 {
 		t.Fatalf("the mirrored Secrets are %v", secrets)
 	}
-	fuse := refresh(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}})
-	template := &fuse.Spec.Template.Spec
-	template.Containers[0].Env, template.Containers[0].EnvFrom, template.ImagePullSecrets = nil, nil, nil
-	for i := range template.Volumes {
-		if template.Volumes[i].ConfigMap != nil {
-			template.Volumes[i].ConfigMap.Name = "next-script"
-		}
-	}
-	if err := live.client.Update(t.Context(), fuse); err != nil {
-		t.Fatal(err)
-	}
+	needOnly(t, physical, "next-script")
 	eventuallyGone(t, former, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: secrets[0]}})
 	eventually(t, "the next mirror", func() string {
 		if found := own(t, ref); len(found) != 1 || only(t, ref).Data["key"] != "next" {
@@ -88,6 +79,48 @@ func TestMirrorThatIsNotNeededAnyMoreGoes(t *testing.T) {
 		t.Error("a ConfigMap that has nothing but the mark went with them")
 	}
 	awaitBound(t, ref)
+}
+
+// needOnly lets a JuiceFS client need nothing but a ConfigMap.
+func needOnly(t *testing.T, physical, configMap string) {
+	t.Helper()
+	fuse := refresh(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}})
+	template := &fuse.Spec.Template.Spec
+	template.Containers[0].Env, template.Containers[0].EnvFrom, template.ImagePullSecrets = nil, nil, nil
+	for i := range template.Volumes {
+		if template.Volumes[i].ConfigMap != nil {
+			template.Volumes[i].ConfigMap.Name = configMap
+		}
+	}
+	if err := live.client.Update(t.Context(), fuse); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSecretThatMayNotBeListedGoesWhenItIsNotNeededAnyMore: the controller has Roles that name the Secrets of one reference
+// only, as kubectl fluid rbac prints them.
+func TestSecretThatMayNotBeListedGoesWhenItIsNotNeededAnyMore(t *testing.T) {
+	installRoles(t)
+	controller := reference.DefaultController()
+	s := newSpecimen(t)
+	create(t, s.ref)
+	world, err := observe.Reference(t.Context(), live.client, s.ref, reference.UniqueNames)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, access := range reference.SecretAccessOf(reference.NewPlan(world), controller) {
+		create(t, access.Role, access.Binding)
+	}
+	w := &wire{user: "system:serviceaccount:" + controller.Namespace + ":" + controller.Name}
+	startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+	awaitBound(t, s.ref)
+	mirror := mirrorOf(t, s.ref)
+	if mirror == nil {
+		t.Fatal("no Secret is mirrored")
+	}
+	needOnly(t, s.physical, "phy-fuse-script")
+	eventuallyGone(t, mirror)
+	awaitBound(t, s.ref)
 }
 
 // newSource replaces the Secret that a JuiceFS client needs with one of another type.

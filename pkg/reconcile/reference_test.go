@@ -440,10 +440,11 @@ func TestUnknownFieldsOfReferencesSurvive(t *testing.T) {
 	create(t, ref)
 	typed := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: ref.GetNamespace(), Name: ref.GetName()}}
 	awaitBound(t, typed)
-	if err := live.client.Status().Patch(t.Context(), ref, client.RawPatch(types.MergePatchType, []byte(`{"status":{"future":{"d":"e"}}}`))); err != nil {
+	if err := live.client.Status().Patch(t.Context(), ref, client.RawPatch(types.MergePatchType, []byte(`{"status":{"future":{"d":"e"},"observedGeneration":1}}`))); err != nil {
 		t.Fatal(err)
 	}
-	annotate := client.RawPatch(types.MergePatchType, []byte(`{"status":{"ufsTotal":"7.00B"}}`))
+	// A generation says what its own object's status is about: the physical's is never the reference's.
+	annotate := client.RawPatch(types.MergePatchType, []byte(`{"status":{"ufsTotal":"7.00B","observedGeneration":7}}`))
 	if err := live.client.Status().Patch(t.Context(), &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}, annotate); err != nil {
 		t.Fatal(err)
 	}
@@ -457,6 +458,9 @@ func TestUnknownFieldsOfReferencesSurvive(t *testing.T) {
 		if got, _, _ := unstructured.NestedString(ref.Object, strings.Split(path, ".")...); got != want {
 			t.Errorf("%s is %q", path, got)
 		}
+	}
+	if observed, _, _ := unstructured.NestedInt64(ref.Object, "status", "observedGeneration"); observed != 1 {
+		t.Errorf("status.observedGeneration is %d", observed)
 	}
 	mounts, _, _ := unstructured.NestedSlice(ref.Object, "spec", "mounts")
 	if mounts[0].(map[string]any)["future"] != "c" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -37,6 +38,15 @@ const indexPhysical = "physical"
 // referenceWorkers is how many references are reconciled at a time. A reconcile mostly waits for the API server, one
 // write after the other.
 const referenceWorkers = 16
+
+// mostBackOff is the longest time after which a reconcile that failed is repeated: that the API server has recovered from
+// whatever made it fail is no event.
+const mostBackOff = 30 * time.Second
+
+// backOff repeats a reconcile that failed after 5 ms, and after twice as long each time that it fails again.
+func backOff() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, mostBackOff)
+}
 
 // physicalOf is the index function of indexPhysical.
 func physicalOf(object client.Object) []string {
@@ -70,7 +80,7 @@ func (r *ReferenceReconciler) SetupWithManager(manager ctrl.Manager) error {
 	r.ownMirrors = map[string]*ownMirrors{"ConfigMap": configMaps, "Secret": secrets}
 	built, err := ctrl.NewControllerManagedBy(manager).
 		Named("reference").
-		WithOptions(controller.Options{MaxConcurrentReconciles: referenceWorkers}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: referenceWorkers, RateLimiter: backOff()}).
 		Watches(&datav1alpha1.Dataset{}, oneByOneWhenListed(enqueue(r.concernedByDataset))).
 		Watches(&datav1alpha1.ThinRuntime{}, enqueue(r.concernedByThinRuntime)).
 		Watches(&corev1.PersistentVolumeClaim{}, enqueue(r.concernedByNamesake), builder.WithPredicates(changed())).

@@ -47,6 +47,8 @@ const (
 
 // wire is a manager's connection to the API server: it records calls and can break them.
 type wire struct {
+	// user is whose rights the manager has; empty for an administrator's.
+	user  string
 	mutex sync.Mutex
 	list  []call
 	// fault says what becomes of each call, before it is recorded; nil lets all pass. It is called by one at a time.
@@ -59,6 +61,9 @@ type wire struct {
 func (w *wire) config() *rest.Config {
 	config := rest.CopyConfig(live.config)
 	config.QPS, config.Burst = -1, -1
+	if w.user != "" {
+		config.Impersonate = rest.ImpersonationConfig{UserName: w.user, Groups: []string{"system:serviceaccounts", "system:authenticated"}}
+	}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) { return w.roundTrip(next, request) })
 	})
