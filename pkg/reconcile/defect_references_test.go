@@ -320,3 +320,55 @@ func TestReplacedPhysicalIsServedAndNoted(t *testing.T) {
 		t.Errorf("the volume was made for %q, the former had %s", was, former.UID)
 	}
 }
+
+// TestVolumeOfOneNameBelongsToTheFirst: the references a-b/c and a/b-c want volumes of one name; the second says so and
+// takes nothing.
+func TestVolumeOfOneNameBelongsToTheFirst(t *testing.T) {
+	startReferences(t)
+	physical := newPhysicalOf(t, "thin")
+	short := "a" + strings.TrimPrefix(newNamespace(t), "t-")
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: short}}, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: short + "-b"}})
+	first := newReference(t, short+"-b", "c", physical)
+	awaitBound(t, first)
+	second := newReference(t, short, "b-c", physical)
+	awaitReason(t, second, "VolumeNameTaken")
+	remove(t, second)
+	eventuallyGone(t, second)
+	volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: short + "-b-c"}})
+	if !reference.Owns(first, volume) || volume.DeletionTimestamp != nil || volume.Spec.ClaimRef.Namespace != first.Namespace {
+		t.Errorf("the first reference's volume is %+v after the second one went", volume)
+	}
+	remove(t, first)
+	eventuallyGone(t, first, volume)
+}
+
+// TestPartsOfOneDatasetHaveVolumesOfTheirOwn: two references of one namespace to two directories of a Dataset. Each has its
+// own volume with its own sub-path, claimed by its own claim. The volumes' handle is the physical's, by which Fluid's CSI
+// plugin (v1.0.8) finds the FUSE pods when the last pod has gone; sidecars don't look at it.
+func TestPartsOfOneDatasetHaveVolumesOfTheirOwn(t *testing.T) {
+	startReferences(t)
+	physical := newPhysicalOf(t, "alluxio")
+	namespace := newNamespace(t)
+	handles := map[string]bool{}
+	for name, part := range map[string]string{"one": "a", "two": "b/c", "three": ""} {
+		ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: strings.TrimSuffix("dataset://"+physical+"/phy/"+part, "/")}}
+		create(t, ref)
+		awaitBound(t, ref)
+		volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: namespace + "-" + name}})
+		if got := volume.Spec.CSI.VolumeAttributes[datav1alpha1.VolumeAttributeSubPath]; got != part || !reference.Owns(ref, volume) {
+			t.Errorf("the volume of %s leads to %q", name, got)
+		}
+		handles[volume.Spec.CSI.VolumeHandle] = true
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		eventually(t, "Kubernetes binds the claim", func() string {
+			if refresh(t, claim); claim.Status.Phase != corev1.ClaimBound || claim.Spec.VolumeName != volume.Name {
+				return fmt.Sprintf("it wants %s, its status is %+v", claim.Spec.VolumeName, claim.Status)
+			}
+			return ""
+		})
+	}
+	if len(handles) != 1 || !handles[refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}).Spec.CSI.VolumeHandle] {
+		t.Errorf("the volumes have the handles %v", handles)
+	}
+}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -249,123 +248,6 @@ func TestUnmarkedMirrorIsForeign(t *testing.T) {
 	}
 	remove(t, &mirror)
 	awaitBound(t, ref)
-}
-
-// TestVolumeOfOneNameBelongsToTheFirst: the references a-b/c and a/b-c want volumes of one name; the second says so and
-// takes nothing.
-func TestVolumeOfOneNameBelongsToTheFirst(t *testing.T) {
-	startReferences(t)
-	physical := newPhysicalOf(t, "thin")
-	short := "a" + strings.TrimPrefix(newNamespace(t), "t-")
-	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: short}}, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: short + "-b"}})
-	first := newReference(t, short+"-b", "c", physical)
-	awaitBound(t, first)
-	second := newReference(t, short, "b-c", physical)
-	awaitReason(t, second, "VolumeNameTaken")
-	remove(t, second)
-	eventuallyGone(t, second)
-	volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: short + "-b-c"}})
-	if !reference.Owns(first, volume) || volume.DeletionTimestamp != nil || volume.Spec.ClaimRef.Namespace != first.Namespace {
-		t.Errorf("the first reference's volume is %+v after the second one went", volume)
-	}
-	remove(t, first)
-	eventuallyGone(t, first, volume)
-}
-
-// TestPartsOfOneDatasetHaveVolumesOfTheirOwn: two references of one namespace to two directories of a Dataset. Each has its
-// own volume with its own sub-path, claimed by its own claim. The volumes' handle is the physical's, by which Fluid's CSI
-// plugin (v1.0.8) finds the FUSE pods when the last pod has gone; sidecars don't look at it.
-func TestPartsOfOneDatasetHaveVolumesOfTheirOwn(t *testing.T) {
-	startReferences(t)
-	physical := newPhysicalOf(t, "alluxio")
-	namespace := newNamespace(t)
-	handles := map[string]bool{}
-	for name, part := range map[string]string{"one": "a", "two": "b/c", "three": ""} {
-		ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-		ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: strings.TrimSuffix("dataset://"+physical+"/phy/"+part, "/")}}
-		create(t, ref)
-		awaitBound(t, ref)
-		volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: namespace + "-" + name}})
-		if got := volume.Spec.CSI.VolumeAttributes[datav1alpha1.VolumeAttributeSubPath]; got != part || !reference.Owns(ref, volume) {
-			t.Errorf("the volume of %s leads to %q", name, got)
-		}
-		handles[volume.Spec.CSI.VolumeHandle] = true
-		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-		eventually(t, "Kubernetes binds the claim", func() string {
-			if refresh(t, claim); claim.Status.Phase != corev1.ClaimBound || claim.Spec.VolumeName != volume.Name {
-				return fmt.Sprintf("it wants %s, its status is %+v", claim.Spec.VolumeName, claim.Status)
-			}
-			return ""
-		})
-	}
-	if len(handles) != 1 || !handles[refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}).Spec.CSI.VolumeHandle] {
-		t.Errorf("the volumes have the handles %v", handles)
-	}
-}
-
-func TestReferenceGoesInEveryOrder(t *testing.T) {
-	startReferences(t)
-	for _, test := range []struct {
-		name   string
-		before func(t *testing.T, physical string, ref *datav1alpha1.Dataset)
-	}{
-		{"alone", func(*testing.T, string, *datav1alpha1.Dataset) {}},
-		{"after its physical Dataset", func(t *testing.T, physical string, _ *datav1alpha1.Dataset) {
-			dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
-			remove(t, dataset)
-			eventuallyGone(t, dataset)
-		}},
-		{"after what the physical's runtime made", func(t *testing.T, physical string, _ *datav1alpha1.Dataset) {
-			volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}
-			remove(t, volume, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}})
-			eventuallyGone(t, volume)
-		}},
-		{"after its physical's namespace", func(t *testing.T, physical string, _ *datav1alpha1.Dataset) {
-			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: physical}}
-			remove(t, namespace)
-			eventuallyGone(t, namespace)
-		}},
-		{"after its ThinRuntime was deleted", func(t *testing.T, _ string, ref *datav1alpha1.Dataset) {
-			remove(t, &datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}})
-		}},
-		{"with its namespace", func(t *testing.T, _ string, ref *datav1alpha1.Dataset) {
-			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace}}
-			remove(t, namespace)
-			eventuallyGone(t, namespace)
-		}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			physical := newPhysicalOf(t, "juicefs")
-			ref := newBoundReference(t, physical)
-			mirrored := mirrors(t, ref)
-			test.before(t, physical, ref)
-			remove(t, ref)
-			meta := metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}
-			eventuallyGone(t, ref, &datav1alpha1.ThinRuntime{ObjectMeta: meta}, &corev1.PersistentVolumeClaim{ObjectMeta: meta},
-				&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}}, &mirrored[0])
-		})
-	}
-}
-
-// TestReferenceToAVanishedPhysicalGoesAfterARestart: everything of the physical went by force while no controller ran,
-// so that whoever starts doesn't know what the reference referred to.
-func TestReferenceToAVanishedPhysicalGoesAfterARestart(t *testing.T) {
-	w := &wire{}
-	stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
-	physical := newPhysicalOf(t, "juicefs")
-	ref := newBoundReference(t, physical)
-	mirror := only(t, ref)
-	w.settle(t)
-	stop()
-	dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
-	volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}
-	remove(t, dataset, volume, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: physical}})
-	eventuallyGone(t, dataset, volume)
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace}}
-	remove(t, namespace)
-
-	startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
-	eventuallyGone(t, ref, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}}, mirror, namespace)
 }
 
 // TestPhysicalKnowsItsReferences: status.datasetRef follows, and what else is in the status stays.
