@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,40 @@ func TestManyReferencesToOneDatasetDoNotFight(t *testing.T) {
 	phy := refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}})
 	if len(phy.Status.DatasetRef) != references {
 		t.Errorf("the physical Dataset knows %d references", len(phy.Status.DatasetRef))
+	}
+}
+
+// TestEventsAreMadeOncePerChange: what blocks a reference is said when it changes, however often the reference is looked at.
+func TestEventsAreMadeOncePerChange(t *testing.T) {
+	made := startSharing(t, reference.SharingRBAC)
+	missing := newNamespace(t)
+	ref := newReference(t, newNamespace(t), "refdemo", missing)
+	lookAgain := func() {
+		t.Helper()
+		for range 3 {
+			before := reconciles(t)
+			touch(t, ref)
+			eventually(t, "a reconcile", func() string {
+				if reconciles(t) == before {
+					return "there is none"
+				}
+				return ""
+			})
+		}
+	}
+	awaitReason(t, ref, "PhysicalDatasetMissing")
+	lookAgain()
+	create(t, dataset(missing, "phy", "https://example.com/"))
+	awaitReason(t, ref, "PhysicalDatasetNotBound")
+	lookAgain()
+	var said []string
+	for len(made) > 0 {
+		if event := <-made; strings.Contains(event, missing) { // the cluster has other tests' references
+			said = append(said, strings.Fields(event)[1])
+		}
+	}
+	if want := []string{"PhysicalDatasetMissing", "PhysicalDatasetNotBound"}; !slices.Equal(said, want) {
+		t.Errorf("the events are %q, want %q", said, want)
 	}
 }
 

@@ -213,6 +213,11 @@ func TestHealthyReconcileReadsNothingUncached(t *testing.T) {
 			if made := reconciles(t) - looked; made < 5 {
 				t.Errorf("5 events make %d reconciles", made)
 			}
+			w.mutex.Lock()
+			defer w.mutex.Unlock()
+			if len(w.contents) > 0 {
+				t.Errorf("the caches have the contents of %s", w.contents)
+			}
 		})
 	}
 }

@@ -45,6 +45,9 @@ func TestRuntimeStatusReachesReferencesByEvent(t *testing.T) {
 		})
 	}
 	mirrors("NotReady")
+	if len(thin.Status.Mounts) != 1 || thin.Status.Mounts[0].MountPoint != "dataset://"+physical+"/phy" {
+		t.Errorf("by the ThinRuntime's status nobody finds the physical Dataset: %+v", thin.Status.Mounts)
+	}
 	for _, phase := range []datav1alpha1.RuntimePhase{"PartialReady", "Ready"} { // events of the runtime alone
 		if err := patch(runtime, `{"status":{"fusePhase":"`+string(phase)+`"}}`); err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,6 +56,8 @@ type wire struct {
 	fault func(call) fault
 	// conflicts counts the calls that the API server answered with 409; discoveries the reads of what kinds there are.
 	conflicts, discoveries atomic.Int64
+	// contents are the lists and watches that ask for ConfigMaps or Secrets with their contents.
+	contents []string
 }
 
 // config returns the configuration of a client over the wire.
@@ -79,6 +82,7 @@ func (w *wire) roundTrip(next http.RoundTripper, request *http.Request) (*http.R
 		if request.URL.RawQuery == "" {
 			w.discoveries.Add(1)
 		}
+		w.noteContents(request)
 		return next.RoundTrip(request)
 	}
 	made := call{method: request.Method, path: request.URL.Path}
@@ -108,6 +112,15 @@ func (w *wire) roundTrip(next http.RoundTripper, request *http.Request) (*http.R
 		w.conflicts.Add(1)
 	}
 	return response, err
+}
+
+func (w *wire) noteContents(request *http.Request) {
+	kind := path.Base(request.URL.Path)
+	if (kind == "configmaps" || kind == "secrets") && !strings.Contains(request.Header.Get("Accept"), "as=PartialObjectMetadata") {
+		w.mutex.Lock()
+		defer w.mutex.Unlock()
+		w.contents = append(w.contents, request.URL.String())
+	}
 }
 
 // isCall leaves out informers, which list and watch with parameters, and discovery, which reads /api and /apis/<group>.
