@@ -201,7 +201,7 @@ func (r *ReferenceReconciler) removeMirrors(ctx context.Context, dataset *datav1
 	return nil
 }
 
-// removeMirror deletes a mirror if it is there and still the reference's own.
+// removeMirror deletes a mirror if it is there and still the reference's own, be it without mark or owner.
 func (r *ReferenceReconciler) removeMirror(ctx context.Context, dataset *datav1alpha1.Dataset, object reference.Object) error {
 	mirror := &metav1.PartialObjectMetadata{}
 	mirror.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(object.Kind))
@@ -211,8 +211,8 @@ func (r *ReferenceReconciler) removeMirror(ctx context.Context, dataset *datav1a
 		return nil
 	case err != nil:
 		return fmt.Errorf("reading %s, a mirror that Dataset %s/%s doesn't need any more: %w", object, dataset.Namespace, dataset.Name, err)
-	case !reference.Owns(dataset, mirror):
-		return nil
+	case reference.Owns(dataset, mirror), reference.HasLostMark(dataset, mirror):
+		return r.deleteMirror(ctx, mirror)
 	}
-	return r.deleteMirror(ctx, mirror)
+	return nil
 }

@@ -55,6 +55,31 @@ func TestMirrorStrippedOfItsMarkIsRepaired(t *testing.T) {
 	}
 }
 
+// TestRevocationTakesMirrorsWithoutMarkOrOwnerToo: while no controller runs, one mirror loses its mark and one its owner, and
+// then the physical Dataset isn't shared any more.
+func TestRevocationTakesMirrorsWithoutMarkOrOwnerToo(t *testing.T) {
+	for _, stripped := range [][2]string{{`"labels":null`, `"ownerReferences":null`}, {`"ownerReferences":null`, `"labels":null`}} {
+		w := &wire{}
+		stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+		physical := newPhysicalOf(t, "juicefs")
+		ref := newBoundReference(t, physical)
+		mirrored := []client.Object{only(t, ref), mirrorOf(t, ref)}
+		w.settle(t)
+		stop()
+		for i, mirror := range mirrored {
+			patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{`+stripped[i]+`}}`))
+			if err := live.client.Patch(t.Context(), mirror, patch, client.FieldOwner("kubectl-label")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		share(t, physical, "somebody-else")
+		stop = startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
+		eventuallyGone(t, mirrored...)
+		awaitReason(t, ref, "NotShared")
+		stop()
+	}
+}
+
 // TestMirrorThatIsNotNeededAnyMoreGoes: the FUSE container names another ConfigMap and no Secret any more. The former
 // mirrors go, and nothing else of the namespace.
 func TestMirrorThatIsNotNeededAnyMoreGoes(t *testing.T) {

@@ -63,7 +63,7 @@ func (r *ReferenceReconciler) removeSecrets(ctx context.Context, world *referenc
 			log.FromContext(ctx).Info("Secrets may not be read here, so none is deleted", "secret", object.String())
 		case err != nil:
 			return fmt.Errorf("reading the mirror %s, which is to be deleted: %w", object, err)
-		case reference.Owns(world.Dataset, secret):
+		case reference.Owns(world.Dataset, secret), reference.HasLostMark(world.Dataset, secret):
 			if err := r.deleteMirror(ctx, secret); err != nil {
 				return err
 			}
