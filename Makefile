@@ -95,6 +95,7 @@ fuzz: ## Fuzz the parsers and the patch engine (FUZZTIME=30s each)
 .PHONY: generate
 generate: ## Generate deep copies and CRDs from the API types
 	cd $(DEVTOOLS) && go tool controller-gen object crd paths=../../api/... output:crd:dir=../../config/crd/bases
+	go run ./hack/crd
 
 .PHONY: verify
 verify: generate ## Fail if generated files or go.mod aren't up to date

@@ -81,14 +81,16 @@ type DatasetSpec struct {
 	// +optional
 	AccessModes []corev1.PersistentVolumeAccessMode `json:"accessModes,omitempty"`
 
+	// Owner is who the files belong to.
+	// +optional
+	Owner *User `json:"owner,omitempty"`
+
 	// NodeAffinity restricts the nodes that may cache the data.
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	NodeAffinity *CacheableNodeAffinity `json:"nodeAffinity,omitempty"`
 
 	// Tolerations of the runtime's pods.
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
@@ -109,6 +111,28 @@ type DatasetSpec struct {
 	// SharedEncryptOptions apply to every mount; their values are in Secrets.
 	// +optional
 	SharedEncryptOptions []EncryptOption `json:"sharedEncryptOptions,omitempty"`
+
+	// DataRestoreLocation is where a backup is to restore from.
+	// +optional
+	DataRestoreLocation *DataRestoreLocation `json:"dataRestoreLocation,omitempty"`
+}
+
+// User is a user and a group, by number and by name.
+// +kubebuilder:pruning:PreserveUnknownFields
+type User struct {
+	UID       *int64 `json:"uid"`
+	GID       *int64 `json:"gid"`
+	UserName  string `json:"user"`
+	GroupName string `json:"group"`
+}
+
+// DataRestoreLocation is a place with a DataBackup.
+// +kubebuilder:pruning:PreserveUnknownFields
+type DataRestoreLocation struct {
+	// +optional
+	Path string `json:"path,omitempty"`
+	// +optional
+	NodeName string `json:"nodeName,omitempty"`
 }
 
 // CacheableNodeAffinity holds the nodes that may cache a Dataset.

@@ -63,12 +63,10 @@ type ThinRuntimeSpec struct {
 	Fuse *ThinFuseSpec `json:"fuse,omitempty"`
 
 	// Volumes that the FUSE client's volumeMounts may use.
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	Volumes []corev1.Volume `json:"volumes,omitempty"`
 
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
@@ -93,17 +91,14 @@ type ThinFuseSpec struct {
 	// +optional
 	ImagePullPolicy string `json:"imagePullPolicy,omitempty"`
 
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
 
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	Ports []corev1.ContainerPort `json:"ports,omitempty"`
 
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	Env []corev1.EnvVar `json:"env,omitempty"`
@@ -117,7 +112,6 @@ type ThinFuseSpec struct {
 	// +optional
 	Options map[string]string `json:"options,omitempty"`
 
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
@@ -134,22 +128,18 @@ type ThinFuseSpec struct {
 	// +optional
 	NetworkMode string `json:"networkMode,omitempty"`
 
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	LivenessProbe *corev1.Probe `json:"livenessProbe,omitempty"`
 
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	ReadinessProbe *corev1.Probe `json:"readinessProbe,omitempty"`
 
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	VolumeMounts []corev1.VolumeMount `json:"volumeMounts,omitempty"`
 
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	Lifecycle *corev1.Lifecycle `json:"lifecycle,omitempty"`
@@ -219,7 +209,6 @@ type RuntimeStatus struct {
 	// +optional
 	Mounts []Mount `json:"mounts,omitempty"`
 	// CacheAffinity is the node affinity of pods that want to be near the cache.
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	CacheAffinity *corev1.NodeAffinity `json:"cacheAffinity,omitempty"`

@@ -36,7 +36,6 @@ type ThinRuntimeProfileSpec struct {
 	// FileSystemType is what /proc/mounts shows of the mount, or a part of it; it becomes the volume's mount_type.
 	FileSystemType string `json:"fileSystemType"`
 
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
@@ -44,7 +43,6 @@ type ThinRuntimeProfileSpec struct {
 	// +optional
 	Fuse ThinFuseSpec `json:"fuse,omitempty"`
 
-	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	Volumes []corev1.Volume `json:"volumes,omitempty"`

@@ -242,10 +242,7 @@ func (j *injection) nameSidecars() {
 	index := 0
 	for i := range j.served {
 		s := &j.served[i]
-		s.values.directory = j.directory
-		if s.sidecar.variant.Unprivileged {
-			s.values.directory = "" // Whatever serves it on the node knows Fluid's own directory.
-		}
+		s.values.directory = j.directoryOf(i)
 		if !s.mounted {
 			continue
 		}
@@ -260,6 +257,24 @@ func (j *injection) nameSidecars() {
 		j.added = append(j.added, i)
 		index++
 	}
+}
+
+// directoryOf returns the directory on the node of the sidecar of a Dataset that is served. References to parts of one
+// Dataset have one each: in one directory their sidecars would mount one over the other.
+func (j *injection) directoryOf(at int) string {
+	sidecar, others := j.served[at].sidecar, 0
+	for i := range at {
+		if j.served[i].sidecar.dataBefore == sidecar.dataBefore {
+			others++
+		}
+	}
+	switch {
+	case sidecar.variant.Unprivileged:
+		return "" // Whatever serves it on the node knows Fluid's own directory.
+	case others == 0 || j.directory == "":
+		return j.directory
+	}
+	return j.directory + "-" + strconv.Itoa(others)
 }
 
 // takenIndexes are those of the names of sidecars that containers of the pod have.

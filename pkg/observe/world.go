@@ -202,16 +202,21 @@ func (o *observer) readRivals() {
 		return
 	}
 	o.world.Rivals = map[reference.Object]bool{}
-	for _, object := range reference.NewPlan(o.world).Rivals {
+	plan := reference.NewPlan(o.world)
+	for _, object := range plan.Rivals {
 		key := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
-		if object.Kind == datav1alpha1.DatasetKind {
+		switch object.Kind {
+		case datav1alpha1.DatasetKind:
 			dataset := get(o, object.Kind, key, &datav1alpha1.Dataset{})
-			o.world.Rivals[object] = dataset != nil && !reference.IsReference(dataset)
-			continue
+			o.world.Rivals[object] = dataset != nil && plan.IsRival(dataset)
+		case datav1alpha1.ThinRuntimeKind: // that of a reference has no profile, and brings nothing
+			thin := get(o, object.Kind, key, &datav1alpha1.ThinRuntime{})
+			o.world.Rivals[object] = thin != nil && thin.Spec.ProfileName != ""
+		default:
+			runtime := &unstructured.Unstructured{}
+			runtime.SetGroupVersionKind(datav1alpha1.GroupVersion.WithKind(object.Kind))
+			o.world.Rivals[object] = get(o, object.Kind, key, runtime) != nil
 		}
-		runtime := &unstructured.Unstructured{}
-		runtime.SetGroupVersionKind(datav1alpha1.GroupVersion.WithKind(object.Kind))
-		o.world.Rivals[object] = get(o, object.Kind, key, runtime) != nil
 	}
 }
 

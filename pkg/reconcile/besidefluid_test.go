@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,22 +104,24 @@ func TestBesideFluidBothServeAReferenceInPeace(t *testing.T) {
 			installFluidWebhook(t)
 			ref, physical := newAlluxioReference(t)
 			create(t, ref)
+			w, fluid := &wire{}, &writes{}
 			switch order {
 			case "Fluid first":
-				runFluid(t, ref, physical)
+				runFluid(t, ref, physical, fluid)
 				awaitBound(t, ref)
-				startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
+				startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
 			case "Fluid last":
-				startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
+				startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
 				awaitBound(t, ref)
-				runFluid(t, ref, physical)
+				runFluid(t, ref, physical, fluid)
 			default:
-				startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
-				runFluid(t, ref, physical)
+				startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+				runFluid(t, ref, physical, fluid)
 			}
 			awaitBound(t, ref)
 			awaitTemplate(t, ref, "example.com/alluxio-fuse:2.9.0")
 			neverChanges(t, ref, physical)
+			checkBounded(t, w, fluid)
 			if refresh(t, ref); readyCondition(ref.Status.Conditions).Type != "" {
 				t.Errorf("a condition that Fluid erases is in the status: %+v", ref.Status.Conditions)
 			}
@@ -137,6 +140,24 @@ func TestBesideFluidBothServeAReferenceInPeace(t *testing.T) {
 	}
 }
 
+// checkBounded wants not many more writes of both together than each needs alone: 7, the mirror and the template here; of
+// Fluid, which tries again what was in its way, two finalizers, ThinRuntime, three statuses and that of the physical, two
+// copies, volume and claim.
+func checkBounded(t *testing.T, w *wire, fluid *writes) {
+	t.Helper()
+	const alone, fluidAlone = 7 + 1 + 1, 11
+	ours := w.calls(call.isWrite)
+	t.Logf("%d writes here, %d of them conflicts; %d of Fluid's", len(ours), w.conflicts.Load(), fluid.count())
+	if len(ours) > 2*alone {
+		t.Errorf("%d writes: %s", len(ours), ours)
+	}
+	// Volume and claim it tries to create each time that it looks.
+	needed := slices.DeleteFunc(fluid.of(""), func(write string) bool { return strings.HasPrefix(write, "create *v1.PersistentVolume") })
+	if len(needed) > 2*fluidAlone {
+		t.Errorf("%d writes of Fluid's: %s", len(needed), strings.Join(needed, "\n"))
+	}
+}
+
 // TestBesideFluidObstaclesAreAnnotated: what blocks a reference is said where Fluid doesn't erase it, without a fight
 // about the status, and is taken back when it is over.
 func TestBesideFluidObstaclesAreAnnotated(t *testing.T) {
@@ -144,7 +165,7 @@ func TestBesideFluidObstaclesAreAnnotated(t *testing.T) {
 	ref, physical := newAlluxioReference(t)
 	create(t, ref)
 	startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
-	runFluid(t, ref, physical)
+	runFluid(t, ref, physical, &writes{})
 	awaitBound(t, ref)
 	share := func(with string) {
 		t.Helper()

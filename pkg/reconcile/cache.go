@@ -49,6 +49,7 @@ type reducer struct {
 	owners  shared[[]metav1.OwnerReference]
 	writers shared[[]metav1.ManagedFieldsEntry]
 	mounts  shared[[]datav1alpha1.Mount]
+	hcfs    shared[*datav1alpha1.HCFSStatus]
 	runtime shared[[]datav1alpha1.RuntimeCondition]
 	modes   shared[[]corev1.PersistentVolumeAccessMode]
 	sources shared[*corev1.CSIPersistentVolumeSource]
@@ -86,13 +87,17 @@ func (r *reducer) reduce(object any) (any, error) {
 	return object, nil
 }
 
-// reduceMetadata keeps of the managed fields who wrote last, and of objects that were made for a reference its mark.
+// reduceMetadata keeps of the managed fields who wrote last and whether this project did at all, and of objects that were
+// made for a reference its mark.
 func (r *reducer) reduceMetadata(object metav1.Object, ours bool) {
 	var writers []metav1.ManagedFieldsEntry
 	if manager := reference.LastManager(object); manager != "" {
-		writers = r.writers.of([]metav1.ManagedFieldsEntry{{Manager: manager}})
+		writers = append(writers, metav1.ManagedFieldsEntry{Manager: manager})
+		if manager != reference.FieldManager && reference.WrittenHere(object) {
+			writers = append(writers, metav1.ManagedFieldsEntry{Manager: reference.FieldManager})
+		}
 	}
-	object.SetManagedFields(writers)
+	object.SetManagedFields(r.writers.of(writers))
 	object.SetNamespace(r.texts.of(object.GetNamespace()))
 	object.SetFinalizers(r.lists.of(object.GetFinalizers()))
 	annotations := without(object.GetAnnotations(), func(key string) bool {
@@ -137,9 +142,17 @@ func (r *reducer) reduceDataset(dataset *datav1alpha1.Dataset) {
 		return
 	}
 	status := &dataset.Status
+	labels := dataset.Labels
+	dataset.Labels = make(map[string]string, len(labels))
+	for key, value := range labels {
+		dataset.Labels[r.texts.of(key)] = value
+	}
 	dataset.Spec.Mounts = r.mounts.of(dataset.Spec.Mounts)
 	status.Mounts = r.mounts.of(status.Mounts)
-	status.CacheStates = r.maps.of(status.CacheStates)
+	status.CacheStates, status.OperationRef = r.maps.of(status.CacheStates), r.maps.of(status.OperationRef)
+	status.HCFSStatus = r.hcfs.of(status.HCFSStatus)
+	status.UfsTotal, status.FileNum = r.texts.of(status.UfsTotal), r.texts.of(status.FileNum)
+	status.Phase = datav1alpha1.DatasetPhase(r.texts.of(string(status.Phase)))
 	for i := range status.Runtimes {
 		runtime := &status.Runtimes[i]
 		if runtime.Namespace == dataset.Namespace && runtime.Name == dataset.Name {
@@ -151,6 +164,7 @@ func (r *reducer) reduceDataset(dataset *datav1alpha1.Dataset) {
 		condition := &status.Conditions[i]
 		condition.Reason, condition.Message = r.texts.of(condition.Reason), r.texts.of(condition.Message)
 		condition.Type = datav1alpha1.DatasetConditionType(r.texts.of(string(condition.Type)))
+		condition.Status = corev1.ConditionStatus(r.texts.of(string(condition.Status)))
 	}
 }
 
@@ -158,6 +172,12 @@ func (r *reducer) reduceDataset(dataset *datav1alpha1.Dataset) {
 func (r *reducer) reduceRuntime(runtime *datav1alpha1.ThinRuntime) {
 	runtime.Spec = datav1alpha1.ThinRuntimeSpec{}
 	status := &runtime.Status
+	for _, text := range []*string{&status.ValueFile, &status.MasterReason, &status.WorkerReason, &status.FuseReason, &status.SetupDuration, &status.Selector} {
+		*text = r.texts.of(*text)
+	}
+	for _, phase := range []*datav1alpha1.RuntimePhase{&status.MasterPhase, &status.WorkerPhase, &status.FusePhase} {
+		*phase = datav1alpha1.RuntimePhase(r.texts.of(string(*phase)))
+	}
 	status.Mounts = r.mounts.of(status.Mounts)
 	status.CacheStates = r.maps.of(status.CacheStates)
 	status.Conditions = r.runtime.of(status.Conditions)

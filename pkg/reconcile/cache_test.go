@@ -247,6 +247,12 @@ func TestInputsForgetWhatIsGone(t *testing.T) {
 	plan := reference.NewPlan(w)
 	known := &inputs{}
 	known.remember(plan)
+	for _, mirror := range plan.Mirrors { // whose names tell whose they are
+		foreign := reference.Object{Kind: mirror.Target.Kind, Namespace: "elsewhere", Name: mirror.Target.Name}
+		if users := known.of(mirror.Target); len(users) != 1 || users[0] != w.Key() || len(known.of(foreign)) > 0 {
+			t.Errorf("%s has the users %v, %s has %v", mirror.Target, users, foreign, known.of(foreign))
+		}
+	}
 	state := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{UID: "uid", ResourceVersion: "1"}}
 	changed := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{UID: "uid", ResourceVersion: "2"}}
 	target := plan.Mirrors[0].Target

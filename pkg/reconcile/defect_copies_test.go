@@ -140,6 +140,27 @@ func TestSourceNamesSayWhoTakesThem(t *testing.T) {
 	awaitBound(t, ref)
 }
 
+// TestSecondOfTwoPhysicalsOfOneNameWaitsForTheFirstsName: with Fluid's names, the second of two references of one namespace
+// to Datasets of one name says whose the copy is and takes nothing; when the first goes, it gets the name.
+func TestSecondOfTwoPhysicalsOfOneNameWaitsForTheFirstsName(t *testing.T) {
+	startReferencesOn(t, &wire{}, logr.Discard(), reference.SourceNames)
+	one, two := newPhysicalOf(t, "alluxio"), newPhysicalOf(t, "alluxio")
+	setData(t, two, "phy-config", map[string]string{"key": "second"})
+	namespace := newNamespace(t)
+	first := newReference(t, namespace, "first", one)
+	awaitBound(t, first)
+	second := newReference(t, namespace, "second", two)
+	awaitReason(t, second, "MirrorNameTaken")
+	if mirror := only(t, first); mirror.Data["key"] != "value" || !strings.Contains(readyCondition(second.Status.Conditions).Message, "owned by Dataset first") {
+		t.Errorf("the first has %v, the second says %+v", mirror.Data, second.Status.Conditions)
+	}
+	remove(t, first)
+	awaitBound(t, second)
+	if mirror := only(t, second); mirror.Name != "phy-config" || mirror.Data["key"] != "second" {
+		t.Errorf("the second has %s with %v", mirror.Name, mirror.Data)
+	}
+}
+
 // TestFluidsCopyIsUsedWhileItIsRight: with Fluid's names and Fluid's own controller beside, the copy that it made first
 // is used; one that is out of date is said, and made anew once it is deleted.
 func TestFluidsCopyIsUsedWhileItIsRight(t *testing.T) {
@@ -209,6 +230,9 @@ func TestRecreatedRuntimeReachesItsReferences(t *testing.T) {
 	fuse := refresh(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}})
 	remove(t, config, fuse)
 	awaitReason(t, ref, "FuseDaemonSetMissing")
+	if mirror := only(t, ref); mirror.Data["key"] != "value" { // sidecars that run may be restarted
+		t.Errorf("without the runtime the mirror has %v", mirror.Data)
+	}
 	*config = corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-config"}, Data: map[string]string{"key": "other ports"}}
 	fuse.ObjectMeta = metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse", Labels: fuse.Labels}
 	fuse.Spec.Template.Spec.Containers[0].Image = "example.com/alluxio:next"

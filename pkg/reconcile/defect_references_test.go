@@ -135,7 +135,6 @@ func TestReferenceBeforeItsPhysicalIsBoundByEvents(t *testing.T) {
 			}
 		}
 	}
-	touch(t, ref) // Secrets aren't watched
 	awaitBound(t, ref)
 }
 
@@ -168,11 +167,15 @@ func TestReferenceMadeAgainAtOnceBecomesBound(t *testing.T) {
 // TestReferenceStaysWhilePodsHaveItsSidecar: deleting a reference waits for the pods that have its sidecar, although none
 // of them has its claim any more. Their configuration stays until then.
 func TestReferenceStaysWhilePodsHaveItsSidecar(t *testing.T) {
-	startReferences(t)
+	made := startSharing(t, reference.SharingRBAC)
 	physical := newPhysicalOf(t, "juicefs")
 	ref := newBoundReference(t, physical)
 	createUser(t, ref, "reader")
+	createUser(t, ref, "second")
 	remove(t, ref)
+	for range 3 {
+		touch(t, ref) // which is no news
+	}
 	never(t, func() string {
 		if refresh(t, ref); len(own(t, ref)) != 1 || len(mirroredSecrets(t, ref)) != 1 {
 			return "its mirrors went"
@@ -186,8 +189,24 @@ func TestReferenceStaysWhilePodsHaveItsSidecar(t *testing.T) {
 		}
 		return ""
 	})
+	remove(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "second"}})
+	var said []string
+	eventually(t, "an event of who is left", func() string {
+		for len(made) > 0 {
+			if event := <-made; strings.Contains(event, reasonErrorDeleteDataset) {
+				said = append(said, event)
+			}
+		}
+		if len(said) < 2 {
+			return fmt.Sprintf("the events are %q", said)
+		}
+		return ""
+	})
 	remove(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "reader"}})
 	eventuallyGone(t, ref)
+	if len(said) != 2 || !strings.Contains(said[0], "reader, second") || strings.Contains(said[1], "second") {
+		t.Errorf("the events are %q", said)
+	}
 }
 
 // TestTroubleOfThePhysicalIsMirroredAndForgotten: while the physical Dataset isn't Ready the reference says so; when it
@@ -299,5 +318,57 @@ func TestReplacedPhysicalIsServedAndNoted(t *testing.T) {
 	volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}})
 	if was := volume.Annotations[reference.AnnotationPhysicalUID]; was != string(former.UID) || was == string(next.UID) {
 		t.Errorf("the volume was made for %q, the former had %s", was, former.UID)
+	}
+}
+
+// TestVolumeOfOneNameBelongsToTheFirst: the references a-b/c and a/b-c want volumes of one name; the second says so and
+// takes nothing.
+func TestVolumeOfOneNameBelongsToTheFirst(t *testing.T) {
+	startReferences(t)
+	physical := newPhysicalOf(t, "thin")
+	short := "a" + strings.TrimPrefix(newNamespace(t), "t-")
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: short}}, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: short + "-b"}})
+	first := newReference(t, short+"-b", "c", physical)
+	awaitBound(t, first)
+	second := newReference(t, short, "b-c", physical)
+	awaitReason(t, second, "VolumeNameTaken")
+	remove(t, second)
+	eventuallyGone(t, second)
+	volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: short + "-b-c"}})
+	if !reference.Owns(first, volume) || volume.DeletionTimestamp != nil || volume.Spec.ClaimRef.Namespace != first.Namespace {
+		t.Errorf("the first reference's volume is %+v after the second one went", volume)
+	}
+	remove(t, first)
+	eventuallyGone(t, first, volume)
+}
+
+// TestPartsOfOneDatasetHaveVolumesOfTheirOwn: two references of one namespace to two directories of a Dataset. Each has its
+// own volume with its own sub-path, claimed by its own claim. The volumes' handle is the physical's, by which Fluid's CSI
+// plugin (v1.0.8) finds the FUSE pods when the last pod has gone; sidecars don't look at it.
+func TestPartsOfOneDatasetHaveVolumesOfTheirOwn(t *testing.T) {
+	startReferences(t)
+	physical := newPhysicalOf(t, "alluxio")
+	namespace := newNamespace(t)
+	handles := map[string]bool{}
+	for name, part := range map[string]string{"one": "a", "two": "b/c", "three": ""} {
+		ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: strings.TrimSuffix("dataset://"+physical+"/phy/"+part, "/")}}
+		create(t, ref)
+		awaitBound(t, ref)
+		volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: namespace + "-" + name}})
+		if got := volume.Spec.CSI.VolumeAttributes[datav1alpha1.VolumeAttributeSubPath]; got != part || !reference.Owns(ref, volume) {
+			t.Errorf("the volume of %s leads to %q", name, got)
+		}
+		handles[volume.Spec.CSI.VolumeHandle] = true
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		eventually(t, "Kubernetes binds the claim", func() string {
+			if refresh(t, claim); claim.Status.Phase != corev1.ClaimBound || claim.Spec.VolumeName != volume.Name {
+				return fmt.Sprintf("it wants %s, its status is %+v", claim.Spec.VolumeName, claim.Status)
+			}
+			return ""
+		})
+	}
+	if len(handles) != 1 || !handles[refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}).Spec.CSI.VolumeHandle] {
+		t.Errorf("the volumes have the handles %v", handles)
 	}
 }

@@ -29,10 +29,10 @@ type fluidDouble struct {
 }
 
 // runFluid lets the double look every 100 milliseconds, where Fluid looks every 90 seconds, until stop is called or the
-// test ends.
-func runFluid(t *testing.T, ref *datav1alpha1.Dataset, physical string) (stop func()) {
+// test ends. What it writes is recorded.
+func runFluid(t *testing.T, ref *datav1alpha1.Dataset, physical string, made *writes) (stop func()) {
 	t.Helper()
-	f := &fluidDouble{client: live.client, ref: client.ObjectKeyFromObject(ref), physical: types.NamespacedName{Namespace: physical, Name: "phy"}}
+	f := &fluidDouble{client: made.recording(withWatch{live.client}), ref: client.ObjectKeyFromObject(ref), physical: types.NamespacedName{Namespace: physical, Name: "phy"}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

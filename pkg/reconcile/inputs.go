@@ -3,6 +3,7 @@ package reconcile
 import (
 	"hash/maphash"
 	"slices"
+	"strings"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,11 +16,15 @@ import (
 // whatever has a mirror's name, or will bring what has it. It also knows which states of a mirror and its source were found equal, so that an
 // unchanged pair isn't read again.
 type inputs struct {
-	mutex   sync.Mutex
+	mutex sync.Mutex
+	// users are the references that depend on an object, but for mirrors whose names begin with their reference's.
 	users   map[reference.Object][]types.NamespacedName
 	mirrors map[types.NamespacedName][]knownMirror
 	// rivals are what would bring something of a mirror's name, should it exist.
 	rivals map[types.NamespacedName][]reference.Object
+	// leftover are the mirrored Secrets of former plans that may still be there: where Secrets may not be listed, nobody
+	// else knows them.
+	leftover map[types.NamespacedName][]reference.Object
 	// secrets counts the references that depend on Secrets of a namespace.
 	secrets map[string]int
 	seed    maphash.Seed
@@ -44,11 +49,13 @@ func (i *inputs) remember(plan *reference.Plan) (changed bool) {
 	if same && slices.Equal(i.rivals[plan.Reference], plan.Rivals) {
 		return false
 	}
+	leftover := i.leftoverAfter(plan)
 	i.drop(plan.Reference)
 	if i.users == nil {
 		i.users = map[reference.Object][]types.NamespacedName{}
 		i.mirrors = map[types.NamespacedName][]knownMirror{}
 		i.rivals = map[types.NamespacedName][]reference.Object{}
+		i.leftover = map[types.NamespacedName][]reference.Object{}
 		i.secrets = map[string]int{}
 		i.seed = maphash.MakeSeed()
 	}
@@ -59,6 +66,9 @@ func (i *inputs) remember(plan *reference.Plan) (changed bool) {
 	i.mirrors[plan.Reference] = known
 	if len(plan.Rivals) > 0 {
 		i.rivals[plan.Reference] = plan.Rivals
+	}
+	if len(leftover) > 0 {
+		i.leftover[plan.Reference] = leftover
 	}
 	for _, object := range i.objects(plan.Reference) {
 		if !slices.Contains(i.users[object], plan.Reference) {
@@ -96,13 +106,44 @@ func (i *inputs) drop(key types.NamespacedName) {
 	}
 	delete(i.mirrors, key)
 	delete(i.rivals, key)
+	delete(i.leftover, key)
 }
 
-// objects returns everything that a reference depends on.
+// leftoverAfter returns the mirrored Secrets of a reference's former plans that the next one doesn't have.
+func (i *inputs) leftoverAfter(plan *reference.Plan) []reference.Object {
+	former := slices.Clone(i.leftover[plan.Reference])
+	for _, mirror := range i.mirrors[plan.Reference] {
+		if mirror.source.Kind == "Secret" {
+			former = append(former, mirror.targetFor(plan.Reference))
+		}
+	}
+	return slices.DeleteFunc(former, func(object reference.Object) bool {
+		return slices.ContainsFunc(plan.Mirrors, func(mirror reference.Mirror) bool { return mirror.Target == object })
+	})
+}
+
+// leftovers returns the mirrored Secrets of a reference's former plans that weren't removed yet.
+func (i *inputs) leftovers(key types.NamespacedName) []reference.Object {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	return slices.Clone(i.leftover[key])
+}
+
+// removed notes that nothing is left of a reference's former plans.
+func (i *inputs) removed(key types.NamespacedName) {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	delete(i.leftover, key)
+}
+
+// objects returns everything that a reference depends on and whose name doesn't tell.
 func (i *inputs) objects(key types.NamespacedName) []reference.Object {
 	objects := slices.Clone(i.rivals[key])
 	for _, mirror := range i.mirrors[key] {
-		objects = append(objects, mirror.source, mirror.targetFor(key))
+		objects = append(objects, mirror.source)
+		if !strings.HasPrefix(mirror.target, key.Name+"-") {
+			objects = append(objects, mirror.targetFor(key))
+		}
 	}
 	return objects
 }
@@ -151,7 +192,14 @@ func (i *inputs) targets(key types.NamespacedName) []reference.Object {
 func (i *inputs) of(object reference.Object) []types.NamespacedName {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
-	return slices.Clone(i.users[object])
+	keys := slices.Clone(i.users[object])
+	for at, character := range object.Name {
+		key := types.NamespacedName{Namespace: object.Namespace, Name: object.Name[:at]}
+		if character == '-' && i.known(key, object) != nil {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // isVerified reports whether a mirror and its source were last found equal in the states that they are in.

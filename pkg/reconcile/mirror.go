@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -51,7 +52,7 @@ func (r *ReferenceReconciler) applyMirror(ctx context.Context, world *reference.
 	if err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	if !reference.Owns(world.Dataset, existing) {
+	if !reference.Owns(world.Dataset, existing) && !reference.HasLostMark(world.Dataset, existing) {
 		// A copy of Fluid's is as good as ours while it is what its source is. Else it was replaced by a foreign one since
 		// the plan was made, and its event brings us back.
 		if reference.IsCopyOfFluid(world.Dataset, existing) {
@@ -110,15 +111,20 @@ func wantedMirror(dataset *datav1alpha1.Dataset, mirror reference.Mirror, source
 			wanted.Object[field] = value
 		}
 	}
+	if wanted.Object["type"] == string(corev1.SecretTypeServiceAccountToken) {
+		// Kubernetes deletes a token whose ServiceAccount isn't in its namespace. To a container the type is the same.
+		wanted.Object["type"] = string(corev1.SecretTypeOpaque)
+	}
 	return wanted, nil
 }
 
-// repair patches a mirror of ours where it differs; labels and annotations that others added stay. An immutable one
-// can't be patched: it is deleted, and its deletion is the event that makes it new.
+// repair patches a mirror of ours where it differs; labels, annotations and owners that others added stay. An immutable
+// one can't be patched, nor can the type of a Secret: it is deleted, and its deletion is the event that makes it new.
 func (r *ReferenceReconciler) repair(ctx context.Context, existing, wanted *unstructured.Unstructured) error {
 	before := existing.DeepCopy()
 	existing.SetLabels(merged(existing.GetLabels(), wanted.GetLabels()))
 	existing.SetAnnotations(merged(existing.GetAnnotations(), wanted.GetAnnotations()))
+	existing.SetOwnerReferences(withOwners(existing.GetOwnerReferences(), wanted.GetOwnerReferences()))
 	changed := false
 	for _, field := range payload() {
 		value, ok := wanted.Object[field]
@@ -135,7 +141,8 @@ func (r *ReferenceReconciler) repair(ctx context.Context, existing, wanted *unst
 	if equality.Semantic.DeepEqual(before.Object, existing.Object) {
 		return nil
 	}
-	if immutable, _, _ := unstructured.NestedBool(before.Object, "immutable"); immutable && changed {
+	immutable, _, _ := unstructured.NestedBool(before.Object, "immutable")
+	if retyped := before.Object["type"] != wanted.Object["type"]; retyped || (immutable && changed) {
 		return r.deleteMirror(ctx, before)
 	}
 	return r.patch(ctx, existing, before)
@@ -149,6 +156,17 @@ func (r *ReferenceReconciler) deleteMirror(ctx context.Context, mirror client.Ob
 	return nil
 }
 
+// withOwners returns the present owners, and the wanted ones that aren't among them.
+func withOwners(present, wanted []metav1.OwnerReference) []metav1.OwnerReference {
+	all := slices.Clone(present)
+	for _, owner := range wanted {
+		if !slices.ContainsFunc(present, func(o metav1.OwnerReference) bool { return o.UID == owner.UID }) {
+			all = append(all, owner)
+		}
+	}
+	return all
+}
+
 func merged(present, wanted map[string]string) map[string]string {
 	all := maps.Clone(present)
 	if all == nil {
@@ -158,8 +176,8 @@ func merged(present, wanted map[string]string) map[string]string {
 	return all
 }
 
-// removeMirrors deletes mirrors of the reference's own that its plan doesn't have any more. Mirrored Secrets are only
-// known where they may be watched; elsewhere they stay until the reference goes.
+// removeMirrors deletes mirrors of the reference's own that its plan doesn't have any more. Where Secrets may not be
+// watched only those of this process' plans are known; others stay until the reference goes.
 func (r *ReferenceReconciler) removeMirrors(ctx context.Context, dataset *datav1alpha1.Dataset, plan *reference.Plan) error {
 	for kind, own := range r.ownMirrors {
 		for _, name := range own.of(dataset.UID) {
@@ -172,10 +190,18 @@ func (r *ReferenceReconciler) removeMirrors(ctx context.Context, dataset *datav1
 			}
 		}
 	}
+	for _, object := range r.inputs.leftovers(plan.Reference) {
+		if err := r.removeMirror(ctx, dataset, object); apierrors.IsForbidden(err) {
+			log.FromContext(ctx).Info("A mirror that isn't needed any more may not be deleted", "mirror", object.String(), "reason", err.Error())
+		} else if err != nil {
+			return err
+		}
+	}
+	r.inputs.removed(plan.Reference)
 	return nil
 }
 
-// removeMirror deletes a mirror if it is there and still the reference's own.
+// removeMirror deletes a mirror if it is there and still the reference's own, be it without mark or owner.
 func (r *ReferenceReconciler) removeMirror(ctx context.Context, dataset *datav1alpha1.Dataset, object reference.Object) error {
 	mirror := &metav1.PartialObjectMetadata{}
 	mirror.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(object.Kind))
@@ -185,8 +211,8 @@ func (r *ReferenceReconciler) removeMirror(ctx context.Context, dataset *datav1a
 		return nil
 	case err != nil:
 		return fmt.Errorf("reading %s, a mirror that Dataset %s/%s doesn't need any more: %w", object, dataset.Namespace, dataset.Name, err)
-	case !reference.Owns(dataset, mirror):
-		return nil
+	case reference.Owns(dataset, mirror), reference.HasLostMark(dataset, mirror):
+		return r.deleteMirror(ctx, mirror)
 	}
-	return r.deleteMirror(ctx, mirror)
+	return nil
 }

@@ -30,7 +30,8 @@ func (r *ReferenceReconciler) finalize(ctx context.Context, dataset *datav1alpha
 		return err
 	}
 	if len(users) > 0 {
-		return r.waitForPods(ctx, dataset, users)
+		r.waitForPods(ctx, dataset, users)
+		return nil
 	}
 	key := client.ObjectKeyFromObject(dataset)
 	gone, err := r.deleteOwned(ctx, dataset, key, &corev1.PersistentVolumeClaim{})
@@ -136,10 +137,7 @@ func madeHere(volume *corev1.PersistentVolume, dataset *datav1alpha1.Dataset) bo
 	former := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: dataset.Namespace, Name: dataset.Name, UID: markOf(volume)}}
 	return volume.Labels[reference.StorageLabel(former)] == "true" &&
 		volume.Labels[datav1alpha1.LabelDatasetID] == reference.DatasetID(former) &&
-		volume.Annotations[datav1alpha1.AnnotationCreatedBy] == datav1alpha1.CreatedByFluid &&
-		slices.ContainsFunc(volume.ManagedFields, func(e metav1.ManagedFieldsEntry) bool {
-			return e.Manager == reference.FieldManager && e.Operation == metav1.ManagedFieldsOperationUpdate && e.Subresource == ""
-		})
+		volume.Annotations[datav1alpha1.AnnotationCreatedBy] == datav1alpha1.CreatedByFluid && reference.WrittenHere(volume)
 }
 
 func (r *ReferenceReconciler) removeFinalizer(ctx context.Context, thin *datav1alpha1.ThinRuntime) error {
@@ -150,10 +148,13 @@ func (r *ReferenceReconciler) removeFinalizer(ctx context.Context, thin *datav1a
 	return client.IgnoreNotFound(r.patch(ctx, thin, before))
 }
 
-// waitForPods says who keeps a reference from going. The end of a pod is an event that brings it back.
-func (r *ReferenceReconciler) waitForPods(ctx context.Context, dataset *datav1alpha1.Dataset, users []string) error {
+// waitForPods says once who keeps a reference from going. The end of a pod is an event that brings it back.
+func (r *ReferenceReconciler) waitForPods(ctx context.Context, dataset *datav1alpha1.Dataset, users []string) {
+	slices.Sort(users)
+	message := "Pods have the sidecar of this Dataset: " + someOf(users) + "; delete them first"
+	if !r.reported.isNews(client.ObjectKeyFromObject(dataset), datav1alpha1.DatasetCondition{Reason: reasonErrorDeleteDataset, Message: message}) {
+		return
+	}
 	log.FromContext(ctx).Info("Waiting for pods that use the reference", "pods", users)
-	r.Recorder.Eventf(dataset, nil, corev1.EventTypeWarning, "ErrorDeleteDataset", "Delete",
-		"Pods have the sidecar of this Dataset: %v; delete them first", users)
-	return nil
+	r.Recorder.Eventf(dataset, nil, corev1.EventTypeWarning, reasonErrorDeleteDataset, "Delete", "%s", message)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/go-logr/logr"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,18 +27,29 @@ import (
 // every mark but the right one, and compares all bytes of them after create, change of
 // the sources, revoke and delete.
 func TestNothingForeignChanges(t *testing.T) {
-	for _, names := range []reference.MirrorNames{reference.UniqueNames, reference.SourceNames} {
-		t.Run(string(names), func(t *testing.T) {
+	for name, setting := range map[string]struct {
+		names  reference.MirrorNames
+		beside bool
+	}{
+		"names of their own":               {reference.UniqueNames, false},
+		"names of their own, beside Fluid": {reference.UniqueNames, true},
+		"the sources' names":               {reference.SourceNames, false},
+		"the sources' names, beside Fluid": {reference.SourceNames, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if setting.beside {
+				installFluidWebhook(t)
+			}
 			var lots []*lot
 			for seed := range uint64(12) {
-				lots = append(lots, newLot(t, rand.New(rand.NewPCG(seed, 0)), names))
+				lots = append(lots, newLot(t, rand.New(rand.NewPCG(seed, 0)), setting.names))
 			}
 			awaitDustSettled(t, lots)
 
 			w := &wire{}
-			startReferencesOn(t, w, logr.Discard(), names)
+			startReferencesOn(t, w, logr.Discard(), setting.names)
 			for _, l := range lots {
-				awaitCondition(t, l.ref)
+				awaitVerdict(t, l.ref)
 			}
 			w.settle(t)
 			for _, l := range lots {
@@ -121,6 +133,7 @@ func (l *lot) wantedNames(t *testing.T, names reference.MirrorNames) []client.Ob
 		foreignThinRuntime(here("refdemo")), foreignThinRuntime(there("refdemo")),
 		foreignClaim(here("refdemo")), foreignClaim(there("refdemo")), foreignClaim(there("phy")),
 		foreignVolume(l.ref.Namespace+"-refdemo", l.ref), foreignVolume(l.physical+"-refdemo", l.ref),
+		foreignDaemonSet(here("refdemo-fuse")), foreignDaemonSet(there("refdemo-fuse")),
 	}
 	for _, mirror := range plan.Mirrors {
 		target := mirror.Target.Name
@@ -152,6 +165,14 @@ func foreignClaim(meta metav1.ObjectMeta) client.Object {
 		StorageClassName: &class, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 		Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
 	}}
+}
+
+// foreignDaemonSet has the name of the template that Fluid's webhook reads.
+func foreignDaemonSet(meta metav1.ObjectMeta) client.Object {
+	labels := map[string]string{"app": "mine"}
+	return &appsv1.DaemonSet{ObjectMeta: meta, Spec: appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: labels},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{
+			NodeSelector: map[string]string{"fluid.io/fuse-balloon": "true"}, Containers: []corev1.Container{{Name: "mine", Image: "example.com/mine"}}}}}}
 }
 
 // foreignVolume is a volume for somebody else's claim.
@@ -364,12 +385,13 @@ func (l *lot) awaitRevoked(t *testing.T) {
 	})
 }
 
-// awaitCondition waits until a reference says of itself whether it is ready.
-func awaitCondition(t *testing.T, ref *datav1alpha1.Dataset) {
+// awaitVerdict waits until a reference says of itself whether it is ready: in its condition, or beside Fluid by its phase
+// or its annotation.
+func awaitVerdict(t *testing.T, ref *datav1alpha1.Dataset) {
 	t.Helper()
 	eventually(t, "a condition", func() string {
 		refresh(t, ref)
-		if slices.ContainsFunc(ref.Status.Conditions, func(c datav1alpha1.DatasetCondition) bool { return c.Type == reference.ConditionReferenceReady }) {
+		if readyReason(ref.Status.Conditions) != "" || ref.Status.Phase == datav1alpha1.BoundPhase || ref.Annotations[reference.AnnotationObstacle] != "" {
 			return ""
 		}
 		return fmt.Sprintf("the status is %+v", ref.Status)

@@ -89,7 +89,7 @@ func TestSecretValuesAreOnlyWrittenToTheirMirror(t *testing.T) {
 		return ""
 	})
 	// A user takes the mirror over, which is a finding.
-	takeOver := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"`+reference.LabelReferenceUID+`":null}}}`))
+	takeOver := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"ownerReferences":null,"labels":{"`+reference.LabelReferenceUID+`":null}}}`))
 	if err := live.client.Patch(t.Context(), mirror, takeOver); err != nil {
 		t.Fatal(err)
 	}
@@ -185,23 +185,38 @@ func (s *specimen) publicObjects(t *testing.T) string {
 	return string(text)
 }
 
-// TestHealthyReconcileReadsNothingUncached: a reconcile of a healthy reference makes no request at all, also where Secrets
-// are mirrored that the controller may watch.
+// TestHealthyReconcileReadsNothingUncached: a reconcile of a healthy reference makes no request at all, of whatever runtime
+// the physical Dataset is, also where Secrets are mirrored that the controller may watch.
 func TestHealthyReconcileReadsNothingUncached(t *testing.T) {
-	for _, runtime := range []string{"alluxio", "thin", "juicefs"} {
+	for runtime, kind := range map[string]string{"alluxio": "AlluxioRuntime", "jindo": "JindoRuntime", "juicefs": "JuiceFSRuntime", "thin": ""} {
 		t.Run(runtime, func(t *testing.T) {
+			physical := newPhysicalOf(t, runtime)
+			if kind != "" {
+				installRuntimeKind(t, kind)
+				newRuntime(t, kind, physical, map[string]any{"fusePhase": "Ready"})
+			}
 			w := &wire{}
 			startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
-			physical := newPhysicalOf(t, runtime)
 			ref := newBoundReference(t, physical)
 			w.settle(t)
-			before := len(w.calls(anything))
+			before, discoveries, looked := len(w.calls(anything)), w.discoveries.Load(), reconciles(t)
 			for range 5 {
 				touch(t, ref)
 				w.settle(t)
 			}
 			if made := w.calls(anything)[before:]; len(made) > 0 {
 				t.Errorf("reconciles make the calls %s", made)
+			}
+			if made := w.discoveries.Load() - discoveries; made > 0 {
+				t.Errorf("reconciles ask %d times what kinds there are", made)
+			}
+			if made := reconciles(t) - looked; made < 5 {
+				t.Errorf("5 events make %d reconciles", made)
+			}
+			w.mutex.Lock()
+			defer w.mutex.Unlock()
+			if len(w.contents) > 0 {
+				t.Errorf("the caches have the contents of %s", w.contents)
 			}
 		})
 	}

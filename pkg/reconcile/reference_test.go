@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -139,20 +139,34 @@ func TestReferenceIsMadeWithFewWritesAndThenLeftAlone(t *testing.T) {
 	})
 }
 
+// TestRestartedControllerWritesNothing: of references of every runtime and to one of them from several namespaces.
 func TestRestartedControllerWritesNothing(t *testing.T) {
-	var ref *datav1alpha1.Dataset
-	physical := newPhysicalOf(t, "alluxio")
-	t.Run("before", func(t *testing.T) {
-		startReferences(t)
-		ref = newBoundReference(t, physical)
-	})
-	recorded := startReferences(t)
-	never(t, func() string {
-		if after := recorded.of(ref.Namespace); len(after) > 0 {
-			return fmt.Sprintf("it wrote %s", after)
+	var refs []*datav1alpha1.Dataset
+	w := &wire{}
+	stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+	for _, runtime := range referencetest.Runtimes() {
+		physical := newPhysicalOf(t, runtime)
+		for range 3 {
+			refs = append(refs, newBoundReference(t, physical))
+		}
+	}
+	w.settle(t)
+	stop()
+	w = &wire{}
+	before := reconciles(t)
+	startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+	eventually(t, "each is looked at", func() string {
+		if looked := reconciles(t) - before; looked < len(refs) {
+			return fmt.Sprintf("%d reconciles so far", looked)
 		}
 		return ""
 	})
+	w.settle(t)
+	for _, ref := range refs {
+		if made := w.calls(func(c call) bool { return c.isWrite() && strings.Contains(c.path, ref.Namespace) }); len(made) > 0 {
+			t.Errorf("it wrote %s", made)
+		}
+	}
 }
 
 func TestSecretsAndConfigMapsAreMirroredWhole(t *testing.T) {
@@ -236,80 +250,6 @@ func TestUnmarkedMirrorIsForeign(t *testing.T) {
 	awaitBound(t, ref)
 }
 
-// TestVolumeOfOneNameBelongsToTheFirst: the references a-b/c and a/b-c want volumes of one name; the second says so and
-// takes nothing.
-func TestVolumeOfOneNameBelongsToTheFirst(t *testing.T) {
-	startReferences(t)
-	physical := newPhysicalOf(t, "thin")
-	first := newBoundReference(t, physical) // <ns>/refdemo, with the volume <ns>-refdemo
-	parts := strings.SplitN(first.Namespace, "-", 2)
-	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: parts[0]}})
-	second := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: parts[0], Name: parts[1] + "-refdemo"}}
-	if reference.ValidateName(second.Name) != nil {
-		t.Skip("the random namespace doesn't make a Dataset's name")
-	}
-	second.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + physical + "/phy"}}
-	create(t, second)
-	eventually(t, "a finding", func() string {
-		refresh(t, second)
-		for _, condition := range second.Status.Conditions {
-			if condition.Reason == "VolumeNameTaken" {
-				return ""
-			}
-		}
-		return fmt.Sprintf("the conditions are %+v", second.Status.Conditions)
-	})
-	remove(t, second)
-	eventuallyGone(t, second)
-	if !exists(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: first.Namespace + "-refdemo"}}) {
-		t.Error("the first reference's volume has gone with the second reference")
-	}
-}
-
-func TestReferenceGoesInEveryOrder(t *testing.T) {
-	startReferences(t)
-	for _, test := range []struct {
-		name   string
-		before func(t *testing.T, physical string, ref *datav1alpha1.Dataset)
-	}{
-		{"alone", func(*testing.T, string, *datav1alpha1.Dataset) {}},
-		{"after its physical Dataset", func(t *testing.T, physical string, _ *datav1alpha1.Dataset) {
-			dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
-			remove(t, dataset)
-			eventuallyGone(t, dataset)
-		}},
-		{"after what the physical's runtime made", func(t *testing.T, physical string, _ *datav1alpha1.Dataset) {
-			volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}
-			remove(t, volume, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}})
-			eventuallyGone(t, volume)
-		}},
-		{"after its physical's namespace", func(t *testing.T, physical string, _ *datav1alpha1.Dataset) {
-			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: physical}}
-			remove(t, namespace)
-			eventuallyGone(t, namespace)
-		}},
-		{"after its ThinRuntime was deleted", func(t *testing.T, _ string, ref *datav1alpha1.Dataset) {
-			remove(t, &datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}})
-		}},
-		{"with its namespace", func(t *testing.T, _ string, ref *datav1alpha1.Dataset) {
-			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace}}
-			remove(t, namespace)
-			eventuallyGone(t, namespace)
-		}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			physical := newPhysicalOf(t, "juicefs")
-			ref := newBoundReference(t, physical)
-			mirrored := mirrors(t, ref)
-			test.before(t, physical, ref)
-			remove(t, ref)
-			meta := metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}
-			eventuallyGone(t, ref, &datav1alpha1.ThinRuntime{ObjectMeta: meta}, &corev1.PersistentVolumeClaim{ObjectMeta: meta},
-				&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}}, &mirrored[0])
-		})
-	}
-}
-
 // TestPhysicalKnowsItsReferences: status.datasetRef follows, and what else is in the status stays.
 func TestPhysicalKnowsItsReferences(t *testing.T) {
 	startReferences(t)
@@ -382,10 +322,11 @@ func TestUnknownFieldsOfReferencesSurvive(t *testing.T) {
 	create(t, ref)
 	typed := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: ref.GetNamespace(), Name: ref.GetName()}}
 	awaitBound(t, typed)
-	if err := live.client.Status().Patch(t.Context(), ref, client.RawPatch(types.MergePatchType, []byte(`{"status":{"future":{"d":"e"}}}`))); err != nil {
+	if err := live.client.Status().Patch(t.Context(), ref, client.RawPatch(types.MergePatchType, []byte(`{"status":{"future":{"d":"e"},"observedGeneration":1}}`))); err != nil {
 		t.Fatal(err)
 	}
-	annotate := client.RawPatch(types.MergePatchType, []byte(`{"status":{"ufsTotal":"7.00B"}}`))
+	// A generation says what its own object's status is about: the physical's is never the reference's.
+	annotate := client.RawPatch(types.MergePatchType, []byte(`{"status":{"ufsTotal":"7.00B","observedGeneration":7}}`))
 	if err := live.client.Status().Patch(t.Context(), &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}, annotate); err != nil {
 		t.Fatal(err)
 	}
@@ -399,6 +340,9 @@ func TestUnknownFieldsOfReferencesSurvive(t *testing.T) {
 		if got, _, _ := unstructured.NestedString(ref.Object, strings.Split(path, ".")...); got != want {
 			t.Errorf("%s is %q", path, got)
 		}
+	}
+	if observed, _, _ := unstructured.NestedInt64(ref.Object, "status", "observedGeneration"); observed != 1 {
+		t.Errorf("status.observedGeneration is %d", observed)
 	}
 	mounts, _, _ := unstructured.NestedSlice(ref.Object, "spec", "mounts")
 	if mounts[0].(map[string]any)["future"] != "c" {

@@ -3,8 +3,11 @@ package reconcile
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
+	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -21,29 +24,8 @@ func TestRuntimeStatusReachesReferencesByEvent(t *testing.T) {
 	startReferences(t)
 	physical := newPhysicalOf(t, "alluxio")
 	ref := newBoundReference(t, physical)
-	text, err := os.ReadFile("../../test/load/testdata/alluxioruntimes.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	crd := &unstructured.Unstructured{}
-	if err := yaml.Unmarshal(text, crd); err != nil {
-		t.Fatal(err)
-	}
-	create(t, crd)
-	t.Cleanup(func() { // other tests have a cluster without it
-		gone := crd.DeepCopy()
-		_ = live.client.Delete(context.Background(), gone)
-	})
-	runtime := &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{"fusePhase": "NotReady"}}}
-	runtime.SetGroupVersionKind(datav1alpha1.GroupVersion.WithKind("AlluxioRuntime"))
-	runtime.SetNamespace(physical)
-	runtime.SetName("phy")
-	eventually(t, "an AlluxioRuntime", func() string {
-		if err := live.client.Create(t.Context(), runtime); meta.IsNoMatchError(err) || client.IgnoreAlreadyExists(err) != nil {
-			return err.Error()
-		}
-		return ""
-	})
+	installRuntimeKind(t, "AlluxioRuntime")
+	runtime := newRuntime(t, "AlluxioRuntime", physical, map[string]any{"fusePhase": "NotReady"})
 	// Its controller makes the physical Dataset Bound, which is an event.
 	dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
 	patch := func(object client.Object, text string) error {
@@ -63,10 +45,53 @@ func TestRuntimeStatusReachesReferencesByEvent(t *testing.T) {
 		})
 	}
 	mirrors("NotReady")
+	if len(thin.Status.Mounts) != 1 || thin.Status.Mounts[0].MountPoint != "dataset://"+physical+"/phy" {
+		t.Errorf("by the ThinRuntime's status nobody finds the physical Dataset: %+v", thin.Status.Mounts)
+	}
 	for _, phase := range []datav1alpha1.RuntimePhase{"PartialReady", "Ready"} { // events of the runtime alone
 		if err := patch(runtime, `{"status":{"fusePhase":"`+string(phase)+`"}}`); err != nil {
 			t.Fatal(err)
 		}
 		mirrors(phase)
 	}
+}
+
+// installRuntimeKind installs the CRD of a kind of Fluid's runtimes until the test ends: other tests have a cluster
+// without it.
+func installRuntimeKind(t *testing.T, kind string) {
+	t.Helper()
+	text, err := os.ReadFile("../../test/load/testdata/alluxioruntimes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := strings.NewReplacer("AlluxioRuntime", kind, "alluxioruntime", strings.ToLower(kind)).Replace(string(text))
+	crd := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal([]byte(moved), crd); err != nil {
+		t.Fatal(err)
+	}
+	create(t, crd)
+	t.Cleanup(func() {
+		ctx := context.Background()
+		err := live.client.Delete(ctx, crd)
+		for end := time.Now().Add(patience); err == nil && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			err = live.client.Get(ctx, client.ObjectKeyFromObject(crd), crd)
+		}
+		if !apierrors.IsNotFound(err) {
+			t.Error("the CRD of ", kind, " is still there: ", err)
+		}
+	})
+}
+
+// newRuntime creates the runtime of the physical Dataset phy, as soon as its kind is served.
+func newRuntime(t *testing.T, kind, physical string, status map[string]any) *unstructured.Unstructured {
+	t.Helper()
+	runtime := newUnstructured(datav1alpha1.GroupVersion.String(), kind, physical, "phy")
+	runtime.Object["status"] = status
+	eventually(t, "a "+kind, func() string {
+		if err := live.client.Create(t.Context(), runtime); meta.IsNoMatchError(err) || client.IgnoreAlreadyExists(err) != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	return runtime
 }

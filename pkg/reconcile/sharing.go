@@ -24,6 +24,13 @@ func (r *ReferenceReconciler) revoke(ctx context.Context, world *reference.World
 	if err := r.removeMirrors(ctx, world.Dataset, plan); err != nil {
 		return err
 	}
+	for _, object := range world.Taken {
+		if reference.HasLostMark(world.Dataset, object) {
+			if err := r.deleteMirror(ctx, object); err != nil {
+				return err
+			}
+		}
+	}
 	if err := r.removeSecrets(ctx, world); err != nil {
 		return err
 	}
@@ -56,7 +63,7 @@ func (r *ReferenceReconciler) removeSecrets(ctx context.Context, world *referenc
 			log.FromContext(ctx).Info("Secrets may not be read here, so none is deleted", "secret", object.String())
 		case err != nil:
 			return fmt.Errorf("reading the mirror %s, which is to be deleted: %w", object, err)
-		case reference.Owns(world.Dataset, secret):
+		case reference.Owns(world.Dataset, secret), reference.HasLostMark(world.Dataset, secret):
 			if err := r.deleteMirror(ctx, secret); err != nil {
 				return err
 			}

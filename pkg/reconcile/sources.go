@@ -9,10 +9,11 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
-// Bounds of what sources remembers: together at most a megabyte.
+// Bounds of what sources remembers: of one object and of all, in bytes of text, and how many.
 const (
-	sourcesMost = 16
 	sourceSize  = 64 << 10
+	sourcesSize = 1 << 20
+	sourcesMost = 1 << 10
 )
 
 // sources remembers the contents of the ConfigMaps that were mirrored last, which many references that are made at once
@@ -20,6 +21,8 @@ const (
 type sources struct {
 	mutex    sync.Mutex
 	contents map[reference.Object]*unstructured.Unstructured
+	// size is that of all contents that were kept, at least.
+	size int
 }
 
 // get returns the contents of an object in the state that its metadata shows, or nil.
@@ -35,15 +38,16 @@ func (s *sources) get(object reference.Object, state metav1.Object) *unstructure
 
 // keep remembers contents unless they are large.
 func (s *sources) keep(object reference.Object, content *unstructured.Unstructured) {
-	if object.Kind != "ConfigMap" || size(content.Object) > sourceSize {
+	large := size(content.Object)
+	if object.Kind != "ConfigMap" || large > sourceSize {
 		return
 	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	if s.contents == nil || len(s.contents) >= sourcesMost {
-		s.contents = map[reference.Object]*unstructured.Unstructured{}
+	if s.contents == nil || s.size+large > sourcesSize || len(s.contents) >= sourcesMost {
+		s.contents, s.size = map[reference.Object]*unstructured.Unstructured{}, 0
 	}
-	s.contents[object] = content
+	s.contents[object], s.size = content, s.size+large
 }
 
 // size returns how long the texts in a value of JSON are.

@@ -30,6 +30,16 @@ func TestContentsAreRememberedInTheirStateOnly(t *testing.T) {
 	if len(s.contents) > sourcesMost {
 		t.Errorf("it remembers %d contents", len(s.contents))
 	}
+	large := state.DeepCopy()
+	large.Object["data"] = map[string]any{"key": strings.Repeat("x", sourceSize/2)}
+	kept := 0
+	for i := range 100 {
+		s.keep(reference.Object{Kind: "ConfigMap", Name: fmt.Sprint("large-", i)}, large)
+		kept = max(kept, len(s.contents)*sourceSize/2)
+	}
+	if kept > sourcesSize || kept < sourcesSize/2 {
+		t.Errorf("it remembers %d bytes", kept)
+	}
 	for what, arguments := range map[string][3]string{
 		"another state": {"ConfigMap", "8", "value"},
 		"a Secret":      {"Secret", "7", "value"},

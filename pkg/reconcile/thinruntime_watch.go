@@ -51,7 +51,7 @@ func (r *ThinRuntimeReconciler) SetupWithManager(manager ctrl.Manager) error {
 	}
 	return ctrl.NewControllerManagedBy(manager).
 		Named("thinruntime").
-		WithOptions(controller.Options{MaxConcurrentReconciles: 3}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 3, RateLimiter: backOff()}).
 		For(&datav1alpha1.ThinRuntime{}).
 		Watches(&datav1alpha1.Dataset{}, enqueue(r.ofDataset), builder.WithPredicates(datasetMatters())).
 		Watches(&datav1alpha1.ThinRuntimeProfile{}, enqueue(r.indexed(indexProfile))).

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -37,6 +38,15 @@ const indexPhysical = "physical"
 // referenceWorkers is how many references are reconciled at a time. A reconcile mostly waits for the API server, one
 // write after the other.
 const referenceWorkers = 16
+
+// mostBackOff is the longest time after which a reconcile that failed is repeated: that the API server has recovered from
+// whatever made it fail is no event.
+const mostBackOff = 30 * time.Second
+
+// backOff repeats a reconcile that failed after 5 ms, and after twice as long each time that it fails again.
+func backOff() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, mostBackOff)
+}
 
 // physicalOf is the index function of indexPhysical.
 func physicalOf(object client.Object) []string {
@@ -70,10 +80,10 @@ func (r *ReferenceReconciler) SetupWithManager(manager ctrl.Manager) error {
 	r.ownMirrors = map[string]*ownMirrors{"ConfigMap": configMaps, "Secret": secrets}
 	built, err := ctrl.NewControllerManagedBy(manager).
 		Named("reference").
-		WithOptions(controller.Options{MaxConcurrentReconciles: referenceWorkers}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: referenceWorkers, RateLimiter: backOff()}).
 		Watches(&datav1alpha1.Dataset{}, oneByOneWhenListed(enqueue(r.concernedByDataset))).
-		Watches(&datav1alpha1.ThinRuntime{}, enqueue(r.concernedByRuntime)).
-		Watches(&corev1.PersistentVolumeClaim{}, enqueue(r.concernedByRuntime), builder.WithPredicates(changed())).
+		Watches(&datav1alpha1.ThinRuntime{}, enqueue(r.concernedByThinRuntime)).
+		Watches(&corev1.PersistentVolumeClaim{}, enqueue(r.concernedByNamesake), builder.WithPredicates(changed())).
 		Watches(&corev1.PersistentVolume{}, enqueue(r.concernedByVolume), builder.WithPredicates(changed())).
 		Watches(&appsv1.DaemonSet{}, enqueue(r.concernedByDaemonSet)).
 		Watches(&corev1.ConfigMap{}, configMaps.kept(enqueue(r.concernedBy("ConfigMap"))), builder.OnlyMetadata).
@@ -217,8 +227,14 @@ func (r *ReferenceReconciler) concernedByDataset(ctx context.Context, object cli
 	return keys
 }
 
-// concernedByRuntime: ThinRuntimes and claims have the names of their Datasets.
-func (r *ReferenceReconciler) concernedByRuntime(ctx context.Context, object client.Object) []types.NamespacedName {
+// concernedByThinRuntime: those of its name, and those whose mirrors' names it will use.
+func (r *ReferenceReconciler) concernedByThinRuntime(ctx context.Context, object client.Object) []types.NamespacedName {
+	runtime := reference.Object{Kind: datav1alpha1.ThinRuntimeKind, Namespace: object.GetNamespace(), Name: object.GetName()}
+	return append(r.concernedByNamesake(ctx, object), r.inputs.of(runtime)...)
+}
+
+// concernedByNamesake: ThinRuntimes and claims have the names of their Datasets.
+func (r *ReferenceReconciler) concernedByNamesake(ctx context.Context, object client.Object) []types.NamespacedName {
 	key := client.ObjectKeyFromObject(object)
 	keys := r.keysOfReferencesTo(ctx, key)
 	if object.GetLabels()[reference.LabelReferenceUID] != "" || r.isReference(ctx, key) {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,16 +48,25 @@ const (
 
 // wire is a manager's connection to the API server: it records calls and can break them.
 type wire struct {
+	// user is whose rights the manager has; empty for an administrator's.
+	user  string
 	mutex sync.Mutex
 	list  []call
 	// fault says what becomes of each call, before it is recorded; nil lets all pass. It is called by one at a time.
 	fault func(call) fault
+	// conflicts counts the calls that the API server answered with 409; discoveries the reads of what kinds there are.
+	conflicts, discoveries atomic.Int64
+	// contents are the lists and watches that ask for ConfigMaps or Secrets with their contents.
+	contents []string
 }
 
 // config returns the configuration of a client over the wire.
 func (w *wire) config() *rest.Config {
 	config := rest.CopyConfig(live.config)
 	config.QPS, config.Burst = -1, -1
+	if w.user != "" {
+		config.Impersonate = rest.ImpersonationConfig{UserName: w.user, Groups: []string{"system:serviceaccounts", "system:authenticated"}}
+	}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) { return w.roundTrip(next, request) })
 	})
@@ -68,6 +79,10 @@ func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 
 func (w *wire) roundTrip(next http.RoundTripper, request *http.Request) (*http.Response, error) {
 	if !isCall(request) {
+		if request.URL.RawQuery == "" {
+			w.discoveries.Add(1)
+		}
+		w.noteContents(request)
 		return next.RoundTrip(request)
 	}
 	made := call{method: request.Method, path: request.URL.Path}
@@ -92,7 +107,20 @@ func (w *wire) roundTrip(next http.RoundTripper, request *http.Request) (*http.R
 		}
 		return nil, err
 	}
-	return next.RoundTrip(request)
+	response, err := next.RoundTrip(request)
+	if err == nil && response.StatusCode == http.StatusConflict {
+		w.conflicts.Add(1)
+	}
+	return response, err
+}
+
+func (w *wire) noteContents(request *http.Request) {
+	kind := path.Base(request.URL.Path)
+	if (kind == "configmaps" || kind == "secrets") && !strings.Contains(request.Header.Get("Accept"), "as=PartialObjectMetadata") {
+		w.mutex.Lock()
+		defer w.mutex.Unlock()
+		w.contents = append(w.contents, request.URL.String())
+	}
 }
 
 // isCall leaves out informers, which list and watch with parameters, and discovery, which reads /api and /apis/<group>.

@@ -65,6 +65,10 @@ func (w *writes) recording(inner client.WithWatch) client.Client {
 			w.add("patch "+sub, object)
 			return c.SubResource(sub).Patch(ctx, object, patch, options...)
 		},
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, object client.Object, options ...client.SubResourceUpdateOption) error {
+			w.add("update "+sub, object)
+			return c.SubResource(sub).Update(ctx, object, options...)
+		},
 	})
 }
 

@@ -287,7 +287,7 @@ var englishTexts = map[Code]text{
 	},
 	CodeMirrorNameWanted: {
 		"Something will come that has the name of a copy",
-		"A Dataset or runtime of the physical Dataset's name is in the reference's namespace. Its runtime brings ConfigMaps of its own under the names that Fluid gives to copies, and Fluid's charts delete what has them, or fail.",
+		"There is a Dataset or runtime in the reference's namespace, mostly of the physical Dataset's name, whose runtime brings ConfigMaps of its own under names that Fluid gives to copies, and Fluid's charts delete what has them, or fail.",
 		"give the reference a namespace without such a Dataset, or let mirrors have names of their own (--mirror-names=unique)",
 	},
 	CodeAccessModesInvalid: {

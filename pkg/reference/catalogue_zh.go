@@ -288,7 +288,7 @@ var chineseTexts = map[Code]text{
 	},
 	CodeMirrorNameWanted: {
 		"副本的名称将被别的对象占用",
-		"引用的命名空间中有与物理 Dataset 同名的 Dataset 或 Runtime。它的 Runtime 会带来自己的 ConfigMap，名称正是 Fluid 给副本用的名称；Fluid 的 chart 会删除占用该名称的对象，或者安装失败。",
+		"引用的命名空间中有一个 Dataset 或 Runtime（通常与物理 Dataset 同名），它的 Runtime 会带来自己的 ConfigMap，名称正是 Fluid 给副本用的名称；Fluid 的 chart 会删除占用该名称的对象，或者安装失败。",
 		"把引用放到没有这种 Dataset 的命名空间，或让副本使用自己的名称（--mirror-names=unique）",
 	},
 	CodeAccessModesInvalid: {

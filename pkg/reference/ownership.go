@@ -25,6 +25,20 @@ func ownedBy(reference *datav1alpha1.Dataset, object metav1.Object) bool {
 	})
 }
 
+// HasLostMark reports whether an object that this project wrote for a reference has lost its mark or its owner, one of the
+// two: the other still says whose it is, so it's to be repaired. Who takes both off has taken the object over.
+func HasLostMark(reference *datav1alpha1.Dataset, object metav1.Object) bool {
+	marked := reference.UID != "" && object.GetLabels()[LabelReferenceUID] == string(reference.UID)
+	return reference.UID != "" && marked != ownedBy(reference, object) && WrittenHere(object)
+}
+
+// WrittenHere reports whether this project's field manager has written an object, beside its status.
+func WrittenHere(object metav1.Object) bool {
+	return slices.ContainsFunc(object.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
+		return e.Manager == FieldManager && e.Subresource == ""
+	})
+}
+
 // madeByFluid reports whether Fluid's own controllers made an object for the reference: then it is as it should be,
 // and theirs.
 func madeByFluid(reference *datav1alpha1.Dataset, object metav1.Object) bool {

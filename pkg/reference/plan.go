@@ -198,12 +198,16 @@ func (p *Plan) checkFields(w *World) {
 		note("mounts[0].encryptOptions", len(mount.EncryptOptions) > 0)
 		note("mounts[0].readOnly", mount.ReadOnly)
 		note("mounts[0].shared", mount.Shared)
+		note("mounts[0].path", mount.Path != "" && mount.Path != "/") // as Fluid's documentation writes it
 	}
+	note("owner", spec.Owner != nil)
 	note("nodeAffinity", spec.NodeAffinity != nil)
 	note("tolerations", len(spec.Tolerations) > 0)
+	note("runtimes", len(spec.Runtimes) > 0)
 	note("placement", spec.Placement != "")
 	note("sharedOptions", len(spec.SharedOptions) > 0)
 	note("sharedEncryptOptions", len(spec.SharedEncryptOptions) > 0)
+	note("dataRestoreLocation", spec.DataRestoreLocation != nil)
 	if len(ignored) > 0 {
 		p.Findings.add(CodeFieldsIgnored, w.datasetObject(), "these fields of its spec have no effect: %s", strings.Join(ignored, ", "))
 	}
@@ -254,7 +258,7 @@ func (p *Plan) checkMirrors(w *World) {
 		}
 		existing := w.Taken[mirror.Target]
 		switch {
-		case existing == nil || Owns(w.Dataset, existing):
+		case existing == nil || Owns(w.Dataset, existing) || HasLostMark(w.Dataset, existing):
 		case w.MirrorNames == SourceNames && IsCopyOfFluid(w.Dataset, existing):
 			if w.Stale[mirror.Target] {
 				p.Findings.add(CodeCopyStale, mirror.Target, "Fluid made it as the copy of %s, and it differs from that", mirror.Source)

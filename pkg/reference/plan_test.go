@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -126,6 +127,8 @@ func TestFindings(t *testing.T) {
 			w.Dataset.Spec.Mounts[0].Options = map[string]string{"a": "b"}
 			w.Dataset.Spec.Placement = "Shared"
 		}, CodeFieldsIgnored, "mounts[0].options, placement"},
+		{"every field in vain", fillInVain, CodeFieldsIgnored, "effect: mounts[0].options, mounts[0].encryptOptions, mounts[0].readOnly, " +
+			"mounts[0].shared, mounts[0].path, owner, nodeAffinity, tolerations, runtimes, placement, sharedOptions, sharedEncryptOptions, dataRestoreLocation"},
 		{"namespace that refuses hostPath", func(w *World) {
 			w.NamespaceLabels = map[string]string{"pod-security.kubernetes.io/enforce": "baseline"}
 		},
@@ -182,6 +185,35 @@ func TestFindings(t *testing.T) {
 			}
 			checkCondition(t, plan, finding)
 		})
+	}
+}
+
+// fillInVain sets every field of a reference's spec but those that count.
+func fillInVain(w *World) {
+	w.Dataset.Spec = datav1alpha1.DatasetSpec{
+		Mounts: []datav1alpha1.Mount{{MountPoint: w.Dataset.Spec.Mounts[0].MountPoint, Name: "data", Path: "/data", ReadOnly: true, Shared: true,
+			Options: map[string]string{"a": "b"}, EncryptOptions: []datav1alpha1.EncryptOption{encryptOption("a")}}},
+		Owner:                &datav1alpha1.User{},
+		NodeAffinity:         &datav1alpha1.CacheableNodeAffinity{},
+		Tolerations:          []corev1.Toleration{{}},
+		Runtimes:             []datav1alpha1.Runtime{{}},
+		Placement:            "Exclusive",
+		SharedOptions:        map[string]string{"a": "b"},
+		SharedEncryptOptions: []datav1alpha1.EncryptOption{encryptOption("a")},
+		DataRestoreLocation:  &datav1alpha1.DataRestoreLocation{},
+	}
+}
+
+// TestEverySpecFieldCountsOrIsNoted: a field that is added to a Dataset's spec must become one or the other.
+func TestEverySpecFieldCountsOrIsNoted(t *testing.T) {
+	w := referencetest.World(t, "alluxio", "dataset://default/phy")
+	fillInVain(w)
+	for name, value := range map[string]reflect.Value{"spec": reflect.ValueOf(w.Dataset.Spec), "mount": reflect.ValueOf(w.Dataset.Spec.Mounts[0])} {
+		for i := range value.NumField() {
+			if field := value.Type().Field(i).Name; value.Field(i).IsZero() && field != "AccessModes" {
+				t.Errorf("the %s's field %s neither counts nor is noted", name, field)
+			}
+		}
 	}
 }
 
@@ -253,6 +285,42 @@ func TestOwnershipNeedsMarkAndOwner(t *testing.T) {
 	}
 	if Owns(&datav1alpha1.Dataset{}, &metav1.ObjectMeta{}) {
 		t.Error("a reference that doesn't exist yet owns something")
+	}
+}
+
+// TestMirrorThatLostMarkOrOwnerIsStillOurs: one of the two and this project's hand in it are enough to repair a mirror; none
+// of the two, or a mirror that this project hasn't written, isn't.
+func TestMirrorThatLostMarkOrOwnerIsStillOurs(t *testing.T) {
+	ref := referencetest.Reference("dataset://default/phy")
+	written := []metav1.ManagedFieldsEntry{{Manager: "kubectl-label"}, {Manager: FieldManager}}
+	for about, test := range map[string]struct {
+		change func(*metav1.ObjectMeta)
+		want   bool
+	}{
+		"whole":                           {func(*metav1.ObjectMeta) {}, false},
+		"without mark":                    {func(m *metav1.ObjectMeta) { m.Labels = nil }, true},
+		"with another's mark":             {func(m *metav1.ObjectMeta) { m.Labels = map[string]string{LabelReferenceUID: "other"} }, true},
+		"without owner":                   {func(m *metav1.ObjectMeta) { m.OwnerReferences = nil }, true},
+		"without both":                    {func(m *metav1.ObjectMeta) { m.Labels, m.OwnerReferences = nil, nil }, false},
+		"without mark, written by others": {func(m *metav1.ObjectMeta) { m.Labels, m.ManagedFields = nil, m.ManagedFields[:1] }, false},
+		"without mark, only its status written": {func(m *metav1.ObjectMeta) {
+			m.Labels, m.ManagedFields = nil, []metav1.ManagedFieldsEntry{{Manager: FieldManager, Subresource: "status"}}
+		}, false},
+	} {
+		w := sourceWorld(t, "alluxio")
+		meta := NewMirror(ref, NewPlan(w).Mirrors[0], &metav1.ObjectMeta{})
+		meta.ManagedFields = written
+		test.change(&meta)
+		if got := HasLostMark(ref, &meta); got != test.want {
+			t.Errorf("%s: %t", about, got)
+		}
+		w.Taken[Object{Kind: "ConfigMap", Namespace: "ref", Name: "phy-config"}] = &metav1.PartialObjectMetadata{ObjectMeta: meta}
+		if findings := NewPlan(w).Findings; test.want && len(findings) > 0 {
+			t.Errorf("%s: %v", about, findings)
+		}
+	}
+	if HasLostMark(&datav1alpha1.Dataset{}, &metav1.ObjectMeta{ManagedFields: written, Labels: map[string]string{LabelReferenceUID: "x"}}) {
+		t.Error("a reference that doesn't exist yet has lost something")
 	}
 }
 

@@ -9,27 +9,50 @@ import (
 
 // rivals returns the Datasets and runtimes that, if they are in the reference's namespace, will bring ConfigMaps of
 // the names that mirrors have there: Fluid's charts delete and create such a ConfigMap whosever it is. Only mirrors with
-// their sources' names can meet them.
-func rivals(w *World, runtime Runtime, mirrors []Mirror) []Object {
+// their sources' names can meet them. A Dataset may be of any runtime; runtimes are looked for that have no Dataset yet,
+// those of the physical's kind.
+func rivals(w *World, physical Runtime, mirrors []Mirror) []Object {
 	if w.MirrorNames != SourceNames {
 		return nil
 	}
 	var found []Object
+	add := func(kind, name string) {
+		object := Object{kind, w.Dataset.Namespace, name}
+		if object != w.datasetObject() && !slices.Contains(found, object) {
+			found = append(found, object)
+		}
+	}
 	for _, mirror := range mirrors {
 		if mirror.Target.Kind != kindConfigMap {
 			continue
 		}
-		for _, pattern := range runtime.Brings {
-			name, ok := fits(pattern, mirror.Target.Name)
-			for _, kind := range []string{datav1alpha1.DatasetKind, runtime.Kind} {
-				object := Object{kind, w.Dataset.Namespace, name}
-				if ok && object != w.datasetObject() && !slices.Contains(found, object) {
-					found = append(found, object)
+		for _, runtime := range runtimes {
+			for _, pattern := range runtime.Brings {
+				name, ok := fits(pattern, mirror.Target.Name)
+				if ok {
+					add(datav1alpha1.DatasetKind, name)
+				}
+				if ok && runtime.Kind == physical.Kind {
+					add(runtime.Kind, name)
 				}
 			}
 		}
 	}
 	return found
+}
+
+// IsRival reports whether a Dataset of the reference's namespace is of those that bring what has a mirror's name. One
+// that isn't bound yet may get any runtime.
+func (p *Plan) IsRival(dataset *datav1alpha1.Dataset) bool {
+	if IsReference(dataset) {
+		return false
+	}
+	runtime, bound := RuntimeOfDataset(dataset)
+	return !bound || slices.ContainsFunc(p.Mirrors, func(mirror Mirror) bool {
+		return mirror.Target.Kind == kindConfigMap && slices.ContainsFunc(runtime.Brings, func(pattern string) bool {
+			return strings.ReplaceAll(pattern, "*", dataset.Name) == mirror.Target.Name
+		})
+	})
 }
 
 // fits returns what * stands for in a pattern that a name fits.

@@ -65,7 +65,7 @@ var runtimes = []Runtime{
 	{Type: "vineyard", Kind: "VineyardRuntime", FuseSuffix: "-fuse", MountVolume: "vineyard-fuse-mount",
 		Brings: []string{"*-rpc-conf"}, NoSidecar: "its FUSE client gives apps a worker's socket on the node and no files"},
 	{Type: "cache", Kind: "CacheRuntime", FuseSuffix: "-client", MountVolume: "fluid-cache-runtime-shared-path",
-		Copies:    []string{"fluid-runtime-config-*"},
+		Copies: []string{"fluid-runtime-config-*"}, Brings: []string{"fluid-runtime-config-*"},
 		NoSidecar: "its client's pod often prepares its configuration in init containers, which a sidecar doesn't have"},
 }
 

@@ -36,6 +36,9 @@ func TestRuntimeThatWouldBringACopysNameBlocks(t *testing.T) {
 	for runtime, kind := range map[string]string{"alluxio": "AlluxioRuntime", "juicefs": "JuiceFSRuntime", "jindo": "JindoRuntime", "thin": "ThinRuntime"} {
 		w := sourceWorld(t, runtime)
 		want := []Object{{Kind: "Dataset", Namespace: "ref", Name: "phy"}, {Kind: kind, Namespace: "ref", Name: "phy"}}
+		if runtime == "jindo" { // whose phy-jindofs-config fits an AlluxioRuntime phy-jindofs too
+			want = append([]Object{{Kind: "Dataset", Namespace: "ref", Name: "phy-jindofs"}}, want...)
+		}
 		plan := NewPlan(w)
 		if !slices.Equal(plan.Rivals, want) || len(plan.Findings) > 0 {
 			t.Errorf("%s: rivals %v, findings %v", runtime, plan.Rivals, plan.Findings)
@@ -55,6 +58,29 @@ func TestRuntimeThatWouldBringACopysNameBlocks(t *testing.T) {
 	w.Dataset.Name = "phy" // a reference may have its physical's name
 	if plan := NewPlan(w); !slices.Equal(plan.Rivals, []Object{{Kind: "AlluxioRuntime", Namespace: "ref", Name: "phy"}}) {
 		t.Errorf("a reference of the physical's name is its own rival: %v", plan.Rivals)
+	}
+}
+
+// TestOnlyDatasetsThatBringACopysNameAreRivals: a Dataset of the physical's name has another runtime, whose ConfigMaps have
+// other names; or one of another name has a runtime whose ConfigMaps are called as the copy is.
+func TestOnlyDatasetsThatBringACopysNameAreRivals(t *testing.T) {
+	for _, test := range []struct {
+		physical  string
+		neighbour *datav1alpha1.Dataset
+		want      bool
+	}{
+		{"alluxio", neighbour("phy", "https://example.com/", "alluxio"), true},
+		{"alluxio", neighbour("phy", "https://example.com/", ""), true}, // nobody knows yet
+		{"alluxio", neighbour("phy", "https://example.com/", "thin"), false},
+		{"alluxio", neighbour("phy", "dataset://elsewhere/phy", ""), false},
+		{"thin", neighbour("phy", "https://example.com/", "thin"), true},
+		{"thin", neighbour("phy", "https://example.com/", "alluxio"), false},
+		{"jindo", neighbour("phy-jindofs", "https://example.com/", "alluxio"), true},
+		{"jindo", neighbour("phy-jindofs", "https://example.com/", "jindo"), false},
+	} {
+		if got := NewPlan(sourceWorld(t, test.physical)).IsRival(test.neighbour); got != test.want {
+			t.Errorf("%s: the Dataset %s of runtimes %+v: %t", test.physical, test.neighbour.Name, test.neighbour.Status.Runtimes, got)
+		}
 	}
 }
 

@@ -77,6 +77,21 @@ func TestSubPathShowsItsPartOnly(t *testing.T) {
 	}
 }
 
+// TestTwoPartsOfOneDatasetInOnePod: two references to different directories of one Dataset have volumes with one handle,
+// which a CSI driver would take for one; each sidecar has a mount of its own.
+func TestTwoPartsOfOneDatasetInOnePod(t *testing.T) {
+	c := newConsumer(t, "parts", "default/phy/spark")
+	defer c.leavesNothing(t)
+	c.refer(t, "whole", "default/phy")
+	spec := readerSpec("refdemo")
+	spec.Volumes = append(spec.Volumes, claimVolume("whole", "whole"))
+	spec.Containers[0].VolumeMounts = append(spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: "whole", MountPath: "/whole"})
+	c.run(t, "reader", spec)
+	c.reads(t, "reader", "/data/README.md")
+	c.reads(t, "reader", "/whole/spark/README.md")
+	nodeHas(t, 2, c.namespace)
+}
+
 // TestNonRootPodReadsTheData: the pod demands runAsNonRoot and another user of all its containers; the sidecar, which
 // mounts, is exempt, and the app isn't.
 func TestNonRootPodReadsTheData(t *testing.T) {

@@ -39,7 +39,7 @@ type canned struct {
 
 const cannedPhysical = "physical"
 
-func newCanned(b *testing.B, references int) *canned {
+func newCanned(b testing.TB, references int) *canned {
 	b.Helper()
 	c := &canned{references: references, world: referencetest.World(b, "alluxio", "dataset://"+cannedPhysical+"/phy")}
 	w := c.world

@@ -43,6 +43,8 @@ type environment struct {
 	client  client.WithWatch
 	// writes counts those of controllers, without events; reads their requests for one object.
 	writes, reads atomic.Int64
+	// references is how many have been made so far.
+	references int
 }
 
 func newEnvironment(b testing.TB) *environment {

@@ -25,10 +25,30 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
+// What a reference and the controller of 10,000 may take of the heap at most.
+const (
+	mostPerReference = 6 << 10
+	mostOfAll        = 100 << 20
+)
+
+// TestRestartToAThousandHealthyReferencesWritesNothing: a controller that starts reads the contents of each mirror once, to
+// compare them, and of their source a few times, and writes nothing.
+func TestRestartToAThousandHealthyReferencesWritesNothing(t *testing.T) {
+	const references = 1000
+	c := newCanned(t, references)
+	heapOfController(t, c)
+	if writes := c.writes.Load(); writes > 0 {
+		t.Errorf("it makes %d writes", writes)
+	}
+	if reads := c.reads.Load(); reads > references+100 {
+		t.Errorf("it makes %d reads", reads)
+	}
+}
+
 // BenchmarkMemory starts the reconcilers of references against an API server that only pretends to have them, so that
 // 10,000 take seconds, and measures the heap that they leave in use. The controller's caches, indexes and queues are
 // the real ones. A controller that starts to 1,000 or 10,000 healthy references writes nothing; the benchmark fails if
-// it does.
+// it does, and if they take too much.
 func BenchmarkMemory(b *testing.B) {
 	for _, references := range []int{1000, 10000} {
 		b.Run(fmt.Sprintf("%d references", references), func(b *testing.B) {
@@ -44,13 +64,16 @@ func BenchmarkMemory(b *testing.B) {
 				if c.writes.Load() > 0 {
 					b.Errorf("%d writes for references that are as they should be", c.writes.Load())
 				}
+				if (all-none)/float64(references) >= mostPerReference || all >= mostOfAll {
+					b.Errorf("%.0f bytes for each reference, %.0f in all", (all-none)/float64(references), all)
+				}
 			}
 		})
 	}
 }
 
 // heapOfController returns the bytes of heap in use after a controller has looked at everything.
-func heapOfController(b *testing.B, c *canned) float64 {
+func heapOfController(b testing.TB, c *canned) float64 {
 	b.Helper()
 	ctrl.SetLogger(logr.Discard())
 	scheme := apiruntime.NewScheme()

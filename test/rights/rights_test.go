@@ -364,21 +364,33 @@ func (w *world) meetOtherRuntimes() {
 	}
 }
 
-// deleteWithPods: a pod with the sidecar keeps the reference, which says so again and again.
+// deleteWithPods: pods with the sidecar keep the reference until they have gone. That there are fewer is said in the same
+// event, which is patched.
 func (w *world) deleteWithPods(ref *datav1alpha1.Dataset) {
 	w.Helper()
-	pod := "apiVersion: v1\nkind: Pod\nmetadata: {name: app, namespace: ref, labels: {serverless.fluid.io/inject: 'true'}}\n" +
-		"spec:\n  containers: [{name: app, image: app, volumeMounts: [{name: data, mountPath: /data}]}]\n  volumes: [{name: data, persistentVolumeClaim: {claimName: refdemo}}]\n"
-	w.kubectl(pod, "create", "-f", "-")
-	if text := w.kubectl("", "get", "pod/app", "-n", "ref", "-o", "yaml"); !strings.Contains(text, "fluid-fuse-0") {
-		w.Fatalf("the pod has no sidecar:\n%s", text)
+	for _, name := range []string{"app", "other"} {
+		pod := "apiVersion: v1\nkind: Pod\nmetadata: {name: " + name + ", namespace: ref, labels: {serverless.fluid.io/inject: 'true'}}\n" +
+			"spec:\n  containers: [{name: app, image: app, volumeMounts: [{name: data, mountPath: /data}]}]\n  volumes: [{name: data, persistentVolumeClaim: {claimName: refdemo}}]\n"
+		w.kubectl(pod, "create", "-f", "-")
+		if text := w.kubectl("", "get", "pod/"+name, "-n", "ref", "-o", "yaml"); !strings.Contains(text, "fluid-fuse-0") {
+			w.Fatalf("the pod has no sidecar:\n%s", text)
+		}
 	}
 	w.kubectl("", "delete", "dataset/refdemo", "-n", "ref", "--wait=false")
-	for _, value := range []string{"one", "two", "three"} {
-		w.touch(value)
-		time.Sleep(time.Second)
+	said := func(what string) {
+		w.Helper()
+		w.await("an event of that", func() string {
+			events := w.kubectl("", "get", "events.events.k8s.io", "-n", "ref", "-o", "json")
+			if !strings.Contains(events, what) {
+				return "the events are " + events
+			}
+			return ""
+		})
 	}
+	said("ErrorDeleteDataset")
 	w.kubectl("", "delete", "pod/app", "-n", "ref", "--force", "--grace-period=0")
+	said(`"count": 2`)
+	w.kubectl("", "delete", "pod/other", "-n", "ref", "--force", "--grace-period=0")
 	w.awaitGone(ref)
 }
 
