@@ -158,6 +158,42 @@ func checkBounded(t *testing.T, w *wire, fluid *writes) {
 	}
 }
 
+// TestAThinRuntimeIsLeftToFluidForAWhile: beside Fluid its finalizer is Fluid's to remove, so that Fluid takes down what it may
+// just be making again; where Fluid's controller doesn't do it, nothing hangs. Without Fluid it goes at once.
+func TestAThinRuntimeIsLeftToFluidForAWhile(t *testing.T) {
+	orphan := func(t *testing.T) *datav1alpha1.ThinRuntime {
+		former := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: newNamespace(t), Name: "refdemo", UID: "former"}}
+		thin := &datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: former.Namespace, Name: former.Name,
+			Labels: map[string]string{reference.LabelReferenceUID: "former"}, Finalizers: []string{datav1alpha1.FinalizerThinRuntime}}}
+		create(t, thin)
+		remove(t, thin)
+		// With an owner that doesn't exist the garbage collector would be quicker than the test.
+		owned := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"ownerReferences":[`+
+			`{"apiVersion":"data.fluid.io/v1alpha1","kind":"Dataset","name":"refdemo","uid":"former","controller":true}]}}`))
+		if err := live.client.Patch(t.Context(), thin, owned); err != nil {
+			t.Fatal(err)
+		}
+		return thin
+	}
+	now := time.Now()
+	for beside, released := range map[BesideFluid]time.Duration{BesideFluidFalse: 0, BesideFluidTrue: fluidTakesDown} {
+		thin := orphan(t)
+		r := &ReferenceReconciler{Client: live.client, Live: live.client, BesideFluid: beside, Now: func() time.Time { return now }}
+		if released > 0 {
+			now = thin.DeletionTimestamp.Add(released - time.Second)
+			again, err := r.reconcile(t.Context(), client.ObjectKeyFromObject(thin))
+			if again != time.Second || err != nil || !exists(t, thin) {
+				t.Errorf("beside Fluid %s, a second before its time is over: look again after %s, error %v, there: %t", beside, again, err, exists(t, thin))
+			}
+			now = now.Add(time.Second)
+		}
+		if again, err := r.reconcile(t.Context(), client.ObjectKeyFromObject(thin)); again > 0 || err != nil {
+			t.Errorf("beside Fluid %s: look again after %s, error %v", beside, again, err)
+		}
+		eventuallyGone(t, thin)
+	}
+}
+
 // TestBesideFluidObstaclesAreAnnotated: what blocks a reference is said where Fluid doesn't erase it, without a fight
 // about the status, and is taken back when it is over.
 func TestBesideFluidObstaclesAreAnnotated(t *testing.T) {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -76,7 +77,7 @@ func (r *ReferenceReconciler) reconcile(ctx context.Context, key types.Namespace
 	switch {
 	case apierrors.IsNotFound(err):
 		r.forget(key)
-		return 0, r.releaseOrphan(ctx, key, "")
+		return r.releaseOrphan(ctx, key, "")
 	case !reference.IsReference(dataset), r.written.isBehind(key, dataset.ResourceVersion):
 		return 0, nil
 	}
@@ -89,9 +90,10 @@ func (r *ReferenceReconciler) reconcile(ctx context.Context, key types.Namespace
 func (r *ReferenceReconciler) reconcileLive(ctx context.Context, dataset *datav1alpha1.Dataset) (again time.Duration, err error) {
 	key := client.ObjectKeyFromObject(dataset)
 	if dataset.DeletionTimestamp != nil {
-		return 0, r.finalize(ctx, dataset)
+		return r.finalize(ctx, dataset)
 	}
-	if err := r.releaseOrphan(ctx, key, dataset.UID); err != nil {
+	orphan, err := r.releaseOrphan(ctx, key, dataset.UID)
+	if err != nil {
 		return 0, err
 	}
 	if removed, err := r.removeLeftover(ctx, dataset); err != nil || removed {
@@ -108,7 +110,8 @@ func (r *ReferenceReconciler) reconcileLive(ctx context.Context, dataset *datav1
 		return 0, err
 	}
 	world.Sharing, world.Controller = r.Sharing, &r.Controller
-	return r.makeTrue(ctx, world, reference.NewPlan(world))
+	again, err = r.makeTrue(ctx, world, reference.NewPlan(world))
+	return cmp.Or(orphan, again), err // while the orphan has the name, there is nothing else to look for
 }
 
 // makeTrue writes what differs from a plan.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,34 +21,34 @@ import (
 
 // finalize takes a reference's objects away in an order in which no pod loses its data and nothing is left: pods with
 // its sidecar end first, then the claim goes, then the volume. Mirrors and the ThinRuntime go by their owner reference
-// after the Dataset.
-func (r *ReferenceReconciler) finalize(ctx context.Context, dataset *datav1alpha1.Dataset) error {
+// after the Dataset. It returns when to look again without an event; zero for never.
+func (r *ReferenceReconciler) finalize(ctx context.Context, dataset *datav1alpha1.Dataset) (again time.Duration, err error) {
+	key := client.ObjectKeyFromObject(dataset)
 	if !slices.Contains(dataset.Finalizers, datav1alpha1.FinalizerDataset) {
-		return nil
+		return r.releaseOrphan(ctx, key, "")
 	}
-	users, err := sidecarPods(ctx, r.Client, client.ObjectKeyFromObject(dataset))
+	users, err := sidecarPods(ctx, r.Client, key)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if len(users) > 0 {
 		r.waitForPods(ctx, dataset, users)
-		return nil
+		return 0, nil
 	}
-	key := client.ObjectKeyFromObject(dataset)
 	gone, err := r.deleteOwned(ctx, dataset, key, &corev1.PersistentVolumeClaim{})
 	if err != nil || !gone {
-		return err
+		return 0, err
 	}
 	gone, err = r.deleteOwned(ctx, dataset, types.NamespacedName{Name: reference.VolumeName(key)}, &corev1.PersistentVolume{})
 	if err != nil || !gone {
-		return err
+		return 0, err
 	}
 	if err := r.releaseThinRuntime(ctx, dataset); err != nil {
-		return err
+		return 0, err
 	}
 	before := dataset.DeepCopy()
 	controllerutil.RemoveFinalizer(dataset, datav1alpha1.FinalizerDataset)
-	return client.IgnoreNotFound(r.patch(ctx, dataset, before))
+	return 0, client.IgnoreNotFound(r.patch(ctx, dataset, before))
 }
 
 // deleteOwned deletes an object of a reference and reports whether it has gone. A foreign one counts as gone. It reads
@@ -72,8 +73,17 @@ func (r *ReferenceReconciler) deleteOwned(ctx context.Context, dataset *datav1al
 	return false, nil
 }
 
-// releaseThinRuntime removes the finalizer of the reference's own ThinRuntime, so that it can go after the Dataset.
+// fluidTakesDown is how long a ThinRuntime that is being deleted is left to Fluid's thinruntime-controller where that runs.
+// Its finalizer is Fluid's as well: without it Fluid may just be making the claim and the volume anew that were deleted, and
+// never look again.
+const fluidTakesDown = 30 * time.Second
+
+// releaseThinRuntime removes the finalizer of the reference's own ThinRuntime, so that it can go after the Dataset. Beside
+// Fluid that is Fluid's to do, once it is being deleted.
 func (r *ReferenceReconciler) releaseThinRuntime(ctx context.Context, dataset *datav1alpha1.Dataset) error {
+	if beside, err := r.isBesideFluid(ctx); beside || err != nil {
+		return err
+	}
 	thin := &datav1alpha1.ThinRuntime{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(dataset), thin); err != nil {
 		return client.IgnoreNotFound(err)
@@ -84,18 +94,23 @@ func (r *ReferenceReconciler) releaseThinRuntime(ctx context.Context, dataset *d
 	return r.removeFinalizer(ctx, thin)
 }
 
-// releaseOrphan lets a ThinRuntime of ours go whose reference has vanished before it: without its finalizer, by force.
-// A Dataset that has the name now (present, empty if none) is another one.
-func (r *ReferenceReconciler) releaseOrphan(ctx context.Context, key types.NamespacedName, present types.UID) error {
+// releaseOrphan lets a ThinRuntime of ours go whose reference has vanished before it, without its finalizer by force, or
+// beside Fluid. A Dataset that has the name now (present, empty if none) is another one. It returns when to look again,
+// since Fluid gets some time to take it down itself.
+func (r *ReferenceReconciler) releaseOrphan(ctx context.Context, key types.NamespacedName, present types.UID) (again time.Duration, err error) {
 	thin := &datav1alpha1.ThinRuntime{}
 	if err := r.Client.Get(ctx, key, thin); err != nil {
-		return client.IgnoreNotFound(err)
+		return 0, client.IgnoreNotFound(err)
 	}
 	former := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{UID: types.UID(thin.Labels[reference.LabelReferenceUID])}}
 	if thin.DeletionTimestamp == nil || former.UID == present || !reference.Owns(former, thin) {
-		return nil
+		return 0, nil
 	}
-	return r.removeFinalizer(ctx, thin)
+	beside, err := r.isBesideFluid(ctx)
+	if left := thin.DeletionTimestamp.Add(fluidTakesDown).Sub(r.Now()); err != nil || (beside && left > 0) {
+		return left, err
+	}
+	return 0, r.removeFinalizer(ctx, thin)
 }
 
 // removeLeftover deletes the volume of an earlier reference of the same name that vanished by force, without its
