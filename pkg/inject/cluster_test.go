@@ -145,8 +145,12 @@ func newMemory(t testing.TB) *memory {
 func (m *memory) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
 	found, ok := m.objects[memoryKey{reflect.TypeOf(object), key}]
 	if !ok {
-		return apierrors.NewNotFound(schema.GroupResource{Resource: "things"}, key.Name)
+		return notFound(key.Name)
 	}
 	reflect.ValueOf(object).Elem().Set(reflect.ValueOf(found).Elem())
 	return nil
+}
+
+func notFound(name string) error {
+	return apierrors.NewNotFound(schema.GroupResource{Resource: "things"}, name)
 }
