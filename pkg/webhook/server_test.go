@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +142,40 @@ func TestADrainingServerAnswersAndLetsConnectionsGo(t *testing.T) {
 	}
 	if s.Ready(nil) == nil {
 		t.Error("it is ready although it has ended")
+	}
+}
+
+// TestADrainingServerLetsConnectionsOfEitherProtocolGo: the calls that it answers while it is draining are the last ones of
+// their connections.
+func TestADrainingServerLetsConnectionsOfEitherProtocolGo(t *testing.T) {
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		s, tell, _, _ := running(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		c := speaking(t, s, protocol)
+		call := func() (reused bool) {
+			trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }}
+			request, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodPost, "https://"+s.Address+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := c.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			return reused
+		}
+		if call() || !call() {
+			t.Errorf("%s: a connection isn't used again", protocol)
+		}
+		tell()
+		call()
+		// The client hears of it a moment after the answer.
+		eventually(t, func() error {
+			if call() {
+				return errors.New(protocol + ": the connection is used again while the server is draining")
+			}
+			return nil
+		})
 	}
 }
 

@@ -23,6 +23,8 @@ import (
 const (
 	podsPerSecond = 100
 	rotations     = 100
+	// leastPods is what even a busy machine creates while so many authorities are made.
+	leastPods = 5 * rotations
 )
 
 // TestNoPodIsRefusedWhileReplicasDieAndCertificatesChange creates 100 labelled pods per second, or as many as the machine
@@ -58,8 +60,8 @@ func TestNoPodIsRefusedWhileReplicasDieAndCertificatesChange(t *testing.T) {
 	for _, failure := range load.failed {
 		t.Error(failure)
 	}
-	if load.created.Load() == 0 {
-		t.Error("nothing was tested")
+	if created := load.created.Load(); created < leastPods {
+		t.Errorf("with %d pods hardly anything was tested", created)
 	}
 }
 
