@@ -179,6 +179,51 @@ func TestADrainingServerLetsConnectionsOfEitherProtocolGo(t *testing.T) {
 	}
 }
 
+// TestASlowClientIsCutOff: one that sends its call byte by byte, and one that connects and says nothing.
+func TestASlowClientIsCutOff(t *testing.T) {
+	asked := make(chan error, 1)
+	s := &Server{Draining: t.Context(), Handler: http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
+		_, err := io.ReadAll(request.Body)
+		asked <- err
+	})}
+	server := s.limited(t.Context())
+	for name, limit := range map[string]time.Duration{"ReadHeaderTimeout": server.ReadHeaderTimeout, "ReadTimeout": server.ReadTimeout, "WriteTimeout": server.WriteTimeout} {
+		if limit <= 0 || limit > 30*time.Second {
+			t.Errorf("%s is %s, which a webhook's client never has", name, limit)
+		}
+	}
+	if server.IdleTimeout <= 90*time.Second || server.MaxHeaderBytes <= 0 {
+		t.Errorf("idle connections stay for %s, headers have %d bytes", server.IdleTimeout, server.MaxHeaderBytes)
+	}
+	// The same server, with less patience.
+	server.ReadHeaderTimeout, server.ReadTimeout, server.TLSConfig = 100*time.Millisecond, 100*time.Millisecond, nil
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.Serve(listener) }() // It ends with the test.
+	defer server.Close()
+	for _, sent := range []string{"", "POST / HTTP/1.1\r\n", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"} {
+		connection, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		if err := connection.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(connection, sent); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(connection); err != nil {
+			t.Errorf("who has sent %q isn't cut off: %v", sent, err)
+		}
+	}
+	if err := <-asked; err == nil {
+		t.Error("half a body is taken for a whole one")
+	}
+}
+
 func TestAPortThatIsTakenIsAnError(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
