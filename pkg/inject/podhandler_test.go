@@ -3,7 +3,6 @@ package inject
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -227,11 +227,6 @@ func TestAnAdmissionReadsAFewObjectsAndIsRepeatable(t *testing.T) {
 	if reader.reads != 9 {
 		t.Errorf("%d reads", reader.reads)
 	}
-	for kind := range reader.kinds {
-		if !slices.ContainsFunc(Kinds(), func(object client.Object) bool { return fmt.Sprintf("%T", object) == kind }) {
-			t.Errorf("it reads %s, which nobody has put into the caches", kind)
-		}
-	}
 	request.DryRun = nil
 	second := handler.Handle(t.Context(), request)
 	if first.Patch == nil || !bytes.Equal(first.Patch, second.Patch) {
@@ -240,6 +235,24 @@ func TestAnAdmissionReadsAFewObjectsAndIsRepeatable(t *testing.T) {
 	request.UID = "other"
 	if third := handler.Handle(t.Context(), request); bytes.Equal(first.Patch, third.Patch) {
 		t.Error("two pods share a directory on the node")
+	}
+}
+
+// TestAllThatAnAdmissionReadsHasAnInformer from the beginning, for each runtime.
+func TestAllThatAnAdmissionReadsHasAnInformer(t *testing.T) {
+	for _, runtime := range referencetest.Runtimes() {
+		for pod, namespace := range map[string]string{"nginx": "ref", "own-namespace": "default"} {
+			reader := newCluster(t, runtime).reader(t)
+			handler := &PodHandler{Reader: reader, MirrorNames: reference.UniqueNames, NativeSidecars: true}
+			if response := handler.Handle(t.Context(), podRequest(namespace, readPod(t, pod))); response.Patch == nil {
+				t.Errorf("%s: %+v", runtime, response)
+			}
+			for kind := range reader.kinds {
+				if !slices.ContainsFunc(slices.Concat(Kinds(), observe.RuntimeKinds()), func(object client.Object) bool { return kindOf(object) == kind }) {
+					t.Errorf("%s: it reads %s, which nobody has put into the caches", runtime, kind)
+				}
+			}
+		}
 	}
 }
 
