@@ -124,7 +124,9 @@ func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod, va
 			complete = false
 			return nil, nil
 		}
-		return nil, orphaned(present)
+		orphan := orphaned(present)
+		complete = complete && len(orphan) == 0
+		return nil, orphan
 	})
 	complete = complete && len(findings.Of(reference.Waiting)) == 0
 	subject := podObject(namespace, pod)

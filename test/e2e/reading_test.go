@@ -104,6 +104,22 @@ func (c *consumer) comesBack(t *testing.T, pod, file string) {
 	nodeHas(t, 1, c.namespace)
 }
 
+// TestTheDataIsThereUntilTheAppHasEnded: an app that takes its time when it is told to end still reads, and only then is
+// the mount taken off.
+func TestTheDataIsThereUntilTheAppHasEnded(t *testing.T) {
+	c := newConsumer(t, "ending", "default/phy")
+	defer c.leavesNothing(t)
+	spec := readerSpec("refdemo")
+	spec.TerminationGracePeriodSeconds = new(int64(60))
+	spec.Containers[0].Command[2] = `trap "touch /told; while [ ! -e /read ]; do sleep 0.1; done; exit 0" TERM; sleep 3600 & wait`
+	c.run(t, "reader", spec)
+	kubectl(t, "delete pod/reader --wait=false -n "+c.namespace)
+	const read = `while [ ! -e /told ]; do sleep 0.1; done; sleep 2; cat /data/` + dataFile + `; touch /read`
+	if text, err := c.exec(t, "reader", "app", read); text != dataText {
+		t.Errorf("the app that was told to end reads %q, %v", text, err)
+	}
+}
+
 // TestNonRootPodReadsTheData: the pod demands runAsNonRoot and another user of all its containers; the sidecar, which
 // mounts, is exempt, and the app isn't.
 func TestNonRootPodReadsTheData(t *testing.T) {
