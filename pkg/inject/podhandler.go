@@ -8,7 +8,6 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -124,7 +123,7 @@ func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod, va
 			complete = false
 			return nil, nil
 		}
-		orphan := orphaned(present)
+		orphan := reference.CheckOrphan(present)
 		complete = complete && len(orphan) == 0
 		return nil, orphan
 	})
@@ -138,17 +137,6 @@ func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod, va
 		findings = append(findings, reference.NewFinding(reference.CodeNoNativeSidecars, subject, "this API server would reject its sidecars"))
 	}
 	return sidecars, findings, complete
-}
-
-// orphaned is what is wrong with a claim whose Dataset isn't there: a pod could have it, but no data. One that a Dataset
-// wraps has data of its own.
-func orphaned(claim *corev1.PersistentVolumeClaim) reference.Findings {
-	name, claimed := reference.DatasetOfClaim(claim)
-	if !claimed || name != claim.Name {
-		return nil
-	}
-	return reference.Findings{reference.NewFinding(reference.CodePodClaimUnresolved,
-		reference.Object{Kind: "PersistentVolumeClaim", Namespace: claim.Namespace, Name: claim.Name}, "its Dataset %s/%s doesn't exist", claim.Namespace, name)}
 }
 
 // shared is the Reader without copies.

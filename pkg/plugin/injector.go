@@ -29,7 +29,7 @@ type injector struct {
 // lookup finds the sidecar of a claim, as the webhook does: from the physical Dataset's objects, not from copies.
 func (i *injector) lookup(namespace, claim string, variant inject.Variant) (*inject.Sidecar, reference.Findings) {
 	key := types.NamespacedName{Namespace: namespace, Name: claim}
-	dataset, _, err := observe.DatasetOfClaim(i.ctx, i.reader, key)
+	dataset, present, err := observe.DatasetOfClaim(i.ctx, i.reader, key)
 	var planned *reference.Sidecar
 	var findings reference.Findings
 	if err == nil && dataset != nil {
@@ -38,6 +38,9 @@ func (i *injector) lookup(namespace, claim string, variant inject.Variant) (*inj
 	if err != nil {
 		object := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: namespace, Name: claim}
 		return nil, reference.Findings{reference.NewFinding(reference.CodeUnread, object, "it couldn't be read: %v", err)}
+	}
+	if dataset == nil && present != nil {
+		findings = reference.CheckOrphan(present)
 	}
 	if planned == nil {
 		return nil, findings

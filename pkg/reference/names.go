@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -98,18 +97,4 @@ func namespacedName(prefix string, dataset metav1.Object) string {
 		return name
 	}
 	return prefix + string(dataset.GetUID())
-}
-
-// DatasetOfClaim returns the name of the Dataset that a claim belongs to, by the rules of Fluid v1.0.8: the one that wraps
-// it, or else the one of its own name; false if none does.
-func DatasetOfClaim(claim *corev1.PersistentVolumeClaim) (string, bool) {
-	if name := claim.Labels[datav1alpha1.LabelWrappedBy]; name != "" {
-		return name, true
-	}
-	for label := range claim.Labels {
-		if strings.HasPrefix(label, datav1alpha1.LabelStoragePrefix) || label == datav1alpha1.LabelManagedBy {
-			return claim.Name, true
-		}
-	}
-	return "", false
 }
