@@ -12,8 +12,11 @@ const (
 	// LabelReferringName and LabelReferringNamespace on the claim of a reference name the physical Dataset.
 	LabelReferringName      = "fluid.io/dataset.referring-name"
 	LabelReferringNamespace = "fluid.io/dataset.referring-namespace"
-	// LabelManagedBy says on pods and workloads that Fluid made or changed them.
+	// LabelManagedBy says on pods, workloads and claims that Fluid made or changed them.
 	LabelManagedBy = "fluid.io/managed-by"
+	// LabelWrappedBy on a claim names the Dataset whose data is in it (pvc://<claim> is the Dataset's mount): pods that
+	// mount the claim get the Dataset.
+	LabelWrappedBy = "fluid.io/wrapped-by"
 
 	// LabelInject on a pod asks for FUSE sidecars when it is "true".
 	LabelInject = "serverless.fluid.io/inject"

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/certificate"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/webhook"
 )
@@ -73,6 +75,11 @@ func addWebhooks(told context.Context, mgr manager.Manager, o options, f feature
 	for _, kind := range inject.Kinds() {
 		if _, err := mgr.GetCache().GetInformer(told, kind, cache.BlockUntilSynced(false)); err != nil {
 			return fmt.Errorf("making the informer of %T: %w", kind, err)
+		}
+	}
+	for _, kind := range observe.RuntimeKinds() {
+		if _, err := mgr.GetCache().GetInformer(told, kind, cache.BlockUntilSynced(false)); err != nil && !meta.IsNoMatchError(err) {
+			return fmt.Errorf("making the informer of %s: %w", kind.GetObjectKind().GroupVersionKind().Kind, err)
 		}
 	}
 	server := &webhook.Server{

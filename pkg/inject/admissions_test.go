@@ -2,7 +2,9 @@ package inject
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,7 +15,9 @@ import (
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	admissionv1 "k8s.io/api/admission/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -43,11 +47,14 @@ type admissionCase struct {
 	Objects []json.RawMessage
 	// Handler is how the controller was started, and what its API server can do.
 	Handler struct {
-		Mode    Mode
-		Sharing reference.Sharing
+		Mode        Mode
+		Sharing     reference.Sharing
+		MirrorNames reference.MirrorNames
 		// Old is a server without native sidecars, NotHealing one without RestartAllContainers.
 		Old, NotHealing bool
 	}
+	// Unreadable is a kind of objects that the handler may not read.
+	Unreadable string
 	// Unknown says that the pod has fields that this build's types don't.
 	Unknown bool
 }
@@ -147,11 +154,29 @@ func (c *admissionCase) changed(t testing.TB, object client.Object, name string,
 	return fresh
 }
 
+// mirrorNames is what the controller was started with.
+func (c *admissionCase) mirrorNames() reference.MirrorNames {
+	return cmp.Or(c.Handler.MirrorNames, reference.UniqueNames)
+}
+
+// reader reads the case's cluster as the handler may.
+func (c *admissionCase) reader(t testing.TB) client.Reader {
+	t.Helper()
+	reader := c.cluster(t).reader(t)
+	reader.fails = func(kind, name string) error {
+		if c.Unreadable != "" && strings.HasSuffix(kind, "."+c.Unreadable) {
+			return apierrors.NewForbidden(schema.GroupResource{Resource: strings.ToLower(c.Unreadable)}, name, errors.New("not for you"))
+		}
+		return nil
+	}
+	return reader
+}
+
 // answer asks a handler for the pod.
 func (c *admissionCase) answer(t testing.TB, reader client.Reader) (raw, patch []byte, answer string) {
 	t.Helper()
 	raw, namespace := c.pod(t)
-	handler := &PodHandler{Reader: reader, MirrorNames: reference.UniqueNames, Sharing: c.Handler.Sharing,
+	handler := &PodHandler{Reader: reader, MirrorNames: c.mirrorNames(), Sharing: c.Handler.Sharing,
 		NativeSidecars: !c.Handler.Old, SelfHealing: !c.Handler.Old && !c.Handler.NotHealing, Mode: c.Handler.Mode}
 	response := handler.Handle(t.Context(), podRequest(namespace, raw))
 	var text strings.Builder
@@ -175,12 +200,15 @@ func (c *admissionCase) sidecars(t testing.TB, reader client.Reader) []byte {
 	raw, namespace := c.pod(t)
 	planned := map[string]*reference.Sidecar{}
 	for _, claim := range mustRead(t, raw).Claims() {
-		dataset := &datav1alpha1.Dataset{}
-		if err := reader.Get(t.Context(), types.NamespacedName{Namespace: namespace, Name: claim}, dataset); err != nil {
+		dataset, _, err := observe.DatasetOfClaim(t.Context(), reader, types.NamespacedName{Namespace: namespace, Name: claim})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if dataset == nil {
 			continue
 		}
 		if reference.IsReference(dataset) {
-			world, err := observe.ReferenceWithoutMirrors(t.Context(), reader, dataset, reference.UniqueNames)
+			world, err := observe.ReferenceWithoutMirrors(t.Context(), reader, dataset, c.mirrorNames())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -192,7 +220,7 @@ func (c *admissionCase) sidecars(t testing.TB, reader client.Reader) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		planned[claim], _, _ = reference.NewSidecar(world, reference.Source{Namespace: namespace, Name: claim})
+		planned[claim], _, _ = reference.NewSidecar(world, reference.Source{Namespace: namespace, Name: dataset.Name})
 	}
 	text, err := yaml.Marshal(planned)
 	if err != nil {
@@ -210,7 +238,7 @@ func TestAdmissionsAreTheGoldenOnes(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			reader := c.cluster(t).reader(t)
+			reader := c.reader(t)
 			raw, patch, answer := c.answer(t, reader)
 			compare(t, c.path("answer.txt"), []byte(answer))
 			compare(t, c.path("sidecars.yaml"), c.sidecars(t, reader))
@@ -236,10 +264,58 @@ func TestAdmissionsAreTheGoldenOnes(t *testing.T) {
 	}
 }
 
+// TestGoldenAdmissionsLeaveNothingOut: they have every runtime, every switch that Fluid's pods may have and ours, every
+// finding for which a pod is refused, and those that are warnings.
+func TestGoldenAdmissionsLeaveNothingOut(t *testing.T) {
+	var pods, cases, denials, warnings strings.Builder
+	for _, c := range admissionCases(t) {
+		pods.Write(c.read(t, "pod.yaml"))
+		cases.Write(c.read(t, "case.yaml"))
+		for line := range strings.Lines(string(c.read(t, "answer.txt"))) {
+			if strings.HasPrefix(line, "denied") {
+				denials.WriteString(line)
+			} else if strings.HasPrefix(line, "warning") {
+				warnings.WriteString(line)
+			}
+		}
+	}
+	have := func(what string, text *strings.Builder, wanted ...string) {
+		t.Helper()
+		for _, want := range wanted {
+			if !strings.Contains(text.String(), want) {
+				t.Errorf("no golden admission has the %s %s", what, want)
+			}
+		}
+	}
+	for _, runtime := range referencetest.Runtimes() {
+		have("runtime", &cases, "runtime: "+runtime)
+	}
+	have("runtime without sidecars", &cases, "efc", "vineyard", "cache")
+	have("switch", &pods, "serverless.fluid.io/inject: 'true'", "fuse.serverful.fluid.io/inject:", LabelDeprecatedInject+":", "fluid.io/enable-injection: 'false'",
+		"done.sidecar.fluid.io/inject: 'true'", LabelUnprivileged+": 'true'", AnnotationPlatform+": default", AnnotationPlatform+": unprivileged",
+		LabelCacheVolumes+": 'true'", LabelMountCheck+": 'false'", LabelAppMountCheck+": 'true'", "worker.sidecar.fluid.io/inject:", "sidecar.fluid.io/skip-precheck:",
+		AnnotationDirectoryMode+": fixed", AnnotationDirectoryMode+": random-suffix", "default.fluid.io/", "unprivileged.fluid.io/", AnnotationFilePrefetcher+":",
+		AnnotationSidecarMode+": native", AnnotationSidecarMode+": classic")
+	for _, code := range []reference.Code{
+		reference.CodeUnread, reference.CodePhysicalMissing, reference.CodePhysicalUnbound, reference.CodeFuseMissing, reference.CodeVolumeMissing, reference.CodeChain,
+		reference.CodeRuntimeNoSidecar, reference.CodePhysicalDeleted, reference.CodeTemplateUnusable, reference.CodeTemplateClaim, reference.CodeMountPointMalformed,
+		reference.CodeMountsMixed, reference.CodeSelfReference, reference.CodeClaimNameTaken, reference.CodeVolumeNameTaken, reference.CodeRuntimeNameTaken,
+		reference.CodeNameInvalid, reference.CodeMountPointChanged, reference.CodeBeingDeleted, reference.CodeNotShared, reference.CodeAccessModesInvalid,
+		reference.CodeNamesUnchecked, reference.CodePodClaimUnresolved, reference.CodeNoNativeSidecars, reference.CodePodUnsupportedUsage, reference.CodeSwitchUnknown,
+		reference.CodeInitContainerReads, reference.CodeNestedTooDeep,
+	} {
+		have("refusal", &denials, string(code))
+	}
+	for _, code := range []reference.Code{reference.CodePodNoDataset, reference.CodeClassicKeepsRunning, reference.CodeSharedDirectory, reference.CodeDeprecatedSwitch,
+		reference.CodeSwitchUnsupported, reference.CodePropagationReplaced, reference.CodeGraceShort} {
+		have("warning", &warnings, string(code))
+	}
+}
+
 // checkAgain makes sure that a pod that was changed isn't changed again.
 func (c *admissionCase) checkAgain(t *testing.T, reader client.Reader, patched []byte) {
 	t.Helper()
-	handler := &PodHandler{Reader: reader, MirrorNames: reference.UniqueNames, Sharing: c.Handler.Sharing, NativeSidecars: true}
+	handler := &PodHandler{Reader: reader, MirrorNames: c.mirrorNames(), Sharing: c.Handler.Sharing, NativeSidecars: true}
 	response := handler.Handle(t.Context(), podRequest(mustRead(t, patched).Metadata.Namespace, patched))
 	if !response.Allowed || response.Patch != nil {
 		t.Errorf("a second time: %+v", response)

@@ -14,14 +14,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	testcluster "github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 )
 
-// startAPIServer starts a control plane with the namespace ref, and stops it after the test.
-func startAPIServer(t *testing.T) client.Client {
+// startAPIServer starts a control plane with the namespace ref, and stops it after the test. It returns the client of an
+// administrator and what to make more clients of.
+func startAPIServer(t *testing.T) (client.Client, *rest.Config) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("it takes a control plane")
@@ -59,7 +61,7 @@ func startAPIServer(t *testing.T) client.Client {
 	if err != nil {
 		t.Fatal("waiting for the ServiceAccount of the namespace ref: ", err)
 	}
-	return admin
+	return admin, config
 }
 
 // tryPod creates a pod as a dry run, with every field known.
@@ -105,7 +107,7 @@ func installPolicy(t *testing.T, admin client.Client) {
 // TestTheAPIServerTakesEveryPatchedPod of the golden files, and so does the policy. A pod that it doesn't take for a
 // reason of its own, it doesn't take before either.
 func TestTheAPIServerTakesEveryPatchedPod(t *testing.T) {
-	admin := startAPIServer(t)
+	admin, _ := startAPIServer(t)
 	installPolicy(t, admin)
 	taken := 0
 	for _, c := range admissionCases(t) {

@@ -77,20 +77,25 @@ func (c *cluster) reader(t testing.TB) *countingReader {
 type countingReader struct {
 	client.Reader
 	reads int
-	kinds map[string]bool // that were read, as Go types
+	kinds map[string]bool // that were read, as kindOf names them
 	// fails gives the error of reading an object, or nil.
 	fails func(kind, name string) error
 }
 
 func (r *countingReader) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 	r.reads++
-	r.kinds[fmt.Sprintf("%T", object)] = true
+	r.kinds[kindOf(object)] = true
 	if r.fails != nil {
 		if err := r.fails(fmt.Sprintf("%T", object), key.Name); err != nil {
 			return err
 		}
 	}
 	return r.Reader.Get(ctx, key, object, options...)
+}
+
+// kindOf names the kind of an object by its Go type, and what has none by what it says itself.
+func kindOf(object client.Object) string {
+	return fmt.Sprintf("%T %s", object, object.GetObjectKind().GroupVersionKind().Kind)
 }
 
 func (r *countingReader) List(context.Context, client.ObjectList, ...client.ListOption) error {
@@ -145,8 +150,12 @@ func newMemory(t testing.TB) *memory {
 func (m *memory) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
 	found, ok := m.objects[memoryKey{reflect.TypeOf(object), key}]
 	if !ok {
-		return apierrors.NewNotFound(schema.GroupResource{Resource: "things"}, key.Name)
+		return notFound(key.Name)
 	}
 	reflect.ValueOf(object).Elem().Set(reflect.ValueOf(found).Elem())
 	return nil
+}
+
+func notFound(name string) error {
+	return apierrors.NewNotFound(schema.GroupResource{Resource: "things"}, name)
 }

@@ -45,6 +45,10 @@ type Sidecar struct {
 	size                  int
 }
 
+// wraps reports whether a claim isn't the Dataset's own but has the Dataset's data in it: pods that mount it get the
+// Dataset, but the Dataset's sidecar gets the claim.
+func (s *Sidecar) wraps(claim string) bool { return claim != s.dataset.Name }
+
 // compiledVolume is a volume of the sidecar with the name that it has in the FUSE pod.
 type compiledVolume struct {
 	name string

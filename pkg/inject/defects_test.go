@@ -88,7 +88,9 @@ func TestDatasetsThatNeedEachOtherAreRefused(t *testing.T) {
 		if last := claims[len(claims)-1]; slices.Index(claims, last) < len(claims)-1 {
 			// The last is one of those before, and needs what that needs.
 			d := dataset{runtime: "thin", change: needsClaim(claims[slices.Index(claims, last)+1])}
-			sidecars[last] = Compile(d.sidecar(t, last), Variant{})
+			sidecar := d.sidecar(t, last)
+			sidecar.Dataset.Name = last
+			sidecars[last] = Compile(sidecar, Variant{})
 		}
 		patch, findings := Patch(mustRead(t, readPod(t, "nginx")), sidecars, Options{HostDirectory: "x"})
 		if patch != nil || !slices.Equal(findingCodes(findings), []reference.Code{reference.CodeNestedTooDeep}) {

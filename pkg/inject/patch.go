@@ -57,7 +57,8 @@ type injection struct {
 	directory string
 	// volumes has all volumes of the pod, and of its sidecars, by name.
 	volumes map[string]volumeUse
-	// served are the Datasets of the pod's claims, each after those of its sidecar's claims; claims has their indexes.
+	// served are the Datasets of the pod's claims, each after those of its sidecar's claims, which are of the same name;
+	// claims has their indexes.
 	served []served
 	claims map[string]int
 	// added are the indexes of those that some container mounts, and so need a sidecar.
@@ -84,9 +85,8 @@ func (j *injection) use(volume string) volumeUse {
 
 func (u volumeUse) isDataset() bool { return u.dataset >= 0 || u.injected }
 
-// served is a Dataset that the pod uses.
+// served is a Dataset that the pod uses, by one claim or several.
 type served struct {
-	claim    string
 	sidecar  *Sidecar
 	mounted  bool
 	obstacle string
@@ -122,7 +122,7 @@ func (j *injection) findServed(sidecars map[string]*Sidecar) {
 // serve adds the Dataset of a claim after those that its sidecar needs. The claims above need it.
 func (j *injection) serve(claim string, sidecars map[string]*Sidecar, above []string) {
 	sidecar := sidecars[claim]
-	if sidecar == nil || j.blocked {
+	if sidecar == nil || j.blocked || len(above) > 0 && sidecar.wraps(claim) {
 		return
 	}
 	if slices.Contains(above, claim) || len(above) >= maxNested {
@@ -132,13 +132,23 @@ func (j *injection) serve(claim string, sidecars map[string]*Sidecar, above []st
 	if _, done := j.claims[claim]; done {
 		return
 	}
+	if at := slices.IndexFunc(j.served, func(s served) bool { return s.sidecar.dataset == sidecar.dataset }); at >= 0 {
+		j.claims[claim] = at
+		return
+	}
 	for i := range sidecar.volumes {
 		if needed := sidecar.volumes[i].claim; needed != "" {
 			j.serve(needed, sidecars, append(above, claim))
 		}
 	}
 	j.claims[claim] = len(j.served)
-	j.served = append(j.served, served{claim: claim, sidecar: sidecar})
+	j.served = append(j.served, served{sidecar: sidecar})
+}
+
+// nested returns the index of the Dataset that a sidecar's claim is; false if it is none.
+func (j *injection) nested(claim string) (int, bool) {
+	at, ok := j.claims[claim]
+	return at, ok && claim != "" && !j.served[at].sidecar.wraps(claim)
 }
 
 // findVolumes finds out what the pod's volumes are.
@@ -184,7 +194,7 @@ func (j *injection) findMounts() {
 			s.obstacle = "the pod has a user namespace of its own (hostUsers: false), out of which no mount is propagated"
 		}
 		for v := range s.sidecar.volumes {
-			if at, nested := j.claims[s.sidecar.volumes[v].claim]; nested && s.mounted {
+			if at, nested := j.nested(s.sidecar.volumes[v].claim); nested && s.mounted {
 				j.served[at].mounted = true
 			}
 		}

@@ -89,7 +89,7 @@ func probesAndHooks(spec *corev1.PodSpec) {
 func variables(spec *corev1.PodSpec) {
 	spec.Containers[0].Command = []string{"run", "$(FLUID_RUNTIME_NAME)", "$$(kept)"}
 	spec.Volumes[0].HostPath.Path = "/runtime-mnt/thin/default"
-	spec.Containers[0].VolumeMounts[0].MountPath = "/mnt/$$ $(HOME) $x"
+	spec.Containers[0].VolumeMounts[0].MountPath = "/mnt/$$-$(HOME)-$x"
 }
 
 // goldenCase is a pod, the Datasets of its claims, and the options of a patch.

@@ -5,10 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -55,7 +54,7 @@ func (h *PodHandler) Handle(ctx context.Context, request admission.Request) admi
 	}
 	logger := log.FromContext(ctx).WithValues("namespace", request.Namespace, "pod", pod.Name())
 	variant, findings := h.variant(ctx, request.Namespace, pod)
-	sidecars, found := h.resolve(ctx, request.Namespace, pod, variant)
+	sidecars, found := h.resolveSoon(ctx, request.Namespace, pod, variant)
 	findings = append(findings, found...)
 	var patch []byte
 	if !findings.Block() {
@@ -86,20 +85,49 @@ func denial(findings reference.Findings) string {
 	return "the FUSE sidecar can't be injected: " + strings.Join(lines, "; ")
 }
 
+// soon is how long the handler waits for objects that are needed and not there: they may have been created a moment ago,
+// by whoever creates the pod, and caches hear of that some milliseconds later. lookAgain is how often it looks.
+const (
+	soon      = 200 * time.Millisecond
+	lookAgain = 10 * time.Millisecond
+)
+
+// resolveSoon is resolve that waits a moment for what isn't there.
+func (h *PodHandler) resolveSoon(ctx context.Context, namespace string, pod *Pod, variant Variant) (map[string]*Sidecar, reference.Findings) {
+	sidecars, findings, complete := h.resolve(ctx, namespace, pod, variant)
+	for end := time.Now().Add(soon); !complete && time.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+			return sidecars, findings
+		case <-time.After(lookAgain):
+		}
+		sidecars, findings, complete = h.resolve(ctx, namespace, pod, variant)
+	}
+	return sidecars, findings
+}
+
 // resolve finds the sidecars of a pod's claims by claim name, and those of the sidecars' own claims. A claim that no
-// Dataset has is left to Kubernetes.
-func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod, variant Variant) (map[string]*Sidecar, reference.Findings) {
+// Dataset has is left to Kubernetes. It is complete unless something isn't there that is waited for, or a claim that
+// nobody knows.
+func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod, variant Variant) (map[string]*Sidecar, reference.Findings, bool) {
+	complete := true
 	sidecars, findings := resolve(pod, func(claim string) (*Sidecar, reference.Findings) {
 		key := types.NamespacedName{Namespace: namespace, Name: claim}
-		dataset, err := h.datasetOf(ctx, key)
-		if err != nil {
+		dataset, present, err := observe.DatasetOfClaim(ctx, h.shared(), key)
+		switch {
+		case err != nil:
 			return nil, reference.Findings{unreadable(key, err)}
-		}
-		if dataset == nil {
+		case dataset != nil:
+			return h.sidecarOf(ctx, dataset, variant)
+		case present == nil:
+			complete = false
 			return nil, nil
 		}
-		return h.sidecarOf(ctx, dataset, variant)
+		orphan := reference.CheckOrphan(present)
+		complete = complete && len(orphan) == 0
+		return nil, orphan
 	})
+	complete = complete && len(findings.Of(reference.Waiting)) == 0
 	subject := podObject(namespace, pod)
 	if len(sidecars) == 0 && len(findings) == 0 && len(pod.injectedVolumes()) == 0 {
 		findings = append(findings, reference.NewFinding(reference.CodePodNoDataset, subject,
@@ -108,7 +136,7 @@ func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod, va
 	if len(sidecars) > 0 && !h.NativeSidecars && !variant.Classic {
 		findings = append(findings, reference.NewFinding(reference.CodeNoNativeSidecars, subject, "this API server would reject its sidecars"))
 	}
-	return sidecars, findings
+	return sidecars, findings, complete
 }
 
 // shared is the Reader without copies.
@@ -120,33 +148,6 @@ func (h *PodHandler) shared() *shared {
 func unreadable(key types.NamespacedName, err error) reference.Finding {
 	return reference.NewFinding(reference.CodeUnread,
 		reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: key.Namespace, Name: key.Name}, "it couldn't be read: %v", err)
-}
-
-// datasetOf returns the Dataset whose claim a name is, or nil. The claim may not be there yet: a pod that is created
-// together with its reference is as welcome as any.
-func (h *PodHandler) datasetOf(ctx context.Context, key types.NamespacedName) (*datav1alpha1.Dataset, error) {
-	dataset := &datav1alpha1.Dataset{}
-	if err := h.shared().Get(ctx, key, dataset); apierrors.IsNotFound(err) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	if reference.IsReference(dataset) {
-		// A foreign claim of the reference's name is an error of the reference, which sidecarOf reports.
-		return dataset, nil
-	}
-	claim := &corev1.PersistentVolumeClaim{}
-	if err := h.shared().Get(ctx, key, claim); apierrors.IsNotFound(err) {
-		return dataset, nil
-	} else if err != nil {
-		return nil, err
-	}
-	for label := range claim.Labels {
-		if strings.HasPrefix(label, datav1alpha1.LabelStoragePrefix) {
-			return dataset, nil
-		}
-	}
-	return nil, nil
 }
 
 // sidecarOf plans the sidecar of a Dataset from the physical's objects, so that nothing waits for copies.

@@ -63,26 +63,38 @@ done
 fluid_leave "$fluid_code"
 `
 
-// mountedScript succeeds if a file system whose type or source has $2 in it is mounted exactly at $1, answers, and has
-// the path $3.
-const mountedScript = `while read -r id parent device root at rest; do
-  [ "$at" = "$1" ] || continue
-  case "${rest#* - }" in *"$2"*) [ -e "$1/$3" ] && exit 0 ;; esac
-done </proc/self/mountinfo
-exit 1
-`
-
-// awaitScript waits for at most $1 seconds until all of several mounts are there, each with three arguments as those of
-// mountedScript.
-const awaitScript = `fluid_left=$1; shift
+// mountedFunction succeeds if a file system whose type or source has $2 in it is mounted exactly at $1, answers, and has
+// the path $3, which leads to a place within it: through a symbolic link that leads out, the app would get a directory of
+// its node.
+const mountedFunction = `fluid_inside() (
+  [ -e "$1/$2" ] || exit 1
+  [ -n "$2" ] || exit 0
+  at=$1/$2
+  if [ ! -d "$at" ]; then
+    [ ! -L "$at" ] || exit 1
+    at=${at%/*}
+  fi
+  cd -P "$at" || exit 1
+  case "$PWD/" in "$1"/*) exit 0 ;; esac
+  exit 1
+)
 fluid_mounted() (
   while read -r id parent device root at rest; do
     [ "$at" = "$1" ] || continue
-    case "${rest#* - }" in *"$2"*) [ -e "$1/$3" ] && exit 0 ;; esac
+    case "${rest#* - }" in *"$2"*) fluid_inside "$1" "$3" && exit 0 ;; esac
   done </proc/self/mountinfo
   exit 1
 )
-while [ $# -gt 0 ]; do
+`
+
+// mountedScript is mountedFunction for the three arguments of a probe.
+const mountedScript = mountedFunction + `fluid_mounted "$1" "$2" "$3"
+`
+
+// awaitScript waits for at most $1 seconds until all of several mounts are there, each with three arguments as those of
+// mountedFunction.
+const awaitScript = `fluid_left=$1; shift
+` + mountedFunction + `while [ $# -gt 0 ]; do
   if fluid_mounted "$1" "$2" "$3"; then shift 3; continue; fi
   [ "$fluid_left" -gt 0 ] || { echo "no file system $2 with the path /$3 is mounted at $1" >&2; exit 1; }
   fluid_left=$((fluid_left - 1)); sleep 1

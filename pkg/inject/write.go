@@ -77,7 +77,7 @@ func (s *served) writeData(w *patchWriter, name string) {
 // writeVolume writes a volume of a sidecar. A claim of another Dataset is served like the pod's own.
 func (j *injection) writeVolume(w *patchWriter, s *served, v int) {
 	volume := &s.sidecar.volumes[v]
-	if at, nested := j.claims[volume.claim]; nested && volume.claim != "" {
+	if at, nested := j.nested(volume.claim); nested {
 		j.served[at].writeData(w, s.values.volumes[v])
 		return
 	}

@@ -57,6 +57,23 @@ func Kinds() []client.Object {
 		&corev1.PersistentVolume{}, &appsv1.DaemonSet{}}
 }
 
+// RuntimeKinds are more kinds that ReferenceWithoutMirrors and Physical read, which a cluster need not have.
+func RuntimeKinds() []client.Object {
+	var kinds []client.Object
+	for _, rt := range reference.Runtimes() {
+		if rt.Metrics {
+			kinds = append(kinds, newRuntime(rt))
+		}
+	}
+	return kinds
+}
+
+func newRuntime(rt reference.Runtime) *unstructured.Unstructured {
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(rt.GroupVersionKind())
+	return object
+}
+
 // Physical reads what the sidecar of a physical Dataset in its own namespace is made from.
 func Physical(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset) (*reference.World, error) {
 	o := observer{ctx: ctx, reader: reader, world: newWorld(dataset, reference.UniqueNames)}
@@ -133,9 +150,7 @@ func (o *observer) readRuntime(rt reference.Runtime, source reference.Source) {
 	if !rt.Metrics {
 		return
 	}
-	object := &unstructured.Unstructured{}
-	object.SetGroupVersionKind(rt.GroupVersionKind())
-	o.world.Runtime = get(o, rt.Kind, source.Key(), object)
+	o.world.Runtime = get(o, rt.Kind, source.Key(), newRuntime(rt))
 	delete(o.world.Unread, reference.Object{Kind: rt.Kind, Namespace: source.Namespace, Name: source.Name})
 }
 
@@ -152,9 +167,7 @@ func (o *observer) readRuntimeStatus(source reference.Source) {
 			o.world.RuntimeStatus = &thin.Status
 		}
 	default:
-		object := &unstructured.Unstructured{}
-		object.SetGroupVersionKind(rt.GroupVersionKind())
-		if object = get(o, rt.Kind, source.Key(), object); object != nil {
+		if object := get(o, rt.Kind, source.Key(), newRuntime(rt)); object != nil {
 			o.world.RuntimeStatus = o.statusOf(object)
 		}
 	}

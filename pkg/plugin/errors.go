@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 )
 
 // Exit codes of all commands; they don't depend on the output format.
@@ -89,7 +89,7 @@ func explainAPI(doing string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case kindUnknown(err):
+	case observe.KindUnknown(err):
 		return fmt.Errorf("%s: the cluster doesn't know Fluid's kinds: the CustomResourceDefinition datasets.data.fluid.io isn't installed; "+
 			"install Fluid, or apply the CustomResourceDefinitions in config/crd/bases of kubectl fluid", doing)
 	case apierrors.IsForbidden(err):
@@ -101,17 +101,4 @@ func explainAPI(doing string, err error) error {
 		return fmt.Errorf("%s: the API server can't be reached: %w; check --kubeconfig, --context and --server", doing, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
-}
-
-// kindUnknown tells a kind that the API server doesn't serve from an object that doesn't exist: both are a 404, but
-// only for the latter does the server say which object it means.
-func kindUnknown(err error) bool {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) || !apierrors.IsNotFound(err) {
-		return false
-	}
-	details := status.Status().Details
-	return details != nil && slices.ContainsFunc(details.Causes, func(cause metav1.StatusCause) bool {
-		return cause.Type == metav1.CauseTypeUnexpectedServerResponse
-	})
 }

@@ -2,10 +2,7 @@ package plugin
 
 import (
 	"context"
-	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -32,7 +29,7 @@ type injector struct {
 // lookup finds the sidecar of a claim, as the webhook does: from the physical Dataset's objects, not from copies.
 func (i *injector) lookup(namespace, claim string, variant inject.Variant) (*inject.Sidecar, reference.Findings) {
 	key := types.NamespacedName{Namespace: namespace, Name: claim}
-	dataset, err := i.datasetOf(key)
+	dataset, present, err := observe.DatasetOfClaim(i.ctx, i.reader, key)
 	var planned *reference.Sidecar
 	var findings reference.Findings
 	if err == nil && dataset != nil {
@@ -42,36 +39,13 @@ func (i *injector) lookup(namespace, claim string, variant inject.Variant) (*inj
 		object := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: namespace, Name: claim}
 		return nil, reference.Findings{reference.NewFinding(reference.CodeUnread, object, "it couldn't be read: %v", err)}
 	}
+	if dataset == nil && present != nil {
+		findings = reference.CheckOrphan(present)
+	}
 	if planned == nil {
 		return nil, findings
 	}
 	return inject.Compile(planned, variant), findings
-}
-
-// datasetOf returns the Dataset whose claim a name is, or nil.
-func (i *injector) datasetOf(key types.NamespacedName) (*datav1alpha1.Dataset, error) {
-	dataset := &datav1alpha1.Dataset{}
-	if err := i.reader.Get(i.ctx, key, dataset); apierrors.IsNotFound(err) && !kindUnknown(err) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	if reference.IsReference(dataset) {
-		return dataset, nil
-	}
-	claim := &corev1.PersistentVolumeClaim{}
-	switch err := i.reader.Get(i.ctx, key, claim); {
-	case apierrors.IsNotFound(err):
-		return dataset, nil
-	case err != nil:
-		return nil, err
-	}
-	for label := range claim.Labels {
-		if strings.HasPrefix(label, datav1alpha1.LabelStoragePrefix) {
-			return dataset, nil
-		}
-	}
-	return nil, nil
 }
 
 // plan plans the sidecar of a Dataset; findings say why it has none.

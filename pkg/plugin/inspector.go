@@ -17,9 +17,6 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
-// labelWrappedBy on a claim names the Dataset that it belongs to, beside the storage label.
-const labelWrappedBy = "fluid.io/wrapped-by"
-
 // inspector finds out about the sidecars of pods.
 type inspector struct {
 	ctx    context.Context
@@ -156,7 +153,7 @@ func (i *inspector) followClaim(subject *podSubject, r *podReport, name string) 
 		return true, nil
 	case err == nil:
 		var ok bool
-		if dataset, ok = datasetOfClaim(claim); !ok {
+		if dataset, ok = reference.DatasetOfClaim(claim); !ok {
 			return false, nil
 		}
 	case !apierrors.IsNotFound(err):
@@ -182,19 +179,6 @@ func (i *inspector) followClaim(subject *podSubject, r *podReport, name string) 
 		}
 	}
 	return true, nil
-}
-
-// datasetOfClaim returns the Dataset that a claim belongs to, by Fluid's rules.
-func datasetOfClaim(claim *corev1.PersistentVolumeClaim) (string, bool) {
-	if name := claim.Labels[labelWrappedBy]; name != "" {
-		return name, true
-	}
-	for label := range claim.Labels {
-		if strings.HasPrefix(label, datav1alpha1.LabelStoragePrefix) || label == datav1alpha1.LabelManagedBy {
-			return claim.Name, true
-		}
-	}
-	return "", false
 }
 
 // followDataset returns the chain of a Dataset and what keeps it from having a sidecar, which would have an index.

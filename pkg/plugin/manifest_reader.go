@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -86,7 +87,7 @@ func (r *manifestReader) Get(ctx context.Context, key client.ObjectKey, into cli
 			if live, err = generic(into); err != nil {
 				return err
 			}
-		case !apierrors.IsNotFound(err) || kindUnknown(err):
+		case !apierrors.IsNotFound(err) || observe.KindUnknown(err):
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -49,7 +50,7 @@ func datasetName(name string) string {
 func getDataset(ctx context.Context, reader client.Reader, key types.NamespacedName) (*unstructured.Unstructured, error) {
 	object := newDatasetObject()
 	err := reader.Get(ctx, key, object)
-	if apierrors.IsNotFound(err) && !kindUnknown(err) {
+	if apierrors.IsNotFound(err) && !observe.KindUnknown(err) {
 		return nil, nil
 	}
 	if err != nil {

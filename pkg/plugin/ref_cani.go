@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -93,7 +94,7 @@ func consentWorld(ctx context.Context, reader client.Reader, namespace string, s
 		w.Physical = physical
 	case apierrors.IsForbidden(err):
 		w.Unread[reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}] = err.Error()
-	case !apierrors.IsNotFound(err) || kindUnknown(err):
+	case !apierrors.IsNotFound(err) || observe.KindUnknown(err):
 		return nil, explainAPI(fmt.Sprintf("reading Dataset %s", source.Key()), err)
 	}
 	return w, nil

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -222,7 +223,7 @@ func (c *creation) manifest() *unstructured.Unstructured {
 func (c *creation) explainApply(err error) error {
 	doing := fmt.Sprintf("creating the Dataset %s", c.key)
 	switch {
-	case apierrors.IsNotFound(err) && !kindUnknown(err):
+	case apierrors.IsNotFound(err) && !observe.KindUnknown(err):
 		return fmt.Errorf("%s: %w; create the namespace first: kubectl create namespace %s", doing, err, c.key.Namespace)
 	case apierrors.IsConflict(err):
 		return fmt.Errorf("%s: another field manager owns what would be changed: %w; change the Dataset with the tool that manages it", doing, err)

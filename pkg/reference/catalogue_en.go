@@ -388,7 +388,7 @@ var englishTexts = map[Code]text{
 	},
 	CodeDeprecatedSwitch: {
 		"A switch of the pod is out of date",
-		"The label fuse.sidecar.fluid.io/inject asked for sidecars in old versions of Fluid. No webhook is called for it, neither here nor with Fluid v1.0.8.",
+		"The label fuse.sidecar.fluid.io/inject asked for sidecars in old versions of Fluid. No webhook is called for it, neither here nor with Fluid v1.0.8; where it is the only one, the ValidatingAdmissionPolicy kubectl-fluid-deprecated-labels warns.",
 		"use the label serverless.fluid.io/inject=true",
 	},
 	CodeSwitchUnsupported: {
@@ -413,17 +413,17 @@ var englishTexts = map[Code]text{
 	},
 	CodeSidecarLost: {
 		"A pod has lost its sidecar on its way",
-		"Its labels say that it was injected, but the sidecar that they name isn't there: another webhook has taken it out. The ValidatingAdmissionPolicy kubectl-fluid-sidecars refuses such a pod, which would read nothing.",
+		"It was injected, but the sidecar that its labels name isn't there, or the labels are gone: another webhook has taken it out, or them off. The ValidatingAdmissionPolicy kubectl-fluid-sidecars refuses such a pod, which would read nothing.",
 		"find the webhook that removes containers, and let it leave fluid-fuse-* alone: kubectl get mutatingwebhookconfigurations",
 	},
 	CodeSidecarAltered: {
 		"A sidecar was changed on its way",
-		"It is an init container that doesn't go on running, or nothing that it mounts is seen outside of it: another webhook has changed it after the injection. The ValidatingAdmissionPolicy kubectl-fluid-sidecars refuses such a pod.",
+		"It is an init container that doesn't go on running, nobody waits for its mount, nothing that it mounts is seen outside of it, or the volume of the app leads elsewhere: another webhook has changed it after the injection. The ValidatingAdmissionPolicy kubectl-fluid-sidecars refuses such a pod.",
 		"find the webhook that changes containers, and let it leave fluid-fuse-* alone: kubectl get mutatingwebhookconfigurations",
 	},
 	CodeMountAltered: {
 		"A container of an injected pod wouldn't see the data",
-		"It mounts the Dataset's volume without the mount propagation HostToContainer, or it is an init container that would run before the sidecar: another webhook has added or changed it after the injection. The ValidatingAdmissionPolicy kubectl-fluid-sidecars refuses such a pod.",
+		"It mounts the Dataset's volume without the mount propagation HostToContainer, or it would start before the sidecar: another webhook has added or changed it after the injection. The ValidatingAdmissionPolicy kubectl-fluid-sidecars refuses such a pod.",
 		"let that webhook's name come before kubectl-fluid-sidecar-injector, or let it leave the Dataset's volume alone",
 	},
 }

@@ -389,7 +389,7 @@ var chineseTexts = map[Code]text{
 	},
 	CodeDeprecatedSwitch: {
 		"Pod 的某个开关已过时",
-		"标签 fuse.sidecar.fluid.io/inject 在旧版 Fluid 中用于请求 Sidecar。无论在这里还是在 Fluid v1.0.8 中，都没有 webhook 会因它而被调用。",
+		"标签 fuse.sidecar.fluid.io/inject 在旧版 Fluid 中用于请求 Sidecar。无论在这里还是在 Fluid v1.0.8 中，都没有 webhook 会因它而被调用；如果只有这个标签，ValidatingAdmissionPolicy kubectl-fluid-deprecated-labels 会发出警告。",
 		"使用标签 serverless.fluid.io/inject=true",
 	},
 	CodeSwitchUnsupported: {
@@ -414,17 +414,17 @@ var chineseTexts = map[Code]text{
 	},
 	CodeSidecarLost: {
 		"Pod 在准入途中丢失了 Sidecar",
-		"标签表明它已被注入，但标签所指的 Sidecar 不在：另一个 webhook 把它移除了。这样的 Pod 什么也读不到，ValidatingAdmissionPolicy kubectl-fluid-sidecars 会拒绝它。",
+		"它已被注入，但标签所指的 Sidecar 不在，或者这些标签不在了：另一个 webhook 把它们移除了。这样的 Pod 什么也读不到，ValidatingAdmissionPolicy kubectl-fluid-sidecars 会拒绝它。",
 		"找出移除容器的 webhook，让它不要动 fluid-fuse-*：kubectl get mutatingwebhookconfigurations",
 	},
 	CodeSidecarAltered: {
 		"Sidecar 在准入途中被改动",
-		"它是不会持续运行的 Init 容器，或者它的挂载在容器外不可见：另一个 webhook 在注入之后改动了它。ValidatingAdmissionPolicy kubectl-fluid-sidecars 会拒绝这样的 Pod。",
+		"它是不会持续运行的 Init 容器，或者没有谁等待它的挂载，或者它的挂载在容器外不可见，或者应用的卷指向了别处：另一个 webhook 在注入之后改动了它。ValidatingAdmissionPolicy kubectl-fluid-sidecars 会拒绝这样的 Pod。",
 		"找出改动容器的 webhook，让它不要动 fluid-fuse-*：kubectl get mutatingwebhookconfigurations",
 	},
 	CodeMountAltered: {
 		"已注入的 Pod 中有容器看不到数据",
-		"它挂载了 Dataset 的卷，但挂载传播不是 HostToContainer，或者它是会先于 Sidecar 运行的 Init 容器：另一个 webhook 在注入之后添加或改动了它。ValidatingAdmissionPolicy kubectl-fluid-sidecars 会拒绝这样的 Pod。",
+		"它挂载了 Dataset 的卷，但挂载传播不是 HostToContainer，或者它会先于 Sidecar 启动：另一个 webhook 在注入之后添加或改动了它。ValidatingAdmissionPolicy kubectl-fluid-sidecars 会拒绝这样的 Pod。",
 		"让该 webhook 的名称排在 kubectl-fluid-sidecar-injector 之前，或者让它不要动 Dataset 的卷",
 	},
 }

@@ -254,6 +254,10 @@ func (s *Sidecar) locateMount(findings *Findings, fuse Object, runtime Runtime, 
 	}
 	s.MountDirectory = strings.TrimPrefix(strings.TrimPrefix(fluidPath, hostPath), "/")
 	s.MountPath = path.Join(mountPath, s.MountDirectory)
+	// The kernel writes these otherwise in /proc/self/mountinfo (seq_path_root), so the mount would never be found.
+	if strings.ContainsAny(s.MountPath, " \t\n\\") {
+		findings.add(CodeTemplateUnusable, fuse, "the FUSE client mounts at %q: the path must have no blanks and backslashes", s.MountPath)
+	}
 }
 
 // findTimeout reads how long the mount may take: from the annotation, or from the container's own startup probe.

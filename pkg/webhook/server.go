@@ -53,16 +53,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("serving webhooks on %s: %w", s.Address, err)
 	}
-	server := &http.Server{
-		Handler:           s.drained(s.Handler),
-		TLSConfig:         &tls.Config{GetCertificate: s.Certificate, MinVersion: tls.VersionTLS12},
-		ReadHeaderTimeout: readTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          connectionLog(log.FromContext(ctx)),
-	}
+	server := s.limited(ctx)
 	ended := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
@@ -79,6 +70,20 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("ending the calls of webhooks on %s: %w", s.Address, err)
 	}
 	return nil
+}
+
+// limited returns the HTTP server, for which no client can take as long, or send as much, as it likes.
+func (s *Server) limited(ctx context.Context) *http.Server {
+	return &http.Server{
+		Handler:           s.drained(s.Handler),
+		TLSConfig:         &tls.Config{GetCertificate: s.Certificate, MinVersion: tls.VersionTLS12},
+		ReadHeaderTimeout: readTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          connectionLog(log.FromContext(ctx)),
+	}
 }
 
 // drained tells clients not to use their connection again once the server is draining. Closing idle connections

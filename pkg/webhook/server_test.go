@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +142,85 @@ func TestADrainingServerAnswersAndLetsConnectionsGo(t *testing.T) {
 	}
 	if s.Ready(nil) == nil {
 		t.Error("it is ready although it has ended")
+	}
+}
+
+// TestADrainingServerLetsConnectionsOfEitherProtocolGo: the calls that it answers while it is draining are the last ones of
+// their connections.
+func TestADrainingServerLetsConnectionsOfEitherProtocolGo(t *testing.T) {
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		s, tell, _, _ := running(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		c := speaking(t, s, protocol)
+		call := func() (reused bool) {
+			trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }}
+			request, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodPost, "https://"+s.Address+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := c.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			return reused
+		}
+		if call() || !call() {
+			t.Errorf("%s: a connection isn't used again", protocol)
+		}
+		tell()
+		call()
+		// The client hears of it a moment after the answer.
+		eventually(t, func() error {
+			if call() {
+				return errors.New(protocol + ": the connection is used again while the server is draining")
+			}
+			return nil
+		})
+	}
+}
+
+// TestASlowClientIsCutOff: one that sends its call byte by byte, and one that connects and says nothing.
+func TestASlowClientIsCutOff(t *testing.T) {
+	asked := make(chan error, 1)
+	s := &Server{Draining: t.Context(), Handler: http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
+		_, err := io.ReadAll(request.Body)
+		asked <- err
+	})}
+	server := s.limited(t.Context())
+	for name, limit := range map[string]time.Duration{"ReadHeaderTimeout": server.ReadHeaderTimeout, "ReadTimeout": server.ReadTimeout, "WriteTimeout": server.WriteTimeout} {
+		if limit <= 0 || limit > 30*time.Second {
+			t.Errorf("%s is %s, which a webhook's client never has", name, limit)
+		}
+	}
+	if server.IdleTimeout <= 90*time.Second || server.MaxHeaderBytes <= 0 {
+		t.Errorf("idle connections stay for %s, headers have %d bytes", server.IdleTimeout, server.MaxHeaderBytes)
+	}
+	// The same server, with less patience.
+	server.ReadHeaderTimeout, server.ReadTimeout, server.TLSConfig = 100*time.Millisecond, 100*time.Millisecond, nil
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.Serve(listener) }() // It ends with the test.
+	defer server.Close()
+	for _, sent := range []string{"", "POST / HTTP/1.1\r\n", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"} {
+		connection, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		if err := connection.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(connection, sent); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(connection); err != nil {
+			t.Errorf("who has sent %q isn't cut off: %v", sent, err)
+		}
+	}
+	if err := <-asked; err == nil {
+		t.Error("half a body is taken for a whole one")
 	}
 }
 

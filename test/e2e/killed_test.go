@@ -68,6 +68,29 @@ func TestDataComesBackAfterTwentyKills(t *testing.T) {
 	}
 }
 
+// TestDataComesBackAfterTheWholeSidecarWasKilled: with its first process a container loses all others, so nobody takes the
+// mount off before the next one starts, and that does.
+func TestDataComesBackAfterTheWholeSidecarWasKilled(t *testing.T) {
+	if !shared.selfHealing {
+		t.Skip("before Kubernetes 1.36 the app isn't restarted with its sidecar")
+	}
+	c := newConsumer(t, "wholekills", "default/phy")
+	defer c.leavesNothing(t)
+	c.run(t, "reader", readerSpec("refdemo"))
+	for kills := int32(1); kills <= 5; kills++ {
+		if err := syscall.Kill(c.sidecarProcess(t), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 2*time.Minute, func() error {
+			if status := sidecarStatus(get(t, c.namespace, "reader", &corev1.Pod{})); status.RestartCount < kills || !status.Ready {
+				return fmt.Errorf("after kill %d the sidecar is %+v", kills, status)
+			}
+			return c.readsNow(t, "reader", "/data/"+dataFile)
+		})
+		nodeHas(t, 1, c.namespace)
+	}
+}
+
 // TestAppKeepsADeadMountBeforeRestartRules: without the restart rule the sidecar alone comes back. The app sees a dead
 // mount, which is an error and not missing data, until its own container starts again.
 func TestAppKeepsADeadMountBeforeRestartRules(t *testing.T) {

@@ -36,6 +36,9 @@ type suite struct {
 	dryRun client.Client
 	// selfHealing says whether the cluster has the restart rule RestartAllContainers: Kubernetes 1.36 and newer.
 	selfHealing bool
+	// partsHeal says whether kubelet mounts a part of a volume anew (subPath) whose file system is dead: Kubernetes 1.37
+	// and newer. Before, it can't start the container again.
+	partsHeal bool
 }
 
 // shared is set by TestMain and only read by tests.
@@ -120,7 +123,7 @@ func newSuite(environment *walkthrough.Environment) (*suite, error) {
 		return nil, err
 	}
 	fmt.Printf("The cluster has Kubernetes %s.\n", server)
-	return &suite{environment, c, client.NewDryRunClient(c), server.AtLeast(version.MajorMinor(1, 36))}, nil
+	return &suite{environment, c, client.NewDryRunClient(c), server.AtLeast(version.MajorMinor(1, 36)), server.AtLeast(version.MajorMinor(1, 37))}, nil
 }
 
 func serverVersion(config *rest.Config) (*version.Version, error) {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -74,6 +75,48 @@ func TestSubPathShowsItsPartOnly(t *testing.T) {
 	c.reads(t, "reader", "/data/README.md")
 	if listing, err := c.exec(t, "reader", "app", "ls -a /data /data/.."); err != nil || strings.Contains(listing, "spark") {
 		t.Errorf("the app sees %q, %v", listing, err)
+	}
+	c.comesBack(t, "reader", "/data/README.md")
+}
+
+// TestPartOfAVolumeIsRead by a container whose mount has a subPath, from the start, and again after the client was killed.
+func TestPartOfAVolumeIsRead(t *testing.T) {
+	c := newConsumer(t, "part", "default/phy")
+	defer c.leavesNothing(t)
+	spec := readerSpec("refdemo")
+	spec.Containers[0].VolumeMounts[0].SubPath = "spark"
+	c.run(t, "reader", spec)
+	c.reads(t, "reader", "/data/README.md")
+	if shared.partsHeal {
+		c.comesBack(t, "reader", "/data/README.md")
+	}
+}
+
+// comesBack kills a pod's FUSE client, and waits until the app reads a file again, where that heals.
+func (c *consumer) comesBack(t *testing.T, pod, file string) {
+	t.Helper()
+	if !shared.selfHealing {
+		return
+	}
+	c.killClient(t, pod)
+	c.restarted(t, pod, 1)
+	eventually(t, time.Minute, func() error { return c.readsNow(t, pod, file) })
+	nodeHas(t, 1, c.namespace)
+}
+
+// TestTheDataIsThereUntilTheAppHasEnded: an app that takes its time when it is told to end still reads, and only then is
+// the mount taken off.
+func TestTheDataIsThereUntilTheAppHasEnded(t *testing.T) {
+	c := newConsumer(t, "ending", "default/phy")
+	defer c.leavesNothing(t)
+	spec := readerSpec("refdemo")
+	spec.TerminationGracePeriodSeconds = new(int64(60))
+	spec.Containers[0].Command[2] = `trap "touch /told; while [ ! -e /read ]; do sleep 0.1; done; exit 0" TERM; sleep 3600 & wait`
+	c.run(t, "reader", spec)
+	kubectl(t, "delete pod/reader --wait=false -n "+c.namespace)
+	const read = `while [ ! -e /told ]; do sleep 0.1; done; sleep 2; cat /data/` + dataFile + `; touch /read`
+	if text, err := c.exec(t, "reader", "app", read); text != dataText {
+		t.Errorf("the app that was told to end reads %q, %v", text, err)
 	}
 }
 

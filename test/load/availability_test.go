@@ -23,11 +23,14 @@ import (
 const (
 	podsPerSecond = 100
 	rotations     = 100
+	// leastPods is what even a busy machine creates while so many authorities are made.
+	leastPods = 5 * rotations
 )
 
 // TestNoPodIsRefusedWhileReplicasDieAndCertificatesChange creates 100 labelled pods per second, or as many as the machine
-// can, while replicas are ended with SIGTERM and with SIGKILL, certificate authorities are rotated 100 times and the
-// caBundle is reset again and again. Every pod is created, and every pod has its sidecar.
+// can, while replicas are ended with SIGTERM and with SIGKILL, one after the other, the caBundles are reset, those of one
+// configuration after those of the other, and certificate authorities are rotated 100 times. Every pod is created, and
+// every pod has its sidecar.
 func TestNoPodIsRefusedWhileReplicasDieAndCertificatesChange(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a test on a cluster")
@@ -37,29 +40,59 @@ func TestNoPodIsRefusedWhileReplicasDieAndCertificatesChange(t *testing.T) {
 	load := &podLoad{n: n, namespace: n.newConsumer(t)}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var loaded, rotated sync.WaitGroup
+	var loaded, faults, resetting sync.WaitGroup
 	loaded.Go(func() { load.run(ctx) })
-	rotated.Go(func() { n.rotate(t) })
-	// One fault after the other: a replica is away only while the caBundle of the other one's configuration is right.
-	resets := 0
+	faults.Go(func() { n.rotate(t) })
+	ended := 0
+	faults.Go(func() { ended = n.endReplicas(t) })
+	resets, done := 0, make(chan struct{})
+	resetting.Go(func() { resets = n.resetBundles(t, done) })
+	faults.Wait()
+	close(done)
+	resetting.Wait()
+	cancel()
+	loaded.Wait()
+	t.Logf("%d pods created in %s (%.0f per second), %d failed; %d replicas ended, half of them killed, %d rotations, %d resets of caBundles",
+		load.created.Load(), load.took.Round(time.Second), float64(load.created.Load())/load.took.Seconds(), len(load.failed), ended, rotations, resets)
+	for _, failure := range load.failed {
+		t.Error(failure)
+	}
+	if created := load.created.Load(); created < leastPods || resets < 4 {
+		t.Errorf("with %d pods and %d resets hardly anything was tested", created, resets)
+	}
+}
+
+// settle is how long an API server may take to hear that a fault is over.
+const settle = time.Second
+
+// endReplicas ends the replicas one after the other, and returns how often.
+func (n *installation) endReplicas(t *testing.T) (ended int) {
 	for _, r := range []*replica{n.replicas[0], n.replicas[1], n.replicas[0]} {
 		for _, end := range []func() error{r.terminate, r.kill} {
-			if err := errors.Join(end(), n.resetBundle(t)); err != nil {
+			if err := end(); err != nil {
+				t.Error(err)
+			}
+			ended++
+			time.Sleep(settle)
+		}
+	}
+	return ended
+}
+
+// resetBundles resets the caBundles of the configurations in turn until it is told that enough has been done.
+func (n *installation) resetBundles(t *testing.T, done <-chan struct{}) (resets int) {
+	for {
+		for _, name := range []string{"kubectl-fluid-sidecar-injector", "kubectl-fluid-sidecar-injector-retry"} {
+			select {
+			case <-done:
+				return resets
+			case <-time.After(settle):
+			}
+			if err := n.resetBundle(t, name); err != nil {
 				t.Error(err)
 			}
 			resets++
 		}
-	}
-	rotated.Wait()
-	cancel()
-	loaded.Wait()
-	t.Logf("%d pods created in %s (%.0f per second), %d failed; %d replicas ended, half of them killed, %d rotations, %d resets of the caBundle",
-		load.created.Load(), load.took.Round(time.Second), float64(load.created.Load())/load.took.Seconds(), len(load.failed), resets, rotations, resets)
-	for _, failure := range load.failed {
-		t.Error(failure)
-	}
-	if load.created.Load() == 0 {
-		t.Error("nothing was tested")
 	}
 }
 
@@ -85,21 +118,23 @@ func (n *installation) rotate(t *testing.T) {
 	}
 }
 
-// resetBundle takes the caBundle out of the first configuration, and waits until it is back.
-func (n *installation) resetBundle(t *testing.T) error {
-	configuration := &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "kubectl-fluid-sidecar-injector"}}
-	reset := client.RawPatch(types.JSONPatchType, []byte(`[{"op":"remove","path":"/webhooks/0/clientConfig/caBundle"}]`))
+// resetBundle takes the caBundles out of a configuration, and waits until they are back.
+func (n *installation) resetBundle(t *testing.T, name string) error {
+	configuration := &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	reset := client.RawPatch(types.JSONPatchType, []byte(`[{"op":"remove","path":"/webhooks/0/clientConfig/caBundle"},{"op":"remove","path":"/webhooks/1/clientConfig/caBundle"}]`))
 	if err := n.client.Patch(n.ctx, configuration, reset); err != nil {
 		return err
 	}
 	started := time.Now()
-	defer func() { t.Logf("the caBundle was back after %s", time.Since(started).Round(time.Millisecond)) }()
+	defer func() { t.Logf("the caBundles were back after %s", time.Since(started).Round(time.Millisecond)) }()
 	return await(10*time.Second, func() error {
 		if err := n.client.Get(n.ctx, client.ObjectKeyFromObject(configuration), configuration); err != nil {
 			return err
 		}
-		if len(configuration.Webhooks[0].ClientConfig.CABundle) == 0 {
-			return errors.New("there is no caBundle")
+		for _, webhook := range configuration.Webhooks {
+			if len(webhook.ClientConfig.CABundle) == 0 {
+				return errors.New("there is no caBundle")
+			}
 		}
 		return nil
 	})

@@ -40,6 +40,22 @@ func TestBesideOthers(t *testing.T) {
 	t.Run("sidecars lost and altered", func(t *testing.T) { n.testPolicy(t, namespace) })
 	t.Run("pods that aren't concerned", func(t *testing.T) { n.testUnconcerned(t, namespace) })
 	t.Run("denials of workloads", n.testWorkloads)
+	t.Run("references of a moment ago", func(t *testing.T) { n.testAtOnce(t, namespace) })
+}
+
+// testAtOnce creates pods right after their reference and all that it refers to, without a look at either: each gets its
+// sidecar, though the caches of the webhooks may not have heard of everything yet.
+func (n *installation) testAtOnce(t *testing.T, namespace string) {
+	for i := range 30 {
+		name := fmt.Sprint("at-once-", i)
+		physical := n.newPhysical(t)
+		n.create(t, newReference(namespace, name, physical))
+		pod := newPod(namespace, name)
+		pod.Spec.Volumes[0].PersistentVolumeClaim.ClaimName = name
+		if err := n.client.Create(n.ctx, pod); err != nil || !slices.Equal(containerNames(pod.Spec.InitContainers), []string{"fluid-fuse-0"}) {
+			t.Errorf("pod %d: %v, init containers %v", i, err, containerNames(pod.Spec.InitContainers))
+		}
+	}
 }
 
 // createPod creates the documented pod with the label test=<label>, and returns it as the API server has admitted it.
