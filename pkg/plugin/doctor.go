@@ -199,13 +199,13 @@ func (r *doctorReport) print(out screen, wide bool) error {
 			if result.State == report.Skipped && !wide {
 				continue
 			}
-			message := result.Message
+			message := result.Text(out.language)
 			if result.Code != "" {
 				message = string(result.Code) + ": " + message
 			}
 			t.add(string(result.State), check.Check, result.Object, message)
-			if result.Remedy != "" {
-				t.add("", "", "", "what to do: "+result.Remedy)
+			if advice := result.Advice(out.language); advice != "" {
+				t.add("", "", "", advice)
 			}
 		}
 	}

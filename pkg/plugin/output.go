@@ -153,11 +153,11 @@ func (o *output) print(v view) error {
 		}
 		return nil
 	case formatShort:
-		return report.WriteShort(out, v.checks, line)
+		return report.WriteShort(out, v.checks, o.language, line)
 	case formatMarkdown:
-		return report.WriteMarkdown(out, v.checks)
+		return report.WriteMarkdown(out, v.checks, o.language)
 	case formatJUnit:
-		return report.WriteJUnit(out, v.checks, v.policy)
+		return report.WriteJUnit(out, v.checks, v.policy, o.language)
 	case formatSARIF:
 		return report.WriteSARIF(out, v.checks, o.env.Build.Version, o.language)
 	case formatCustomColumns:

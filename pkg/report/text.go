@@ -5,10 +5,12 @@ import (
 	"html"
 	"io"
 	"strings"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // WriteShort writes one line for each result that is neither a pass nor skipped, as compilers do.
-func WriteShort(out io.Writer, groups []Group, safe func(string) string) error {
+func WriteShort(out io.Writer, groups []Group, language reference.Language, safe func(string) string) error {
 	for _, group := range groups {
 		for _, result := range group.Results {
 			if result.State == Pass || result.State == Skipped {
@@ -18,7 +20,7 @@ func WriteShort(out io.Writer, groups []Group, safe func(string) string) error {
 			if result.Code != "" {
 				code = " " + string(result.Code)
 			}
-			if _, err := fmt.Fprintf(out, "%s: %s%s: %s: %s\n", safe(group.Name), result.State, code, safe(result.Object), safe(result.Message)); err != nil {
+			if _, err := fmt.Fprintf(out, "%s: %s%s: %s: %s\n", safe(group.Name), result.State, code, safe(result.Object), safe(result.Text(language))); err != nil {
 				return err
 			}
 		}
@@ -27,7 +29,7 @@ func WriteShort(out io.Writer, groups []Group, safe func(string) string) error {
 }
 
 // WriteMarkdown writes a table for each group, as a comment on a pull request has it.
-func WriteMarkdown(out io.Writer, groups []Group) error {
+func WriteMarkdown(out io.Writer, groups []Group, language reference.Language) error {
 	var text strings.Builder
 	for i, group := range groups {
 		if i > 0 {
@@ -35,7 +37,7 @@ func WriteMarkdown(out io.Writer, groups []Group) error {
 		}
 		fmt.Fprintf(&text, "### %s\n\n| State | Code | Object | Message | What to do |\n|---|---|---|---|---|\n", cell(group.Name))
 		for _, result := range group.Results {
-			fmt.Fprintf(&text, "| %s | %s | %s | %s | %s |\n", result.State, result.Code, cell(result.Object), cell(result.Message), cell(result.Remedy))
+			fmt.Fprintf(&text, "| %s | %s | %s | %s | %s |\n", result.State, result.Code, cell(result.Object), cell(result.Text(language)), cell(result.Remedy))
 		}
 	}
 	summary := Summarize(groups...)
