@@ -35,7 +35,11 @@ func addCompletion(root *cobra.Command, env Environment) {
 		if cmd.ValidArgsFunction == nil {
 			cmd.ValidArgsFunction = cobra.NoFileCompletions
 			if list, ok := arguments[path]; ok {
-				cmd.ValidArgsFunction = completing(env, list, 1)
+				most := 1
+				if strings.Contains(cmd.Use, "...") {
+					most = anyNumber
+				}
+				cmd.ValidArgsFunction = completing(env, list, most)
 			}
 		}
 		for _, child := range cmd.Commands() {
@@ -64,11 +68,12 @@ func argumentValues() map[string]values {
 // flagValues says what flags are, by their name, whichever command has them.
 func flagValues() map[string]values {
 	return map[string]values{
-		"from":      physicalDatasets,
-		"with":      namespaces,
-		"namespace": namespaces,
-		"only":      codes,
-		"skip":      codes,
+		"from":       physicalDatasets,
+		"with":       namespaces,
+		"namespace":  namespaces,
+		"namespaces": namespaces,
+		"only":       codes,
+		"skip":       codes,
 	}
 }
 

@@ -49,7 +49,7 @@ func newDoctorCommand(env Environment) *cobra.Command {
 	flags := &doctorFlags{}
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check the installation: versions, definitions, controllers, webhooks, certificates, rights",
+		Short: "Check the installation, from versions to certificates and rights",
 		Long: fmt.Sprintf(`Check whether references and sidecars can work in this cluster, and in the
 namespace. Each check ends as pass, warning, error, skipped or inconclusive; what
 you may not look at is inconclusive, never a pass.

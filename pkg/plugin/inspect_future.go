@@ -54,7 +54,19 @@ func (i *inspector) inspectFuture(subject *podSubject, r *podReport) error {
 	case response.Patch != nil:
 		// A claim that isn't there yet is none of the webhook's business.
 		r.BrokenLink = ""
-		r.Diff, err = diffOfPatch(subject.raw, response.Patch)
+		if r.Diff, err = diffOfPatch(subject.raw, response.Patch); err == nil && !i.c.offline() {
+			err = i.needWebhook(r)
+		}
+	}
+	return err
+}
+
+// needWebhook adds a finding if the cluster has nobody who would inject what could be injected.
+func (i *inspector) needWebhook(r *podReport) error {
+	webhooks, err := i.webhooks()
+	if err == nil && len(webhooks.found) == 0 && !webhooks.forbidden {
+		r.find(reference.CodeWebhookMissing, "new pods get no sidecar: neither %s nor %s exists", ownWebhook, fluidWebhook)
+		r.BrokenLink = "webhook: " + noWebhook
 	}
 	return err
 }

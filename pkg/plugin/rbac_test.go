@@ -313,7 +313,7 @@ func needScenarios() map[string][]string {
 	return map[string][]string{
 		"completion bash": {"completion bash"}, "completion fish": {"completion fish"}, "completion zsh": {"completion zsh"},
 		"completion powershell": {"completion powershell"}, "completion install": {"completion install --help"},
-		"explain": {"explain", "explain KF3004"}, "version": {"version"}, "rbac print": {"rbac print", "rbac print --for=version"},
+		"explain": {"explain", "explain KF3004"}, "options": {"options"}, "version": {"version"}, "rbac print": {"rbac print", "rbac print --for=version"},
 		"doctor":          {"doctor -n rights"},
 		"inject":          {"inject -f testdata/inject/rights.yaml -n rights"},
 		"inspect dataset": {"inspect dataset demo -n rights", "inspect dataset nfs-demo -n rights", "inspect dataset jin-demo -n rights", "inspect dataset jui-demo -n rights", "inspect dataset phy -n default"},

@@ -81,7 +81,7 @@ func TestManifestsThatCantBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	r = run(t.Context(), noCluster(t), "ref check --offline -f "+directory)
-	if r.code != ExitFailed || !strings.Contains(r.err, "kubectl kustomize "+directory) {
+	if r.code != ExitFailed || !strings.Contains(r.err, "give it with -k "+directory) {
 		t.Error(r.text())
 	}
 }

@@ -97,7 +97,7 @@ func (o *refDiffOptions) run(ctx context.Context, env Environment) error {
 		return err
 	}
 	if p.plan.Volume == nil {
-		blocking, _ := p.findings.First()
+		blocking, _ := p.findings.In(o.output.language).First()
 		return &exitError{ExitFindings, fmt.Errorf("comparing the reference %s: it can't be said what should be: %s", o.key, blocking)}
 	}
 	d := &differ{ctx: ctx, reader: c, preflight: p, report: &diffReport{TypeMeta: report.NewTypeMeta("ReferenceDiff"),
