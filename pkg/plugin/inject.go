@@ -57,7 +57,8 @@ comes out byte for byte. What was done is said on stderr.
 
 Datasets and what belongs to them come from the cluster and the manifests, with
 --offline from the manifests and --objects alone. If an object can't have its
-sidecars nothing is printed, and the exit code is 3.
+sidecars nothing is printed, and the exit code is 3; if that can't be said,
+because something couldn't be read, it is 1.
 
 Pods of one template share a directory on their node, which pods that the webhook
 injects don't: where two of them meet, the end of one ends the other's mount.`,
@@ -155,8 +156,11 @@ func (o *injectOptions) run(ctx context.Context, env Environment) error {
 	if err := i.print(env); err != nil {
 		return err
 	}
-	if i.blocked {
+	switch {
+	case i.blocked:
 		return &exitError{ExitFindings, errors.New("not every object can have its sidecars: nothing was printed")}
+	case i.unread:
+		return errors.New("some of what sidecars are made from couldn't be read: nothing was printed")
 	}
 	_, err = out.WriteTo(env.Out)
 	return err
@@ -246,7 +250,10 @@ func (i *injector) report(result inject.Result) {
 		i.results = append(i.results, report.NewPass(result.Object.String(), "it has got its sidecars"))
 	}
 	i.results = append(i.results, resultsOf(result.Findings, i.language)...)
-	i.blocked = i.blocked || result.Findings.Block()
+	for _, finding := range result.Findings.Blocking() {
+		unread := finding.Severity == reference.Inconclusive
+		i.unread, i.blocked = i.unread || unread, i.blocked || !unread
+	}
 }
 
 func (i *injector) print(env Environment) error {

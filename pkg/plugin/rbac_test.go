@@ -161,7 +161,7 @@ func (r *realCluster) rightsOf(t *testing.T, command string) map[string]bool {
 	t.Helper()
 	rec := &recorder{}
 	res := run(t.Context(), func(kubeconfig Kubeconfig) Connection {
-		return newConnection(recordingKubeconfig{kubeconfig, rec}, "v1.2.3", t.Output())
+		return newConnection(guardedKubeconfig{recordingKubeconfig{kubeconfig, rec}, t}, "v1.2.3", t.Output())
 	}, command+" --kubeconfig "+r.kubeconfig)
 	if res.code == ExitUsage {
 		t.Fatal(res.text())

@@ -17,6 +17,8 @@ import (
 type refDiffOptions struct {
 	key    types.NamespacedName
 	naming string
+	// strict lets what couldn't be compared lead to an exit code.
+	strict bool
 	output *output
 }
 
@@ -40,6 +42,7 @@ type unreadObject struct {
 
 func newRefDiffCommand(env Environment) *cobra.Command {
 	var format, naming string
+	var strict bool
 	cmd := &cobra.Command{
 		Use:   "diff NAME",
 		Short: "Compare what belongs to a reference with what it is made from",
@@ -49,7 +52,8 @@ sidecars of running pods, which keep what they were created with. It says who
 changed a field, as far as the object's managedFields have it. Values of Secrets
 are compared but never shown.
 
-Exit code 0 means no difference, 3 differences, 5 that something couldn't be read.`,
+Exit code 0 means that no difference was found, 3 differences, and with --strict 5
+that something couldn't be compared.`,
 		Example: `  # What isn't as the physical Dataset has it, and who changed it?
   kubectl fluid ref diff refdemo -n ref`,
 		Args: exactArg("the name of a reference"),
@@ -64,7 +68,7 @@ Exit code 0 means no difference, 3 differences, 5 that something couldn't be rea
 			if err := validateNaming(cmd, naming); err != nil {
 				return err
 			}
-			o := &refDiffOptions{key: types.NamespacedName{Namespace: namespace, Name: args[0]}, naming: naming}
+			o := &refDiffOptions{key: types.NamespacedName{Namespace: namespace, Name: args[0]}, naming: naming, strict: strict}
 			if o.output, err = newOutput(cmd, env, format, readFormats()...); err != nil {
 				return err
 			}
@@ -72,6 +76,7 @@ Exit code 0 means no difference, 3 differences, 5 that something couldn't be rea
 		},
 	}
 	addNamingFlag(cmd, &naming)
+	cmd.Flags().BoolVar(&strict, "strict", false, "Exit with code 5 if something couldn't be compared.")
 	addOutputFlag(cmd, &format, readFormats()...)
 	return cmd
 }
@@ -98,7 +103,11 @@ func (o *refDiffOptions) run(ctx context.Context, env Environment) error {
 	}
 	if p.plan.Volume == nil {
 		blocking, _ := p.findings.In(o.output.language).First()
-		return &exitError{ExitFindings, fmt.Errorf("comparing the reference %s: it can't be said what should be: %s", o.key, blocking)}
+		err := fmt.Errorf("comparing the reference %s: it can't be said what should be: %s", o.key, blocking)
+		if blocking.Severity == reference.Inconclusive {
+			return err
+		}
+		return &exitError{ExitFindings, err}
 	}
 	d := &differ{ctx: ctx, reader: c, preflight: p, report: &diffReport{TypeMeta: report.NewTypeMeta("ReferenceDiff"),
 		Namespace: o.key.Namespace, Name: o.key.Name, From: p.plan.Source.String(),
@@ -112,7 +121,7 @@ func (o *refDiffOptions) run(ctx context.Context, env Environment) error {
 	switch {
 	case len(d.report.Differences) > 0:
 		return &exitError{code: ExitFindings}
-	case len(d.report.Unread) > 0:
+	case o.strict && len(d.report.Unread) > 0:
 		return &exitError{code: ExitInconclusive}
 	}
 	return nil
