@@ -5,7 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
 func TestTable(t *testing.T) {
@@ -107,5 +111,28 @@ func TestTreesAreNotBroken(t *testing.T) {
 	var out bytes.Buffer
 	if err := table.print(screen{Writer: &out, width: 80, language: reference.English}); err != nil || !strings.Contains(out.String(), branch) {
 		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+// TestNoFormatOfChecksHasEscapes: whatever the cluster says, no format for people or for CI systems lets it reach a terminal
+// as an escape sequence.
+func TestNoFormatOfChecksHasEscapes(t *testing.T) {
+	const evil = "\x1b[31mred\x1b]0;title\x07\u009b1m\rover"
+	result := report.NewPass("Pod ref/"+evil, evil)
+	result.State, result.Code, result.Remedy = report.Error, reference.CodeChain, evil
+	v := view{document: map[string]any{"apiVersion": report.APIVersion, "kind": "Evil", "evil": evil, "items": []any{}}, names: []string{evil},
+		items: []any{map[string]any{"evil": evil}}, checks: []report.Group{{Name: evil, Results: []report.Result{result}}},
+		text: func(out screen, wide bool) error { return printResults(out, []report.Result{result}, wide) }}
+	for _, format := range append(checkFormats(), formatText) {
+		template := map[string]string{formatJSONPath: "{.evil}", formatGoTemplate: "{{.evil}}", formatCustomColumns: "A:.evil"}[format]
+		var out bytes.Buffer
+		env := Environment{IOStreams: genericiooptions.IOStreams{Out: &out}, Getenv: func(string) string { return "" }, Terminal: Terminal{TTY: true, Width: 80}}
+		o, err := newOutput(&cobra.Command{}, env, format+template, checkFormats()...)
+		if err == nil {
+			err = o.print(v)
+		}
+		if err != nil || out.Len() == 0 || strings.ContainsAny(out.String(), "\x1b\x07\u009b\r") {
+			t.Errorf("-o %s: %v: %q", format, err, out.String())
+		}
 	}
 }

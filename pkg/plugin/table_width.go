@@ -6,7 +6,8 @@ import (
 	"github.com/olekukonko/tablewriter/pkg/twwidth"
 )
 
-// What columns keep on a narrow terminal, if they have that much: room for a word, and the last one for a message.
+// What columns keep on a narrow terminal, if they have that much: room for a word, and the last one for a message as long
+// as another can give way.
 const (
 	minColumn     = 12
 	minLastColumn = 24
@@ -16,7 +17,7 @@ const (
 func displayWidth(text string) int { return twwidth.WidthWithOptions(text, twwidth.Options{}) }
 
 // fit returns how wide the columns may be within the width of a terminal, and whether that is possible. The last column
-// gives way first, and then the widest one at a time.
+// gives way first, then the widest one at a time, and at last the last column again.
 func (t *table) fit(rows [][]string, width int) (widths []int, fits bool) {
 	widths, least := t.natural(rows)
 	if len(widths) == 0 {
@@ -39,6 +40,9 @@ func (t *table) fit(rows [][]string, width int) (widths []int, fits bool) {
 			}
 		}
 		if widest < 0 {
+			widest = last
+		}
+		if widths[widest] <= minColumn {
 			return widths, false
 		}
 		widths[widest]--

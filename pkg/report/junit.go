@@ -63,7 +63,7 @@ func WriteJUnit(out io.Writer, groups []Group, policy Policy, language reference
 	if err != nil {
 		return fmt.Errorf("encoding the output: %w", err)
 	}
-	_, err = fmt.Fprintf(out, "%s%s\n", xml.Header, data)
+	_, err = fmt.Fprintf(out, "%s%s\n", xml.Header, safeXML(data))
 	return err
 }
 

@@ -39,13 +39,13 @@ func TestFormats(t *testing.T) {
 	english, chinese := reference.English, reference.Chinese
 	for name, write := range map[string]func(io.Writer) error{
 		"short.txt":   func(out io.Writer) error { return WriteShort(out, groups(english), english, safe) },
-		"markdown.md": func(out io.Writer) error { return WriteMarkdown(out, groups(english), english) },
+		"markdown.md": func(out io.Writer) error { return WriteMarkdown(out, groups(english), english, safe) },
 		"junit.xml": func(out io.Writer) error {
 			return WriteJUnit(out, groups(english), Policy{FailOn: FailOnWarning}, english)
 		},
 		"sarif.json":     func(out io.Writer) error { return WriteSARIF(out, groups(english), "v1.2.3", english) },
 		"short.zh.txt":   func(out io.Writer) error { return WriteShort(out, groups(chinese), chinese, safe) },
-		"markdown.zh.md": func(out io.Writer) error { return WriteMarkdown(out, groups(chinese), chinese) },
+		"markdown.zh.md": func(out io.Writer) error { return WriteMarkdown(out, groups(chinese), chinese, safe) },
 		"junit.zh.xml": func(out io.Writer) error {
 			return WriteJUnit(out, groups(chinese), Policy{FailOn: FailOnWarning}, chinese)
 		},

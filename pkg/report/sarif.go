@@ -93,7 +93,7 @@ func WriteSARIF(out io.Writer, groups []Group, version string, language referenc
 	if err != nil {
 		return fmt.Errorf("encoding the output: %w", err)
 	}
-	_, err = fmt.Fprintf(out, "%s\n", data)
+	_, err = fmt.Fprintf(out, "%s\n", SafeJSON(data))
 	return err
 }
 

@@ -9,7 +9,8 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
-// WriteShort writes one line for each result that is neither a pass nor skipped, as compilers do.
+// WriteShort writes one line for each result that is neither a pass nor skipped, as compilers do. safe makes a text of the
+// cluster harmless for a terminal.
 func WriteShort(out io.Writer, groups []Group, language reference.Language, safe func(string) string) error {
 	for _, group := range groups {
 		for _, result := range group.Results {
@@ -28,9 +29,11 @@ func WriteShort(out io.Writer, groups []Group, language reference.Language, safe
 	return nil
 }
 
-// WriteMarkdown writes a table for each group, as a comment on a pull request has it.
-func WriteMarkdown(out io.Writer, groups []Group, language reference.Language) error {
+// WriteMarkdown writes a table for each group, as a comment on a pull request has it. safe makes a text of the cluster
+// harmless for a terminal.
+func WriteMarkdown(out io.Writer, groups []Group, language reference.Language, safe func(string) string) error {
 	var text strings.Builder
+	cell := func(part string) string { return escape(safe(strings.Join(strings.Fields(part), " "))) }
 	for i, group := range groups {
 		if i > 0 {
 			text.WriteString("\n")
@@ -47,9 +50,8 @@ func WriteMarkdown(out io.Writer, groups []Group, language reference.Language) e
 	return err
 }
 
-// cell makes a text of the cluster fit for a cell: no markup and no line end of its own.
-func cell(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
+// escape takes the meaning of markup from a text.
+func escape(text string) string {
 	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "]", "\\]", "~", "\\~", "@", "&#64;").
 		Replace(html.EscapeString(text))
 }
