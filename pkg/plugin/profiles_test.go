@@ -64,7 +64,7 @@ func TestRealProfiles(t *testing.T) {
 			"create":          "ref create new -n profiles --from default/phy --dry-run=server",
 			"inspect-sidecar": "inspect sidecar nginx -n profiles",
 			"inspect-dataset": "inspect dataset demo -n profiles",
-			"inspect-future":  "inspect sidecar deploy/web -n profiles",
+			"inspect-future":  "inspect sidecar deploy/web -n profiles -o short",
 			"describe":        "ref describe demo -n profiles",
 			"diff":            "ref diff demo -n profiles",
 			"tree":            "ref tree demo -n profiles",
@@ -83,6 +83,7 @@ func TestRealProfiles(t *testing.T) {
 				text := regexp.MustCompile(`(?m)^(Client Version|Go Version|Platform|Module|Server Version).*\n`).ReplaceAllString(res.text(), "")
 				text = regexp.MustCompile(`\d+m?s$`).ReplaceAllString(text, "AGE")
 				text = regexp.MustCompile(`( )\d+m?\d*s\n`).ReplaceAllString(text, "${1}AGE\n")
+				text = regexp.MustCompile(` at \d{4}-\S+Z`).ReplaceAllString(text, " at TIME")
 				if user == "admin" && name == "tree" { // It has what other tests have left.
 					if res.code != ExitOK || !strings.Contains(res.out, "Dataset profiles/demo") {
 						t.Error(res.text())
