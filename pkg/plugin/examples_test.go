@@ -13,10 +13,11 @@ import (
 func exampleExit() map[string]int {
 	return map[string]int{
 		// There is no controller.
-		"kubectl fluid doctor -n ref":                               ExitFindings,
-		"kubectl fluid doctor --only webhooks,certificates -o json": ExitFindings,
-		"kubectl fluid doctor -n ref --bundle fluid.tar.gz":         ExitFindings,
-		"kubectl fluid ref diff refdemo -n ref":                     ExitFindings,
+		"kubectl fluid doctor -n ref":                                        ExitFindings,
+		"kubectl fluid doctor --only webhooks,certificates -o json":          ExitFindings,
+		"kubectl fluid doctor -n ref --bundle fluid.tar.gz":                  ExitFindings,
+		"kubectl fluid ref diff refdemo -n ref":                              ExitFindings,
+		"kubectl fluid inspect sidecar -f pod.yaml -f reference.yaml -n ref": ExitFindings,
 		// One reference is malformed.
 		"kubectl fluid ref check -A -o json":                                  ExitFindings,
 		"kubectl fluid ref check -f manifests/ -R --fail-on warning -o junit": ExitFindings,

@@ -140,6 +140,9 @@ func (r *podReport) printSidecars(out screen) error {
 	}
 	subject := r.object() + from
 	switch {
+	case !r.Exists && r.Kind == "Pod":
+		fmt.Fprintf(out, "%s, once it is created:\n", subject)
+		return nil
 	case !r.Exists:
 		fmt.Fprintf(out, "New pods of %s:\n", subject)
 		r.printPods(out)
