@@ -37,6 +37,8 @@ func TestCompletion(t *testing.T) {
 	}{
 		{"references", []string{"ref", "check", "-n", "ref", ""}, "refdemo\tdefault/phy\nwaiting\tdefault/later/日志/2026\n:4\n"},
 		{"references that begin so", []string{"ref", "check", "-n", "ref", "w"}, "waiting\tdefault/later/日志/2026\n:4\n"},
+		{"several references to delete", []string{"ref", "delete", "-n", "ref", "refdemo", ""}, "waiting\tdefault/later/日志/2026\n:4\n"},
+		{"namespaces for references", []string{"ref", "create", "a", "--namespaces", "re"}, "ref\nref-b\n:4\n"},
 		{"no second reference", []string{"ref", "check", "-n", "ref", "refdemo", ""}, ":4\n"},
 		{"physical Datasets", []string{"ref", "create", "a", "--from", "default/"}, "default/nfs\tBound\ndefault/phy\tBound\n:4\n"},
 		{"physical Datasets, flag with =", []string{"ref", "check", "--from=default/p"}, "default/phy\tBound\n:4\n"},

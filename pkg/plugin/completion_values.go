@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,7 +101,7 @@ func completing(env Environment, list values, most int) cobra.CompletionFunc {
 		}
 		var completions []cobra.Completion
 		for _, value := range all {
-			if name, description, _ := strings.Cut(value, "\t"); strings.HasPrefix(name, last) {
+			if name, description, _ := strings.Cut(value, "\t"); strings.HasPrefix(name, last) && !slices.Contains(args, name) {
 				completions = append(completions, cobra.CompletionWithDesc(before+line(name), line(description)))
 			}
 		}

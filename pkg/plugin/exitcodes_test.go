@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
@@ -180,6 +182,32 @@ func TestExitCodeOfUsageErrors(t *testing.T) {
 			}
 			if r := runArguments(t.Context(), noCluster(t), arguments); r.code != ExitUsage || r.out != "" || !strings.Contains(r.err, "--no-such-flag") {
 				t.Errorf("%q: %s", arguments, r.text())
+			}
+		}
+	}
+}
+
+// fullDisk can't be written to.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// TestOutputThatCantBeWritten: no command in no format takes what nobody got for fine.
+func TestOutputThatCantBeWritten(t *testing.T) {
+	for _, s := range shownCommands() {
+		connect := s.connect(t)
+		for _, format := range s.formats(t) {
+			if s.run(t, Environment{Connect: connect}, format).out == "" || strings.HasPrefix(s.name, "delete") || strings.HasSuffix(s.name, "share") {
+				continue // It has nothing to say, or has written already: that is what counts.
+			}
+			var errOut bytes.Buffer
+			arguments := slices.Clone(s.arguments)
+			if format != "" {
+				arguments = append(arguments, "-o", format)
+			}
+			env := Environment{IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: fullDisk{}, ErrOut: &errOut}, Now: testNow, Connect: s.connect(t)}
+			if code := Main(t.Context(), env, arguments); code != ExitFailed || !strings.Contains(errOut.String(), "no space left") {
+				t.Errorf("%q: exit code %d: %s", arguments, code, errOut.String())
 			}
 		}
 	}

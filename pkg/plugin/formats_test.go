@@ -189,6 +189,7 @@ func TestEveryFormatOnEveryTerminal(t *testing.T) {
 					if s.name != "inject-diff" { // An empty line of a diff begins with a blank.
 						checkLines(t, format, r.out)
 					}
+					checkWidth(t, env.Terminal.Width, r.out)
 					out := scripts.ReplaceAllString(normal(r.text()), "$1- SCRIPT$2")
 					out = inJSON.ReplaceAllString(out, "SCRIPT$1$2")
 					shown[out] = append(shown[out], kind)
@@ -238,6 +239,18 @@ func checkLines(t *testing.T, format, text string) {
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSuffix(line, "\n"); strings.TrimRight(line, " ") != line {
 			t.Errorf("a line ends in blanks: %q", line)
+		}
+	}
+}
+
+// checkWidth makes sure that no line is wider than the terminal, but for lines of manifests and of differences.
+func checkWidth(t *testing.T, width int, text string) {
+	t.Helper()
+	escapes := regexp.MustCompile(`\x1b\[\d*m`)
+	for line := range strings.Lines(text) {
+		line = escapes.ReplaceAllString(strings.TrimSuffix(line, "\n"), "")
+		if width > 0 && displayWidth(line) > width && !regexp.MustCompile(`^( *[-+@]|  |    )`).MatchString(line) {
+			t.Errorf("%d columns of %d: %s", displayWidth(line), width, line)
 		}
 	}
 }

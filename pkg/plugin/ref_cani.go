@@ -134,8 +134,7 @@ func (r *consentReport) print(out screen, _ bool) error {
 	if !r.Allowed {
 		text = fmt.Sprintf("no: %s: %s: %s (%s)", r.Result.Code, r.Result.Object, r.Result.Text(out.language), r.Result.Remedy)
 	}
-	_, err := fmt.Fprintln(out, line(text))
-	return err
+	return out.say("%s\n", line(text))
 }
 
 // consentWorld reads what consent depends on.

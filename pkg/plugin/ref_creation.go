@@ -116,7 +116,7 @@ func (c *creation) refusal() error {
 
 // print prints the checks, and what the controller makes if there are no errors.
 func (c *creation) print(out screen) error {
-	fmt.Fprintf(out, "Checks of the reference %s to %s:\n\n", c.key, c.source)
+	out.say("Checks of the reference %s to %s:\n\n", c.key, c.source)
 	if err := printResults(out, c.preflight.results(out.language), true); err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (c *creation) print(out screen) error {
 	if len(c.preflight.findings.Of(reference.Error)) > 0 {
 		return nil
 	}
-	fmt.Fprintf(out, "The controller makes for it:\n\n")
+	out.say("The controller makes for it:\n\n")
 	if err := c.preflight.printObjects(out); err != nil {
 		return err
 	}

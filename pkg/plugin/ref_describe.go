@@ -283,7 +283,7 @@ func (d *descriptionReport) print(out screen, env Environment, wide bool) error 
 func (d *descriptionReport) printPods(out screen) error {
 	switch {
 	case d.PodsUnread != "":
-		fmt.Fprintf(out, "\nThe pods that use it aren't known: %s\n", line(d.PodsUnread))
+		out.say("\nThe pods that use it aren't known: %s\n", line(d.PodsUnread))
 		return nil
 	case len(d.Pods) == 0:
 		fmt.Fprintln(out, "\nNo pod uses it.")
@@ -300,7 +300,7 @@ func (d *descriptionReport) printPods(out screen) error {
 func (d *descriptionReport) printEvents(out screen, env Environment) error {
 	switch {
 	case d.EventsUnread != "":
-		fmt.Fprintf(out, "\nIts events aren't known: %s\n", line(d.EventsUnread))
+		out.say("\nIts events aren't known: %s\n", line(d.EventsUnread))
 		return nil
 	case len(d.Events) == 0:
 		return nil

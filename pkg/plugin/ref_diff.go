@@ -139,7 +139,7 @@ func (r *diffReport) view() view {
 func (r *diffReport) print(out screen, wide bool) error {
 	if wide {
 		for _, object := range r.Compared {
-			fmt.Fprintf(out, "Compared: %s\n", line(object))
+			out.say("Compared: %s\n", line(object))
 		}
 	}
 	for _, d := range r.Differences {
@@ -147,16 +147,16 @@ func (r *diffReport) print(out screen, wide bool) error {
 		if d.Field != "" {
 			place += " " + d.Field
 		}
-		fmt.Fprintf(out, "%s: %s; its source is %s\n", line(place), line(d.Message), line(d.Source))
+		out.say("%s: %s; its source is %s\n", line(place), line(d.Message), line(d.Source))
 		if len(d.ChangedBy) > 0 {
-			fmt.Fprintf(out, "  changed by: %s\n", line(strings.Join(d.ChangedBy, ", ")))
+			out.say("  changed by: %s\n", line(strings.Join(d.ChangedBy, ", ")))
 		}
 		if text := d.unified(); text != "" {
 			fmt.Fprint(out, multiline(text))
 		}
 	}
 	for _, u := range r.Unread {
-		fmt.Fprintf(out, "%s: couldn't be compared: %s\n", line(u.Object), line(u.Reason))
+		out.say("%s: couldn't be compared: %s\n", line(u.Object), line(u.Reason))
 	}
 	_, err := fmt.Fprintf(out, "%d objects compared, %d differences\n", len(r.Compared), len(r.Differences))
 	return err

@@ -84,9 +84,13 @@ func (t *table) printLists(out screen, rows [][]string) error {
 			fmt.Fprintln(out)
 		}
 		for column, cell := range row {
-			text := fmt.Sprintf("%-*s   %s", longest, t.header[column]+":", cell)
-			if _, err := fmt.Fprintln(out, strings.TrimRight(text, " ")); err != nil {
-				return err
+			title := t.header[column] + ":"
+			for _, part := range wrap(cell, max(out.width-longest-len(columnGap), minColumn)) {
+				text := fmt.Sprintf("%-*s%s%s", longest, title, columnGap, part)
+				if _, err := fmt.Fprintln(out, strings.TrimRight(text, " ")); err != nil {
+					return err
+				}
+				title = ""
 			}
 		}
 	}
