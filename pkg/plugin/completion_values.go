@@ -145,7 +145,7 @@ func listDatasets(ctx context.Context, env Environment, all bool, text func(*dat
 	if err != nil {
 		return nil, err
 	}
-	namespace, err := namespaceOf(env.connection)
+	namespace, err := env.connection.Namespace()
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +175,7 @@ func namespaces(ctx context.Context, env Environment) ([]string, error) {
 
 // pods are those of the namespace.
 func pods(ctx context.Context, env Environment) ([]string, error) {
-	namespace, err := namespaceOf(env.connection)
+	namespace, err := env.connection.Namespace()
 	if err != nil {
 		return nil, err
 	}

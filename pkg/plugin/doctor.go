@@ -105,8 +105,8 @@ func (f *doctorFlags) options(cmd *cobra.Command, env Environment) (*doctorOptio
 	if o.policy, err = f.policy.policy(cmd); err != nil {
 		return nil, err
 	}
-	if o.namespace, err = namespaceOf(env.connection); err != nil {
-		return nil, usagef(cmd, "%w", err)
+	if o.namespace, err = namespaceOf(cmd, env.connection); err != nil {
+		return nil, err
 	}
 	o.output, err = newOutput(cmd, env, f.output, checkFormats()...)
 	return o, err

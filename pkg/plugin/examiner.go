@@ -190,11 +190,11 @@ func (e *examiner) checkDefinition(object reference.Object, definition *unstruct
 
 // Deployments of Fluid's controllers, and the namespace that Fluid is installed in if nothing else is known.
 const (
-	ownController    = "kubectl-fluid-controller"
-	fluidController  = "dataset-controller"
-	fluidNamespace   = "fluid-system"
-	ownNamespace     = "kubectl-fluid-system"
-	ownServiceAcount = "kubectl-fluid-controller"
+	ownController     = "kubectl-fluid-controller"
+	fluidController   = "dataset-controller"
+	fluidNamespace    = "fluid-system"
+	ownNamespace      = "kubectl-fluid-system"
+	ownServiceAccount = "kubectl-fluid-controller"
 )
 
 // checkControllers says who serves references.

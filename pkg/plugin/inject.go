@@ -116,8 +116,8 @@ func (f *injectFlags) options(cmd *cobra.Command, env Environment) (*injectOptio
 	case f.manifests.offline:
 		o.server = version.MajorMinor(1, minorSelfHealing)
 	}
-	if o.namespace, err = namespaceOf(env.connection); err != nil {
-		return nil, usagef(cmd, "%w", err)
+	if o.namespace, err = namespaceOf(cmd, env.connection); err != nil {
+		return nil, err
 	}
 	o.language, err = languageOf(cmd, env)
 	return o, err

@@ -70,9 +70,9 @@ Dataset. It may be a reference or a physical Dataset. It only reads.`,
 
 // options validates the command line. It doesn't talk to the cluster.
 func (f *inspectDatasetFlags) options(cmd *cobra.Command, env Environment, args []string) (*inspectDatasetOptions, error) {
-	namespace, err := namespaceOf(env.connection)
+	namespace, err := namespaceOf(cmd, env.connection)
 	if err != nil {
-		return nil, usagef(cmd, "%w", err)
+		return nil, err
 	}
 	o := &inspectDatasetOptions{key: types.NamespacedName{Namespace: namespace}, naming: f.naming, manifests: f.manifests}
 	switch {

@@ -74,9 +74,9 @@ cluster. It only reads.`,
 
 // options validates the command line. It doesn't talk to the cluster.
 func (f *inspectSidecarFlags) options(cmd *cobra.Command, env Environment, args []string) (*inspectSidecarOptions, error) {
-	namespace, err := namespaceOf(env.connection)
+	namespace, err := namespaceOf(cmd, env.connection)
 	if err != nil {
-		return nil, usagef(cmd, "%w", err)
+		return nil, err
 	}
 	o := &inspectSidecarOptions{object: types.NamespacedName{Namespace: namespace}, naming: f.naming, manifests: f.manifests}
 	switch {

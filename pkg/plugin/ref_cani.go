@@ -57,8 +57,8 @@ cluster's policy is open. Exit code 0 means yes, 3 no, 1 that it isn't known.`,
 			if o.source, err = parseFrom(cmd, from); err != nil {
 				return err
 			}
-			if o.namespace, err = namespaceOf(env.connection); err != nil {
-				return usagef(cmd, "%w", err)
+			if o.namespace, err = namespaceOf(cmd, env.connection); err != nil {
+				return err
 			}
 			if o.output, err = newOutput(cmd, env, format, checkFormats()...); err != nil {
 				return err

@@ -108,8 +108,8 @@ findings that are accepted.`,
 func (f *refCheckFlags) options(cmd *cobra.Command, env Environment, args []string) (*refCheckOptions, error) {
 	o := &refCheckOptions{name: f.name, manifests: f.manifests}
 	var err error
-	if o.home, err = namespaceOf(env.connection); err != nil {
-		return nil, usagef(cmd, "%w", err)
+	if o.home, err = namespaceOf(cmd, env.connection); err != nil {
+		return nil, err
 	}
 	o.namespace = o.home
 	if err := f.choose(cmd, o, args); err != nil {

@@ -154,9 +154,9 @@ func (f *refCreateFlags) keys(cmd *cobra.Command, env Environment, names []strin
 	if len(names) == 0 {
 		return nil, usagef(cmd, "missing argument: the name of the reference")
 	}
-	namespace, err := namespaceOf(env.connection)
+	namespace, err := namespaceOf(cmd, env.connection)
 	if err != nil {
-		return nil, usagef(cmd, "%w", err)
+		return nil, err
 	}
 	namespaces := []string{namespace}
 	if len(f.namespaces) > 0 {

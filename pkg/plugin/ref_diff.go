@@ -58,9 +58,9 @@ that something couldn't be compared.`,
   kubectl fluid ref diff refdemo -n ref`,
 		Args: exactArg("the name of a reference"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			namespace, err := namespaceOf(env.connection)
+			namespace, err := namespaceOf(cmd, env.connection)
 			if err != nil {
-				return usagef(cmd, "%w", err)
+				return err
 			}
 			if err := reference.ValidateName(args[0]); err != nil {
 				return usagef(cmd, "%w", err)
