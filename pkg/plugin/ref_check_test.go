@@ -128,6 +128,23 @@ func TestIgnoredFindings(t *testing.T) {
 	}
 }
 
+// TestIgnoredFindingsOfPods: so does that of a pod, and that of a workload's pod template.
+func TestIgnoredFindingsOfPods(t *testing.T) {
+	pod := func(annotations string) string {
+		return "kind: Pod\napiVersion: v1\nmetadata: {name: a, namespace: ref" + annotations + "}\nspec: {volumes: [{name: d, persistentVolumeClaim: {claimName: refdemo}}]}\n"
+	}
+	const ignore = ", annotations: {" + annotationIgnore + ": KF4007}"
+	deployment := "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: a, namespace: ref}\nspec: {template: {metadata: {labels: {a: b}" + ignore + "}, spec: {volumes: [{name: d, persistentVolumeClaim: {claimName: refdemo}}]}}}\n"
+	for manifest, want := range map[string]string{pod(""): "warning", pod(ignore): "skipped", deployment: "skipped"} {
+		env := Environment{Connect: noCluster(t)}
+		env.In = strings.NewReader(manifest)
+		r := runIn(t.Context(), env, strings.Fields("inspect sidecar -f - -f testdata/references.yaml --offline -o jsonpath={.pods[0].results[?(@.code=='KF4007')].state}"))
+		if r.out != want {
+			t.Errorf("%s: %s", manifest, r.text())
+		}
+	}
+}
+
 // TestSeedCase: ref has an Alluxio Dataset phy with its ConfigMap phy-config. Under Fluid's naming a reference to
 // default/phy would take it for its own; the check names it, its owner and the remedy. Under names of their own it passes
 // and says why.
