@@ -48,6 +48,9 @@ func TestCompletion(t *testing.T) {
 		{"pods", []string{"inspect", "sidecar", "-n", "ref", "n"}, "native\nno-claim\nnot-injected\nnot-labelled\n:4\n"},
 		{"codes", []string{"explain", "KF3004"}, "KF3004\tA name that a copy needs is taken\n:4\n"},
 		{"formats", []string{"ref", "list", "-o", ""}, "wide\njson\nyaml\nname\njsonpath=\ngo-template=\ncustom-columns=\n:4\n"},
+		{"languages", []string{"ref", "list", "--lang", ""}, "en\nzh\n:4\n"},
+		{"contexts", []string{"ref", "list", "--kubeconfig", "testdata/kubeconfig.yaml", "--context", ""}, "one\ntwo\n:4\n"},
+		{"clusters of an unreadable kubeconfig", []string{"ref", "list", "--kubeconfig", "testdata/alluxio.yaml", "--cluster", ""}, ":4\n"},
 		{"no files", []string{"version", ""}, ":4\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -76,8 +76,11 @@ couldn't be looked at and --strict was given, 130 interrupted.`,
 	root.SetErr(env.ErrOut)
 	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
-	env.connection = env.Connect(newKubeconfigFlags(root.PersistentFlags()))
+	kubeconfig := newKubeconfigFlags(root.PersistentFlags())
+	kubeconfig.addCompletion(root)
+	env.connection = env.Connect(kubeconfig)
 	root.PersistentFlags().String(languageFlag, "", "Language of findings and remedies: en or zh. Default: that of LC_ALL, LC_MESSAGES or LANG.")
+	_ = root.RegisterFlagCompletionFunc(languageFlag, cobra.FixedCompletions([]cobra.Completion{"en", "zh"}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(newRefCommand(env), newInspectCommand(env), newExplainCommand(env), newVersionCommand(env), newCompletionCommand(env),
 		newDoctorCommand(env), newRBACCommand(env), newInjectCommand(env), newOptionsCommand(env))
 	addCompletion(root, env)
