@@ -37,15 +37,21 @@ func (g guardedKubeconfig) RESTConfig() (*rest.Config, error) {
 	return config, nil
 }
 
-// TestRealBudgets counts the requests of commands against a real API server, exactly, and refuses all others: no
-// discovery, nothing twice, nobody but the API server.
-func TestRealBudgets(t *testing.T) {
+// refuseOtherTransports lets every request fail the test that isn't made with the API server's transport.
+func refuseOtherTransports(t *testing.T) {
+	t.Helper()
 	standard := http.DefaultTransport
-	defer func() { http.DefaultTransport = standard }()
+	t.Cleanup(func() { http.DefaultTransport = standard })
 	http.DefaultTransport = roundTripper(func(request *http.Request) (*http.Response, error) {
 		t.Errorf("%s was called without the API server's transport", request.URL)
 		return nil, http.ErrUseLastResponse
 	})
+}
+
+// TestRealBudgets counts the requests of commands against a real API server, exactly, and refuses all others: no
+// discovery, nothing twice, nobody but the API server.
+func TestRealBudgets(t *testing.T) {
+	refuseOtherTransports(t)
 	r := newRealCluster(t)
 	r.put(t, "budgets", "alluxio.yaml", "thin.yaml", "budgets.yaml")
 	for command, budget := range map[string]struct{ want, most int }{
@@ -60,6 +66,7 @@ func TestRealBudgets(t *testing.T) {
 		"ref check -f testdata/manifests --offline":                  {0, 0},
 		"inspect sidecar -f testdata/workloads.yaml --offline":       {0, 0},
 		"inspect dataset -f testdata/manifests --offline":            {0, 0},
+		"inject -f testdata/inject/app.yaml -n ref --offline --objects testdata/alluxio.yaml --objects testdata/references.yaml": {0, 0},
 		"explain":          {0, 0},
 		"version --client": {0, 0},
 	} {

@@ -25,19 +25,28 @@ type clusterView struct {
 }
 
 // openCluster makes the connection, unless there is to be none, and reads the manifests.
-func openCluster(env Environment, flags manifestFlags, namespace string) (*clusterView, error) {
+func openCluster(ctx context.Context, env Environment, flags manifestFlags, namespace string) (*clusterView, error) {
+	texts, err := flags.texts(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	return newClusterView(env, texts, flags.offline, namespace)
+}
+
+// newClusterView makes the connection, unless there is to be none, over which manifests count as applied.
+func newClusterView(env Environment, texts []manifestText, offline bool, namespace string) (*clusterView, error) {
 	c := &clusterView{}
 	var live client.Reader
-	if !flags.offline {
+	if !offline {
 		connected, err := env.connection.Client()
 		if err != nil {
 			return nil, err
 		}
 		live, c.live, c.writer = connected, connected, connected
 	}
-	if len(flags.filenames) > 0 {
+	if len(texts) > 0 {
 		var err error
-		if c.manifests, err = flags.read(env.In, namespace); err != nil {
+		if c.manifests, err = objectsOf(texts, namespace); err != nil {
 			return nil, err
 		}
 		if c.reader, err = newManifestReader(c.manifests, live); err != nil {

@@ -37,6 +37,8 @@ func TestCompletion(t *testing.T) {
 	}{
 		{"references", []string{"ref", "check", "-n", "ref", ""}, "refdemo\tdefault/phy\nwaiting\tdefault/later/日志/2026\n:4\n"},
 		{"references that begin so", []string{"ref", "check", "-n", "ref", "w"}, "waiting\tdefault/later/日志/2026\n:4\n"},
+		{"several references to delete", []string{"ref", "delete", "-n", "ref", "refdemo", ""}, "waiting\tdefault/later/日志/2026\n:4\n"},
+		{"namespaces for references", []string{"ref", "create", "a", "--namespaces", "re"}, "ref\nref-b\n:4\n"},
 		{"no second reference", []string{"ref", "check", "-n", "ref", "refdemo", ""}, ":4\n"},
 		{"physical Datasets", []string{"ref", "create", "a", "--from", "default/"}, "default/nfs\tBound\ndefault/phy\tBound\n:4\n"},
 		{"physical Datasets, flag with =", []string{"ref", "check", "--from=default/p"}, "default/phy\tBound\n:4\n"},
@@ -46,6 +48,9 @@ func TestCompletion(t *testing.T) {
 		{"pods", []string{"inspect", "sidecar", "-n", "ref", "n"}, "native\nno-claim\nnot-injected\nnot-labelled\n:4\n"},
 		{"codes", []string{"explain", "KF3004"}, "KF3004\tA name that a copy needs is taken\n:4\n"},
 		{"formats", []string{"ref", "list", "-o", ""}, "wide\njson\nyaml\nname\njsonpath=\ngo-template=\ncustom-columns=\n:4\n"},
+		{"languages", []string{"ref", "list", "--lang", ""}, "en\nzh\n:4\n"},
+		{"contexts", []string{"ref", "list", "--kubeconfig", "testdata/kubeconfig.yaml", "--context", ""}, "one\ntwo\n:4\n"},
+		{"clusters of an unreadable kubeconfig", []string{"ref", "list", "--kubeconfig", "testdata/alluxio.yaml", "--cluster", ""}, ":4\n"},
 		{"no files", []string{"version", ""}, ":4\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

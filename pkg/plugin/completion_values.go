@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +36,11 @@ func addCompletion(root *cobra.Command, env Environment) {
 		if cmd.ValidArgsFunction == nil {
 			cmd.ValidArgsFunction = cobra.NoFileCompletions
 			if list, ok := arguments[path]; ok {
-				cmd.ValidArgsFunction = completing(env, list, 1)
+				most := 1
+				if strings.Contains(cmd.Use, "...") {
+					most = anyNumber
+				}
+				cmd.ValidArgsFunction = completing(env, list, most)
 			}
 		}
 		for _, child := range cmd.Commands() {
@@ -64,11 +69,12 @@ func argumentValues() map[string]values {
 // flagValues says what flags are, by their name, whichever command has them.
 func flagValues() map[string]values {
 	return map[string]values{
-		"from":      physicalDatasets,
-		"with":      namespaces,
-		"namespace": namespaces,
-		"only":      codes,
-		"skip":      codes,
+		"from":       physicalDatasets,
+		"with":       namespaces,
+		"namespace":  namespaces,
+		"namespaces": namespaces,
+		"only":       codes,
+		"skip":       codes,
 	}
 }
 
@@ -95,7 +101,7 @@ func completing(env Environment, list values, most int) cobra.CompletionFunc {
 		}
 		var completions []cobra.Completion
 		for _, value := range all {
-			if name, description, _ := strings.Cut(value, "\t"); strings.HasPrefix(name, last) {
+			if name, description, _ := strings.Cut(value, "\t"); strings.HasPrefix(name, last) && !slices.Contains(args, name) {
 				completions = append(completions, cobra.CompletionWithDesc(before+line(name), line(description)))
 			}
 		}
@@ -139,7 +145,7 @@ func listDatasets(ctx context.Context, env Environment, all bool, text func(*dat
 	if err != nil {
 		return nil, err
 	}
-	namespace, err := namespaceOf(env.connection)
+	namespace, err := env.connection.Namespace()
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +175,7 @@ func namespaces(ctx context.Context, env Environment) ([]string, error) {
 
 // pods are those of the namespace.
 func pods(ctx context.Context, env Environment) ([]string, error) {
-	namespace, err := namespaceOf(env.connection)
+	namespace, err := env.connection.Namespace()
 	if err != nil {
 		return nil, err
 	}

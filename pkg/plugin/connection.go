@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/spf13/cobra"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -170,14 +171,15 @@ func newMapper() meta.RESTMapper {
 	return mapper
 }
 
-// namespaceOf returns the connection's namespace if it can be one.
-func namespaceOf(c Connection) (string, error) {
+// namespaceOf returns the connection's namespace. One that can't be a namespace is a wrong command line, a kubeconfig that
+// can't be read isn't.
+func namespaceOf(cmd *cobra.Command, c Connection) (string, error) {
 	namespace, err := c.Namespace()
 	if err != nil {
 		return "", err
 	}
 	if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
-		return "", fmt.Errorf("%q is not a namespace: %s", namespace, problems[0])
+		return "", usagef(cmd, "%q is not a namespace: %s", namespace, problems[0])
 	}
 	return namespace, nil
 }

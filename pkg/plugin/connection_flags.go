@@ -2,11 +2,15 @@ package plugin
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 // kubeconfigFlags are kubectl's flags that say which cluster to talk to and as whom, and the kubeconfig that they lead
@@ -29,6 +33,26 @@ func newKubeconfigFlags(flags *pflag.FlagSet) *kubeconfigFlags {
 	clientcmd.BindOverrideFlags(overrides, flags, names)
 	flags.StringArrayVar(&f.extra, "as-user-extra", nil, "User extra to impersonate for the operation as key=value, this flag can be repeated to specify multiple values.")
 	return f
+}
+
+// addCompletion lets the shell complete the flags that choose from the kubeconfig.
+func (f *kubeconfigFlags) addCompletion(root *cobra.Command) {
+	for name, list := range map[string]func(clientcmdapi.Config) []string{
+		"context": func(c clientcmdapi.Config) []string { return slices.Collect(maps.Keys(c.Contexts)) },
+		"cluster": func(c clientcmdapi.Config) []string { return slices.Collect(maps.Keys(c.Clusters)) },
+		"user":    func(c clientcmdapi.Config) []string { return slices.Collect(maps.Keys(c.AuthInfos)) },
+	} {
+		// It fails only for a flag that doesn't exist or has a completion.
+		_ = root.RegisterFlagCompletionFunc(name, func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			config, err := f.config.RawConfig()
+			if err != nil {
+				cobra.CompDebugln(err.Error(), false)
+			}
+			names := list(config)
+			slices.Sort(names)
+			return names, cobra.ShellCompDirectiveNoFileComp
+		})
+	}
 }
 
 // Namespace returns the namespace that the flags or the kubeconfig's context name.

@@ -49,7 +49,7 @@ func newDoctorCommand(env Environment) *cobra.Command {
 	flags := &doctorFlags{}
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check the installation: versions, definitions, controllers, webhooks, certificates, rights",
+		Short: "Check the installation, from versions to certificates and rights",
 		Long: fmt.Sprintf(`Check whether references and sidecars can work in this cluster, and in the
 namespace. Each check ends as pass, warning, error, skipped or inconclusive; what
 you may not look at is inconclusive, never a pass.
@@ -105,8 +105,8 @@ func (f *doctorFlags) options(cmd *cobra.Command, env Environment) (*doctorOptio
 	if o.policy, err = f.policy.policy(cmd); err != nil {
 		return nil, err
 	}
-	if o.namespace, err = namespaceOf(env.connection); err != nil {
-		return nil, usagef(cmd, "%w", err)
+	if o.namespace, err = namespaceOf(cmd, env.connection); err != nil {
+		return nil, err
 	}
 	o.output, err = newOutput(cmd, env, f.output, checkFormats()...)
 	return o, err
@@ -199,13 +199,13 @@ func (r *doctorReport) print(out screen, wide bool) error {
 			if result.State == report.Skipped && !wide {
 				continue
 			}
-			message := result.Message
+			message := result.Text(out.language)
 			if result.Code != "" {
 				message = string(result.Code) + ": " + message
 			}
 			t.add(string(result.State), check.Check, result.Object, message)
-			if result.Remedy != "" {
-				t.add("", "", "", "what to do: "+result.Remedy)
+			if advice := result.Advice(out.language); advice != "" {
+				t.add("", "", "", advice)
 			}
 		}
 	}

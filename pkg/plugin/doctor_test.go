@@ -25,7 +25,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/version"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
@@ -237,5 +239,45 @@ func readArchive(t *testing.T, file string) map[string]string {
 			t.Fatal(err)
 		}
 		files[header.Name] = string(data)
+	}
+}
+
+// TestKubeletBugs: a bug counts from the release that has it to the patch release that mended it.
+func TestKubeletBugs(t *testing.T) {
+	for kubelet, want := range map[string]string{
+		"v1.29.0": "#132826", "v1.32.11": "#132826", "v1.33.5": "#132826", "v1.33.6": "", "v1.34.1": "#132826", "v1.34.2-gke.1": "",
+		"v1.35.0": "#137146", "v1.35.3+k3s1": "#137146", "v1.35.4": "", "v1.36.0": "", "v1.37.2": "",
+	} {
+		parsed, err := version.ParseGeneric(kubelet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(kubeletBugs(parsed), ","); got != want {
+			t.Errorf("%s: %q, want %q", kubelet, got, want)
+		}
+	}
+}
+
+// TestDefinitionsOfLargeClusters: a cluster may have more definitions than one request lists.
+func TestDefinitionsOfLargeClusters(t *testing.T) {
+	objects := load(t, "installation.yaml")
+	c := fakeClientWith(t, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+		page, ok := list.(*unstructured.UnstructuredList)
+		if !ok || page.GetKind() != "CustomResourceDefinitionList" {
+			return c.List(ctx, list, options...)
+		}
+		if o := (&client.ListOptions{}).ApplyOptions(options); o.Continue == "" {
+			page.SetContinue("more") // The first page has those of others.
+			return nil
+		}
+		for _, object := range objects {
+			if object.GetKind() == "CustomResourceDefinition" {
+				page.Items = append(page.Items, *object)
+			}
+		}
+		return nil
+	}}, "installation.yaml")
+	if r := run(t.Context(), connectTo(c), "doctor --only definitions"); r.code != ExitOK || !strings.Contains(r.out, "datasets.data.fluid.io") {
+		t.Error(r.text())
 	}
 }

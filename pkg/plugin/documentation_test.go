@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
 const commandPages = "../../docs/commands"
@@ -98,7 +100,9 @@ func commandPagesOf(root *cobra.Command) map[string]string {
 		}
 	}
 	visit(root)
-	pages["README.md"] = index + list + "\n## Flags of all commands\n\n" + flagTable(root.PersistentFlags())
+	schemas := "\n## Documents\n\nWhat `-o json` and `-o yaml` print are objects of the API, or kinds of `" + report.APIVersion +
+		"`, which have [JSON Schemas](../schemas). A kind only gets new optional fields.\n"
+	pages["README.md"] = index + list + schemas + "\n## Flags of all commands\n\n" + flagTable(root.PersistentFlags())
 	return pages
 }
 

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,4 +81,25 @@ func TestForbidden(t *testing.T) {
 		r := run(t.Context(), connectTo(c), "ref check --from default/nfs -n ref --mirror-names=source")
 		golden(t, "forbidden-secrets.txt", r.text())
 	})
+}
+
+// TestKubeconfigThatCantBeRead: no command takes it for a wrong command line, and those that ask no cluster don't mind.
+func TestKubeconfigThatCantBeRead(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, []byte("clusters: ["), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range shownCommands() {
+		want := ExitFailed
+		if s.files == nil && s.arguments[0] != "version" && s.arguments[0] != "inject" {
+			want = ExitOK
+		}
+		r := runIn(t.Context(), Environment{}, append(slices.Clone(s.arguments), "--kubeconfig", file))
+		if r.code != want || want == ExitFailed && !strings.Contains(r.err, "reading the kubeconfig") {
+			t.Errorf("%q: %s", s.arguments, r.text())
+		}
+	}
+	if r := run(t.Context(), nil, "ref list --context nosuch"); r.code != ExitFailed || !strings.Contains(r.err, "nosuch") {
+		t.Error(r.text())
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -75,7 +74,6 @@ func (e *examiner) checkClient() {
 // Minor versions of Kubernetes that matter.
 const (
 	minorNativeSidecars = 29 // native sidecars are on by default
-	minorProbesFixed    = 33 // kubernetes/kubernetes#132826 is fixed
 	minorSelfHealing    = 36 // RestartAllContainers is on by default
 )
 
@@ -98,51 +96,6 @@ func (e *examiner) checkServer() {
 	}
 }
 
-// checkNodes looks at the kubelets, those of one version together.
-func (e *examiner) checkNodes() {
-	list := &corev1.NodeList{}
-	if err := e.client.List(e.ctx, list); err != nil {
-		e.unread(thing("Nodes"), err)
-		return
-	}
-	nodes := map[string][]string{}
-	var versions []string
-	for _, node := range list.Items {
-		v := node.Status.NodeInfo.KubeletVersion
-		if nodes[v] == nil {
-			versions = append(versions, v)
-		}
-		nodes[v] = append(nodes[v], node.Name)
-	}
-	if len(versions) == 0 {
-		e.skip("the cluster has no nodes")
-	}
-	slices.Sort(versions)
-	for _, v := range versions {
-		e.checkKubelet(v, nodes[v])
-	}
-}
-
-func (e *examiner) checkKubelet(kubelet string, nodes []string) {
-	object := thing("Node " + nodes[0])
-	if len(nodes) > 1 {
-		object = thing(fmt.Sprintf("Nodes %s and %d more", nodes[0], len(nodes)-1))
-	}
-	parsed, err := version.ParseGeneric(kubelet)
-	switch {
-	case err != nil:
-		e.unread(object, fmt.Errorf("the kubelet's version %q: %w", kubelet, err))
-	case !parsed.AtLeast(version.MajorMinor(1, minorNativeSidecars)):
-		e.find(reference.CodeKubernetesTooOld, object, "the kubelet's version is %s", kubelet)
-	case !parsed.AtLeast(version.MajorMinor(1, minorProbesFixed)):
-		e.find(reference.CodeKubeletBug, object, "the kubelet's version is %s", kubelet)
-	case !parsed.AtLeast(version.MajorMinor(1, minorSelfHealing)):
-		e.find(reference.CodeNoSelfHealing, object, "the kubelet's version is %s", kubelet)
-	default:
-		e.pass(object, "kubelet %s", kubelet)
-	}
-}
-
 // fluidGroup is the API group of Fluid's kinds, definitionKind that of their definitions.
 const fluidGroup = "data.fluid.io"
 
@@ -158,19 +111,33 @@ func definitions() map[string]bool {
 // fluidOnly are definitions that this project doesn't have: where they are, Fluid's are installed.
 const fluidOnly = "alluxioruntimes.data.fluid.io"
 
+// fluidDefinitions returns the definitions of Fluid's kinds by their names.
+func (e *examiner) fluidDefinitions() (map[string]*unstructured.Unstructured, error) {
+	found := map[string]*unstructured.Unstructured{}
+	options := client.ListOptions{Limit: listChunk}
+	for {
+		page := &unstructured.UnstructuredList{}
+		page.SetGroupVersionKind(definitionKind())
+		page.SetKind(page.GetKind() + "List")
+		if err := e.client.List(e.ctx, page, &options); err != nil {
+			return nil, err
+		}
+		for i := range page.Items {
+			if group, _, _ := unstructured.NestedString(page.Items[i].Object, "spec", "group"); group == fluidGroup {
+				found[page.Items[i].GetName()] = &page.Items[i]
+			}
+		}
+		if options.Continue = page.GetContinue(); options.Continue == "" {
+			return found, nil
+		}
+	}
+}
+
 func (e *examiner) checkDefinitions() {
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(definitionKind())
-	list.SetKind(list.GetKind() + "List")
-	if err := e.client.List(e.ctx, list, client.Limit(listChunk)); err != nil {
+	found, err := e.fluidDefinitions()
+	if err != nil {
 		e.unread(thing("CustomResourceDefinitions"), err)
 		return
-	}
-	found := map[string]*unstructured.Unstructured{}
-	for i := range list.Items {
-		if group, _, _ := unstructured.NestedString(list.Items[i].Object, "spec", "group"); group == fluidGroup {
-			found[list.Items[i].GetName()] = &list.Items[i]
-		}
 	}
 	origin := "of kubectl fluid, or of a Fluid without Alluxio"
 	if found[fluidOnly] != nil {
@@ -223,11 +190,11 @@ func (e *examiner) checkDefinition(object reference.Object, definition *unstruct
 
 // Deployments of Fluid's controllers, and the namespace that Fluid is installed in if nothing else is known.
 const (
-	ownController    = "kubectl-fluid-controller"
-	fluidController  = "dataset-controller"
-	fluidNamespace   = "fluid-system"
-	ownNamespace     = "kubectl-fluid-system"
-	ownServiceAcount = "kubectl-fluid-controller"
+	ownController     = "kubectl-fluid-controller"
+	fluidController   = "dataset-controller"
+	fluidNamespace    = "fluid-system"
+	ownNamespace      = "kubectl-fluid-system"
+	ownServiceAccount = "kubectl-fluid-controller"
 )
 
 // checkControllers says who serves references.

@@ -89,11 +89,11 @@ func (e *examiner) checkControllerRights() {
 		return
 	}
 	namespace := w.namespaceOf(ownWebhook, ownNamespace)
-	object := reference.Object{Kind: "ServiceAccount", Namespace: namespace, Name: ownServiceAcount}
+	object := reference.Object{Kind: "ServiceAccount", Namespace: namespace, Name: ownServiceAccount}
 	var missing []string
 	for _, attributes := range controllerNeeds() {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-			User:               "system:serviceaccount:" + namespace + ":" + ownServiceAcount,
+			User:               "system:serviceaccount:" + namespace + ":" + ownServiceAccount,
 			Groups:             []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"},
 			ResourceAttributes: &attributes,
 		}}

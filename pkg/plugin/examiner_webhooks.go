@@ -25,7 +25,7 @@ import (
 type webhookSet struct {
 	mutating   map[string]*admissionregistrationv1.MutatingWebhookConfiguration
 	validating map[string]*admissionregistrationv1.ValidatingWebhookConfiguration
-	// err says why not all of them are known.
+	// err says why one of them isn't known.
 	err error
 }
 
@@ -52,8 +52,8 @@ func (e *examiner) readWebhooks() *webhookSet {
 
 func (w *webhookSet) read(e *examiner, name string, into client.Object) bool {
 	err := e.client.Get(e.ctx, client.ObjectKey{Name: name}, into)
-	if err != nil && !apierrors.IsNotFound(err) {
-		w.err = errors.Join(w.err, err)
+	if w.err == nil && err != nil && !apierrors.IsNotFound(err) {
+		w.err = err
 	}
 	return err == nil
 }

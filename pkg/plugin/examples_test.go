@@ -13,14 +13,16 @@ import (
 func exampleExit() map[string]int {
 	return map[string]int{
 		// There is no controller.
-		"kubectl fluid doctor -n ref":                               ExitFindings,
-		"kubectl fluid doctor --only webhooks,certificates -o json": ExitFindings,
-		"kubectl fluid doctor -n ref --bundle fluid.tar.gz":         ExitFindings,
-		"kubectl fluid ref diff refdemo -n ref":                     ExitFindings,
+		"kubectl fluid doctor -n ref":                                        ExitFindings,
+		"kubectl fluid doctor --only webhooks,certificates -o json":          ExitFindings,
+		"kubectl fluid doctor -n ref --bundle fluid.tar.gz":                  ExitFindings,
+		"kubectl fluid ref diff refdemo -n ref":                              ExitFindings,
+		"kubectl fluid inspect sidecar -f pod.yaml -f reference.yaml -n ref": ExitFindings,
 		// One reference is malformed.
 		"kubectl fluid ref check -A -o json":                                  ExitFindings,
 		"kubectl fluid ref check -f manifests/ -R --fail-on warning -o junit": ExitFindings,
 		"kubectl fluid ref check -f manifests/ -R --offline":                  ExitFindings,
+		"kubectl fluid ref check -k overlays/production":                      ExitFindings,
 		"kubectl fluid ref list -A --broken --watch":                          ExitInterrupted,
 	}
 }
@@ -32,6 +34,7 @@ func exampleDirectory(t *testing.T) string {
 	for target, sources := range map[string][]string{
 		"datasets.yaml":                   {"testdata/alluxio.yaml", "testdata/references.yaml"},
 		"manifests/references.yaml":       {"testdata/references.yaml"},
+		"overlays/production/all.yaml":    {"testdata/references.yaml"},
 		"examples/walkthrough/nginx.yaml": {"../../examples/walkthrough/nginx.yaml"},
 		"app.yaml":                        {"testdata/inject/app.yaml"},
 		"pod.yaml":                        {"../../examples/walkthrough/nginx.yaml"},
@@ -51,9 +54,11 @@ func exampleDirectory(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	kustomization := "resources: [app.yaml]\n"
-	if err := os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(kustomization), 0o644); err != nil {
-		t.Fatal(err)
+	for place, resource := range map[string]string{".": "app.yaml", "overlays/production": "all.yaml"} {
+		text := "resources: [" + resource + "]\n"
+		if err := os.WriteFile(filepath.Join(directory, place, "kustomization.yaml"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return directory
 }

@@ -86,10 +86,10 @@ func codeView(entry reference.Entry) view {
 		if out.language == reference.Chinese {
 			stop, label = "。", "处理方法："
 		}
-		fmt.Fprintf(out, "%s (%s, %s)\n%s%s\n\n%s\n", entry.Code, entry.Severity, entry.Reason, entry.Title, stop, entry.Meaning)
+		text := fmt.Sprintf("%s (%s, %s)\n%s%s\n\n%s\n", entry.Code, entry.Severity, entry.Reason, entry.Title, stop, entry.Meaning)
 		if entry.Remedy != "" {
-			fmt.Fprintf(out, "\n%s%s%s\n", label, entry.Remedy, stop)
+			text += "\n" + label + entry.Remedy + stop + "\n"
 		}
-		return nil
+		return out.say("%s", text)
 	}}
 }

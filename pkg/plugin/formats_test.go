@@ -1,11 +1,18 @@
 package plugin
 
 import (
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -27,60 +34,176 @@ func terminals() map[string]Environment {
 	}
 }
 
-// everyCommand has a command line of each command that shows something, with the formats that it has.
-func everyCommand() []struct {
-	name, command string
-	formats       []string
-} {
-	templates := func(path string) []string {
-		return []string{"", formatWide, formatJSON, formatYAML, formatName, formatJSONPath + path, formatGoTemplate + "{{.kind}}", formatCustomColumns + "NAME:" + strings.Trim(path, "{}") + ",NONE:.nosuch"}
+// shownCommand is a command line that shows something.
+type shownCommand struct {
+	name      string
+	arguments []string
+	// files are what the cluster has; nil for a command that asks no cluster.
+	files []string
+	// sharedWith is the list of the owner of default/phy; empty for none.
+	sharedWith string
+}
+
+// shownCommands has at least one command line of each command, but for those that write a script for a shell, which is
+// cobra's, and the one that installs it (TestRealCompletion has their output).
+func shownCommands() []shownCommand {
+	everything := []string{"alluxio.yaml", "thin.yaml", "collision.yaml", "references.yaml", "pods.yaml", "workloads.yaml", "served.yaml"}
+	installed := []string{"installation.yaml", "references.yaml", "alluxio.yaml"}
+	line := func(name, text string, files []string) shownCommand {
+		return shownCommand{name, strings.Fields(text), files, ""}
 	}
-	checks := func(path string) []string {
-		return append(templates(path), formatShort, formatMarkdown, formatJUnit, formatSARIF)
-	}
-	return []struct {
-		name, command string
-		formats       []string
-	}{
-		{"version", "version", templates("{.clientVersion.version}")},
-		{"explain-code", "explain KF3004", templates("{.code}")},
-		{"list", "ref list -A", templates("{.metadata.name}")},
-		{"check", "ref check --from default/phy -n ref --mirror-names=source", checks("{.name}")},
-		{"check-waiting", "ref check waiting -n ref", checks("{.name}")},
-		{"inspect-native", "inspect sidecar native -n ref", checks("{.name}")},
-		{"inspect-not-injected", "inspect sidecar not-injected -n ref", checks("{.name}")},
-		{"create", "ref create new -n ref --from default/phy --dry-run=client", []string{"", formatJSON, formatYAML, formatName, formatJSONPath + "{.metadata.name}", formatGoTemplate + "{{.kind}}"}},
+	shared := func(s shownCommand, list string) shownCommand { s.sharedWith = list; return s }
+	return []shownCommand{
+		// The versions of the client differ between toolchains.
+		line("doctor", "doctor -n ref --skip client", installed),
+		line("doctor-broken", "doctor -n ref --skip client", []string{"broken-installation.yaml", "references.yaml"}),
+		line("explain", "explain", nil),
+		line("explain-code", "explain KF3004", nil),
+		line("inject", "inject -f testdata/inject/app.yaml -n ref --offline --objects testdata/alluxio.yaml --objects testdata/references.yaml", nil),
+		line("inject-diff", "inject -f testdata/inject/app.yaml -n ref --diff --offline --objects testdata/alluxio.yaml --objects testdata/references.yaml", nil),
+		line("inspect-dataset", "inspect dataset refdemo -n ref", everything),
+		line("inspect-native", "inspect sidecar native -n ref", everything),
+		line("inspect-not-injected", "inspect sidecar not-injected -n ref", everything),
+		line("inspect-workload", "inspect sidecar deploy/web -n ref", everything),
+		line("options", "options", nil),
+		line("rbac-print", "rbac print", nil),
+		{"rbac-print-for", []string{"rbac", "print", "--for", "ref list"}, nil, ""},
+		line("can-i", "ref can-i --from default/phy -n ref", everything),
+		shared(line("can-i-not", "ref can-i --from default/phy -n other", everything), "ref"),
+		line("check", "ref check --from default/phy -n ref --mirror-names=source", everything),
+		line("check-waiting", "ref check waiting -n ref", everything),
+		line("create", "ref create new -n ref --from default/phy --dry-run=client", everything),
+		line("create-refused", "ref create new -n ref --from default/phy --mirror-names=source", everything),
+		line("delete", "ref delete refdemo -n ref --yes", everything),
+		line("describe", "ref describe refdemo -n ref", everything),
+		line("diff", "ref diff refdemo -n ref", everything),
+		line("list", "ref list -A", everything),
+		line("share", "ref share default/phy --with ref,team-b", everything),
+		line("tree", "ref tree -n ref", everything),
+		shared(line("unshare", "ref unshare default/phy --with other", everything), "ref,other"),
+		line("version", "version", nil),
 	}
 }
 
-// TestEveryFormatOnEveryTerminal compares each command in each format with what it was; text for people on each kind of
-// terminal.
+// path returns the command of the command line as leafCommands has it.
+func (s shownCommand) path(t *testing.T) string {
+	t.Helper()
+	cmd, _, err := NewCommand(Environment{Connect: func(Kubeconfig) Connection { return nil }}).Find(s.arguments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(cmd.CommandPath(), "kubectl fluid ")
+}
+
+// formats returns what the command's -o takes, with templates, and "" for no -o.
+func (s shownCommand) formats(t *testing.T) []string {
+	t.Helper()
+	return append([]string{""}, formatsOf(t, leafCommands()[s.path(t)])...)
+}
+
+// formatsOf returns what a command's -o takes, as the command says it for completion, with templates.
+func formatsOf(t *testing.T, cmd *cobra.Command) []string {
+	t.Helper()
+	complete, ok := cmd.GetFlagCompletionFunc("output")
+	if cmd.Flags().Lookup("output") == nil {
+		return nil
+	}
+	if !ok {
+		t.Fatalf("%s doesn't complete its formats", cmd.CommandPath())
+	}
+	templates := map[string]string{formatJSONPath: "{.kind}", formatGoTemplate: "{{.kind}}", formatCustomColumns: "NAME:.name,NONE:.nosuch"}
+	formats, _ := complete(cmd, nil, "")
+	for i, format := range formats {
+		formats[i] = format + templates[format]
+	}
+	return formats
+}
+
+// connect returns a connection to a cluster of its own that lets the command write.
+func (s shownCommand) connect(t *testing.T) func(Kubeconfig) Connection {
+	t.Helper()
+	switch {
+	case s.files == nil && s.arguments[0] == "version":
+		return connectTo(nil)
+	case s.files == nil:
+		return noCluster(t)
+	}
+	denied := refuse(`admission webhook "reference.kubectl-fluid.dev" denied the request: KF3003: Dataset ref/kubectl-fluid-doctor: it is itself`)
+	c := fakeClientWith(t, admission{addSidecar, denied, true}.calls(), s.files...)
+	for _, object := range webhookConfigurations(authority(t, time.Hour, 300*24*time.Hour)) {
+		object.SetAnnotations(map[string]string{reference.AnnotationMirrorNames: "unique", reference.AnnotationSharing: "rbac"})
+		if err := c.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.sharedWith != "" {
+		withList(t, c, &s.sharedWith)
+	}
+	return connectTo(c)
+}
+
+// run runs the command line in a format.
+func (s shownCommand) run(t *testing.T, env Environment, format string, more ...string) result {
+	t.Helper()
+	arguments := slices.Concat(s.arguments, more)
+	if format != "" {
+		arguments = append(arguments, "-o", format)
+	}
+	return runIn(t.Context(), env, arguments)
+}
+
+// TestEveryCommandIsShown: no command is without golden output.
+func TestEveryCommandIsShown(t *testing.T) {
+	shown := map[string]bool{}
+	for _, s := range shownCommands() {
+		shown[s.path(t)] = true
+	}
+	for path := range leafCommands() {
+		if !shown[path] && !strings.HasPrefix(path, "completion") {
+			t.Errorf("%s isn't among the commands with golden output", path)
+		}
+	}
+}
+
+// TestEveryFormatOnEveryTerminal compares each command in each format with what it was, text for people on each kind of
+// terminal; terminals that get the same are said together.
 func TestEveryFormatOnEveryTerminal(t *testing.T) {
-	files := []string{"alluxio.yaml", "thin.yaml", "collision.yaml", "references.yaml", "pods.yaml"}
-	for _, test := range everyCommand() {
-		t.Run(test.name, func(t *testing.T) {
-			connect := connectTo(fakeClient(t, files...))
-			for _, format := range test.formats {
-				command := test.command
-				if format != "" {
-					command += " -o " + format
-				}
+	// What the engine's scripts say is the engine's business.
+	scripts := regexp.MustCompile(`(?s)(\n[+ ]*)- \|\n.*?(\n[+ ]*- (?:supervise|mounted)\n)`)
+	inJSON := regexp.MustCompile(`(?s)"fluid_path=.*?"(,?)\n|fluid_path=\$1.*?(\\n\+ +- supervise)`)
+	for _, s := range shownCommands() {
+		t.Run(s.name, func(t *testing.T) {
+			var text strings.Builder
+			for _, format := range s.formats(t) {
+				human := format == "" || format == formatWide
+				shown := map[string][]string{}
 				for kind, env := range terminals() {
-					human := format == "" || format == formatWide
 					if !human && kind != "pipe" {
 						continue // The next test shows that it's the same.
 					}
-					env.Connect = connect
-					r := runIn(t.Context(), env, strings.Fields(command))
-					name, _, _ := strings.Cut(format, "=")
-					if name == "" {
-						name = "text"
+					env.Connect = s.connect(t)
+					r := s.run(t, env, format)
+					if r.code == ExitOK || r.out != "" {
+						checkDocument(t, format, r.out)
 					}
-					golden(t, "formats/"+test.name+"/"+name+"."+kind+".txt", "$ kubectl fluid "+command+"\n"+normal(r.text()))
-					checkDocument(t, format, r.out)
-					checkLines(t, format, r.out)
+					if s.name != "inject-diff" { // An empty line of a diff begins with a blank.
+						checkLines(t, format, r.out)
+					}
+					checkWidth(t, env.Terminal.Width, r.out)
+					out := scripts.ReplaceAllString(normal(r.text()), "$1- SCRIPT$2")
+					out = inJSON.ReplaceAllString(out, "SCRIPT$1$2")
+					shown[out] = append(shown[out], kind)
+				}
+				for _, out := range slices.SortedFunc(maps.Keys(shown), func(a, b string) int { return cmp.Compare(slices.Min(shown[a]), slices.Min(shown[b])) }) {
+					slices.Sort(shown[out])
+					command := "kubectl fluid " + strings.Join(s.arguments, " ")
+					if format != "" {
+						command += " -o " + format
+					}
+					fmt.Fprintf(&text, "=== %s\n$ %s\n%s", strings.Join(shown[out], ", "), command, out)
 				}
 			}
+			golden(t, "formats/"+s.name+".txt", text.String())
 		})
 	}
 }
@@ -120,25 +243,37 @@ func checkLines(t *testing.T, format, text string) {
 	}
 }
 
+// checkWidth makes sure that no line is wider than the terminal, but for lines of manifests and of differences.
+func checkWidth(t *testing.T, width int, text string) {
+	t.Helper()
+	escapes := regexp.MustCompile(`\x1b\[\d*m`)
+	for line := range strings.Lines(text) {
+		line = escapes.ReplaceAllString(strings.TrimSuffix(line, "\n"), "")
+		if width > 0 && displayWidth(line) > width && !regexp.MustCompile(`^( *[-+@]|  |    )`).MatchString(line) {
+			t.Errorf("%d columns of %d: %s", displayWidth(line), width, line)
+		}
+	}
+}
+
 // TestMachinesGetTheSameEverywhere: what isn't text for people depends on neither the terminal nor its width, and has no
 // escape sequence.
 func TestMachinesGetTheSameEverywhere(t *testing.T) {
-	files := []string{"alluxio.yaml", "thin.yaml", "collision.yaml", "references.yaml", "pods.yaml"}
-	connect := connectTo(fakeClient(t, files...))
-	for _, test := range everyCommand() {
-		for _, format := range test.formats {
+	for _, s := range shownCommands() {
+		connect := s.connect(t) // What has machine formats doesn't write here.
+		for _, format := range s.formats(t) {
 			if format == "" || format == formatWide {
 				continue
 			}
 			want := ""
 			for kind, env := range terminals() {
 				env.Connect = connect
-				got := runIn(t.Context(), env, append(strings.Fields(test.command), "--lang=en", "-o", format)).out
+				r := s.run(t, env, format, "--lang=en")
+				got := fmt.Sprintf("%d %s", r.code, r.out)
 				if want == "" {
 					want = got
 				}
 				if got != want || strings.Contains(got, "\x1b") {
-					t.Errorf("%s -o %s on %s:\n%s\nand elsewhere:\n%s", test.command, format, kind, got, want)
+					t.Errorf("%s -o %s on %s:\n%s\nand elsewhere:\n%s", s.name, format, kind, got, want)
 				}
 			}
 		}

@@ -175,6 +175,10 @@ func normal(text string) string {
 	for _, pattern := range []struct{ from, to string }{
 		{`"goVersion": "[^"]*"`, `"goVersion": "GO"`},
 		{`"platform": "[^"]*"`, `"platform": "PLATFORM"`},
+		{`goVersion: .*`, `goVersion: GO`},
+		{`platform: .*`, `platform: PLATFORM`},
+		{`Go Version: .*`, `Go Version: GO`},
+		{`Platform: .*`, `Platform: PLATFORM`},
 		{`built with go\S+ for \S+,`, `built with GO for PLATFORM,`},
 		{`"modules": \{[^}]*\}`, `"modules": {}`},
 	} {

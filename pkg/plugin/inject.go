@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/version"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/manifest"
@@ -50,7 +48,7 @@ type injectOptions struct {
 func newInjectCommand(env Environment) *cobra.Command {
 	flags := &injectFlags{}
 	cmd := &cobra.Command{
-		Use:   "inject -f FILE",
+		Use:   "inject -f FILE | -k DIRECTORY",
 		Short: "Give pods in manifests their sidecars, as the webhook would",
 		Long: `Give the pods and pod templates of manifests their FUSE sidecars and print the
 manifests, for clusters whose webhook isn't to be relied on. What changes nothing
@@ -59,7 +57,8 @@ comes out byte for byte. What was done is said on stderr.
 
 Datasets and what belongs to them come from the cluster and the manifests, with
 --offline from the manifests and --objects alone. If an object can't have its
-sidecars nothing is printed, and the exit code is 3.
+sidecars nothing is printed, and the exit code is 3; if that can't be said,
+because something couldn't be read, it is 1.
 
 Pods of one template share a directory on their node, which pods that the webhook
 injects don't: where two of them meet, the end of one ends the other's mount.`,
@@ -94,8 +93,8 @@ injects don't: where two of them meet, the end of one ends the other's mount.`,
 // options validates the command line. It doesn't talk to the cluster.
 func (f *injectFlags) options(cmd *cobra.Command, env Environment) (*injectOptions, error) {
 	o := &injectOptions{manifests: f.manifests, objects: f.objects, naming: f.naming, all: f.all, diff: f.diff}
-	if len(f.manifests.filenames) == 0 {
-		return nil, usagef(cmd, "missing flag: -f FILE says which manifests")
+	if !f.manifests.given() {
+		return nil, usagef(cmd, "missing flag: -f FILE or -k DIRECTORY says which manifests")
 	}
 	if slices.Contains(f.objects, "-") {
 		return nil, usagef(cmd, "--objects reads files; stdin is for -f -")
@@ -117,30 +116,24 @@ func (f *injectFlags) options(cmd *cobra.Command, env Environment) (*injectOptio
 	case f.manifests.offline:
 		o.server = version.MajorMinor(1, minorSelfHealing)
 	}
-	if o.namespace, err = namespaceOf(env.connection); err != nil {
-		return nil, usagef(cmd, "%w", err)
+	if o.namespace, err = namespaceOf(cmd, env.connection); err != nil {
+		return nil, err
 	}
 	o.language, err = languageOf(cmd, env)
 	return o, err
 }
 
-// source is a file of manifests.
-type source struct {
-	name string
-	data []byte
-}
-
 func (o *injectOptions) run(ctx context.Context, env Environment) error {
-	sources, err := o.read(env.In)
+	texts, err := o.manifests.texts(ctx, env)
 	if err != nil {
 		return err
 	}
-	// The manifests are read a second time, as objects.
-	again := env
-	again.IOStreams = genericiooptions.IOStreams{In: bytes.NewReader(stdinOf(sources)), Out: env.Out, ErrOut: env.ErrOut}
-	world := o.manifests
-	world.filenames = slices.Concat(o.manifests.filenames, o.objects)
-	c, err := openCluster(again, world, o.namespace)
+	only := manifestFlags{filenames: o.objects}
+	objects, err := only.texts(ctx, env)
+	if err != nil {
+		return err
+	}
+	c, err := newClusterView(env, slices.Concat(texts, objects), o.manifests.offline, o.namespace)
 	if err != nil {
 		return err
 	}
@@ -149,7 +142,7 @@ func (o *injectOptions) run(ctx context.Context, env Environment) error {
 		return err
 	}
 	var out bytes.Buffer
-	for _, s := range sources {
+	for _, s := range texts {
 		text, err := i.inFile(s)
 		switch {
 		case err != nil:
@@ -163,44 +156,14 @@ func (o *injectOptions) run(ctx context.Context, env Environment) error {
 	if err := i.print(env); err != nil {
 		return err
 	}
-	if i.blocked {
+	switch {
+	case i.blocked:
 		return &exitError{ExitFindings, errors.New("not every object can have its sidecars: nothing was printed")}
+	case i.unread:
+		return errors.New("some of what sidecars are made from couldn't be read: nothing was printed")
 	}
 	_, err = out.WriteTo(env.Out)
 	return err
-}
-
-// read reads the files of -f in their order.
-func (o *injectOptions) read(stdin io.Reader) ([]source, error) {
-	var sources []source
-	for _, name := range o.manifests.filenames {
-		files, err := o.manifests.files(name)
-		if err != nil {
-			return nil, err
-		}
-		for _, file := range files {
-			var data []byte
-			if file == "-" {
-				data, err = io.ReadAll(stdin)
-			} else {
-				data, err = os.ReadFile(file)
-			}
-			if err != nil {
-				return nil, fmt.Errorf("reading manifests: %w", err)
-			}
-			sources = append(sources, source{file, data})
-		}
-	}
-	return sources, nil
-}
-
-func stdinOf(sources []source) []byte {
-	for _, s := range sources {
-		if s.name == "-" {
-			return s.data
-		}
-	}
-	return nil
 }
 
 // appendDocuments adds the documents of a file to those of the files before.
@@ -244,7 +207,7 @@ func (o *injectOptions) newInjector(ctx context.Context, env Environment, c *clu
 }
 
 // inFile returns a file's text with sidecars.
-func (i *injector) inFile(s source) ([]byte, error) {
+func (i *injector) inFile(s manifestText) ([]byte, error) {
 	var result bytes.Buffer
 	for n, document := range manifest.Split(s.data) {
 		text, err := i.inDocument(document)
@@ -287,7 +250,10 @@ func (i *injector) report(result inject.Result) {
 		i.results = append(i.results, report.NewPass(result.Object.String(), "it has got its sidecars"))
 	}
 	i.results = append(i.results, resultsOf(result.Findings, i.language)...)
-	i.blocked = i.blocked || result.Findings.Block()
+	for _, finding := range result.Findings.Blocking() {
+		unread := finding.Severity == reference.Inconclusive
+		i.unread, i.blocked = i.unread || unread, i.blocked || !unread
+	}
 }
 
 func (i *injector) print(env Environment) error {

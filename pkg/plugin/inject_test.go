@@ -106,7 +106,7 @@ func TestInjectIsWhatTheEngineMakes(t *testing.T) {
 // sameAsEngine compares a document with what the engine's patches make of the one before.
 func sameAsEngine(t *testing.T, before, after []byte) {
 	t.Helper()
-	c, err := openCluster(Environment{}, manifestFlags{offline: true, filenames: []string{"testdata/alluxio.yaml", "testdata/references.yaml"}}, "ref")
+	c, err := openCluster(t.Context(), Environment{}, manifestFlags{offline: true, filenames: []string{"testdata/alluxio.yaml", "testdata/references.yaml"}}, "ref")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,8 @@ type injector struct {
 	options  inject.TemplateOptions
 
 	results []report.Result
-	// blocked says that an object can't have its sidecars.
-	blocked bool
+	// blocked says that an object can't have its sidecars, unread that this isn't known.
+	blocked, unread bool
 }
 
 // lookup finds the sidecar of a claim, as the webhook does: from the physical Dataset's objects, not from copies.

@@ -40,7 +40,7 @@ type inspectDatasetOptions struct {
 func newInspectDatasetCommand(env Environment) *cobra.Command {
 	flags := &inspectDatasetFlags{}
 	cmd := &cobra.Command{
-		Use:     "dataset NAME | -f FILE",
+		Use:     "dataset NAME | -f FILE | -k DIRECTORY",
 		Aliases: []string{"datasets"},
 		Short:   "Show what pods that use a Dataset get, and who uses it",
 		Long: `Show the chain from a Dataset's claim to the FUSE pod template, the sidecar that
@@ -70,14 +70,14 @@ Dataset. It may be a reference or a physical Dataset. It only reads.`,
 
 // options validates the command line. It doesn't talk to the cluster.
 func (f *inspectDatasetFlags) options(cmd *cobra.Command, env Environment, args []string) (*inspectDatasetOptions, error) {
-	namespace, err := namespaceOf(env.connection)
+	namespace, err := namespaceOf(cmd, env.connection)
 	if err != nil {
-		return nil, usagef(cmd, "%w", err)
+		return nil, err
 	}
 	o := &inspectDatasetOptions{key: types.NamespacedName{Namespace: namespace}, naming: f.naming, manifests: f.manifests}
 	switch {
-	case len(args) == 0 && len(f.manifests.filenames) == 0:
-		return nil, usagef(cmd, "missing argument: the name of a Dataset, or -f FILE")
+	case len(args) == 0 && !f.manifests.given():
+		return nil, usagef(cmd, "missing argument: the name of a Dataset, -f FILE or -k DIRECTORY")
 	case len(args) > 0:
 		o.key.Name = args[0]
 		if err := reference.ValidateName(o.key.Name); err != nil {
@@ -101,7 +101,7 @@ func (f *inspectDatasetFlags) options(cmd *cobra.Command, env Environment, args 
 }
 
 func (o *inspectDatasetOptions) run(ctx context.Context, env Environment) error {
-	c, err := openCluster(env, o.manifests, o.key.Namespace)
+	c, err := openCluster(ctx, env, o.manifests, o.key.Namespace)
 	if err != nil {
 		return err
 	}

@@ -85,14 +85,14 @@ func (r *datasetResult) print(out screen, wide bool) error {
 	if r.File != "" {
 		from = " (" + line(r.File) + ")"
 	}
-	fmt.Fprintf(out, "Dataset %s/%s%s is %s. Its phase is %s.\n", r.Namespace, r.Name, from, kind, orNone(line(r.Phase)))
+	out.say("Dataset %s/%s%s is %s. Its phase is %s.\n", r.Namespace, r.Name, from, kind, orNone(line(r.Phase)))
 	if err := r.Chain.print(out, true); err != nil {
 		return err
 	}
 	fmt.Fprintln(out)
 	if !r.Reference {
-		fmt.Fprintf(out, "References to it: %s\n", orNone(line(strings.Join(r.UsedBy.References, ", "))))
+		out.say("References to it: %s\n", orNone(line(strings.Join(r.UsedBy.References, ", "))))
 	}
-	fmt.Fprintf(out, "Pods that use it in namespace %s: %s\n\n", r.Namespace, orNone(line(strings.Join(r.UsedBy.Pods, ", "))))
+	out.say("Pods that use it in namespace %s: %s\n\n", r.Namespace, orNone(line(strings.Join(r.UsedBy.Pods, ", "))))
 	return printResults(out, r.Results, wide)
 }

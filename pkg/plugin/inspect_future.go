@@ -50,11 +50,34 @@ func (i *inspector) inspectFuture(subject *podSubject, r *podReport) error {
 		if response.Result != nil {
 			reason = response.Result.Message
 		}
-		r.find(reference.CodePodWouldBeDenied, "%s", reason)
+		i.noteDenial(r, reason)
 	case response.Patch != nil:
 		// A claim that isn't there yet is none of the webhook's business.
 		r.BrokenLink = ""
-		r.Diff, err = diffOfPatch(subject.raw, response.Patch)
+		if r.Diff, err = diffOfPatch(subject.raw, response.Patch); err == nil && !i.c.offline() {
+			err = i.needWebhook(r)
+		}
+	}
+	return err
+}
+
+// noteDenial adds why the webhook would deny a pod. Where that is only what the user may not read, nobody knows what the
+// webhook, which may, would do.
+func (i *inspector) noteDenial(r *podReport, reason string) {
+	switch {
+	case !strings.Contains(reason, string(reference.CodeUnread)+": "):
+		r.find(reference.CodePodWouldBeDenied, "%s", reason)
+	case len(r.findings.Of(reference.Inconclusive)) == 0:
+		r.find(reference.CodeUnread, "whether it gets a sidecar can't be said: %s", reason)
+	}
+}
+
+// needWebhook adds a finding if the cluster has nobody who would inject what could be injected.
+func (i *inspector) needWebhook(r *podReport) error {
+	webhooks, err := i.webhooks()
+	if err == nil && len(webhooks.found) == 0 && !webhooks.forbidden {
+		r.find(reference.CodeWebhookMissing, "new pods get no sidecar: neither %s nor %s exists", ownWebhook, fluidWebhook)
+		r.BrokenLink = "webhook: " + noWebhook
 	}
 	return err
 }

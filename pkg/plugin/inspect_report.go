@@ -116,7 +116,7 @@ func (r *podReport) print(out screen, wide bool) error {
 		}
 	}
 	if r.BrokenLink != "" {
-		fmt.Fprintf(out, "\nThe first link that fails: %s\n", line(r.BrokenLink))
+		out.say("\nThe first link that fails: %s\n", line(r.BrokenLink))
 	}
 	fmt.Fprintln(out)
 	if err := printResults(out, r.Results, wide); err != nil {
@@ -126,8 +126,7 @@ func (r *podReport) print(out screen, wide bool) error {
 		return nil
 	}
 	if !wide && r.Exists {
-		_, err := fmt.Fprintf(out, "\n-o wide shows what injection changed in the pod.\n")
-		return err
+		return out.say("\n-o wide shows what injection changed in the pod.\n")
 	}
 	_, err := fmt.Fprintf(out, "\n%s", multiline(r.Diff))
 	return err
@@ -140,19 +139,20 @@ func (r *podReport) printSidecars(out screen) error {
 	}
 	subject := r.object() + from
 	switch {
+	case !r.Exists && r.Kind == "Pod":
+		return out.say("%s, once it is created:\n", subject)
 	case !r.Exists:
-		fmt.Fprintf(out, "New pods of %s:\n", subject)
+		out.say("New pods of %s:\n", subject)
 		r.printPods(out)
 		return nil
 	case !r.Injected:
-		fmt.Fprintf(out, "%s has no FUSE sidecar.\n", subject)
-		return nil
+		return out.say("%s has no FUSE sidecar.\n", subject)
 	}
 	by := ""
 	if r.InjectedBy != "" {
 		by = ", injected by " + line(r.InjectedBy)
 	}
-	fmt.Fprintf(out, "%s has %d FUSE sidecar(s)%s.\n\n", subject, len(r.Sidecars), by)
+	out.say("%s has %d FUSE sidecar(s)%s.\n\n", subject, len(r.Sidecars), by)
 	t := newTable("CONTAINER", "MODE", "DATASET", "READY", "STARTED", "RESTARTS", "STATE", "LAST EXIT", "MOUNT CHECK", "IMAGE")
 	mounts := newTable("DATASET", "CONTAINER", "SEES IT AT", "NODE PATH")
 	for _, s := range r.Sidecars {
@@ -182,12 +182,12 @@ func (r *podReport) printPods(out screen) {
 			without = append(without, pod.Name)
 		}
 	}
-	fmt.Fprintf(out, "\nIts pods now, with sidecars: %s; without: %s.\n", orNone(line(strings.Join(with, ", "))), orNone(line(strings.Join(without, ", "))))
+	out.say("\nIts pods now, with sidecars: %s; without: %s.\n", orNone(line(strings.Join(with, ", "))), orNone(line(strings.Join(without, ", "))))
 }
 
 // print writes the links, and what a new pod would get.
 func (c *chain) print(out screen, would bool) error {
-	fmt.Fprintf(out, "\nFrom the claim to the template of Dataset %s:\n\n", c.Dataset)
+	out.say("\nFrom the claim to the template of Dataset %s:\n\n", c.Dataset)
 	t := newTable("LINK", "OBJECT", "STATE")
 	for _, l := range c.Links {
 		t.add(l.Link, l.Object, l.State)
@@ -198,9 +198,9 @@ func (c *chain) print(out screen, would bool) error {
 	if !would || c.Would == nil {
 		return nil
 	}
-	fmt.Fprintf(out, "\nA pod that is created now, with the label, gets the sidecar %s with the image %s.\n", c.Would.Container, line(c.Would.Image))
+	out.say("\nA pod that is created now, with the label, gets the sidecar %s with the image %s.\n", c.Would.Container, line(c.Would.Image))
 	if len(c.Would.Mirrors) > 0 {
-		fmt.Fprintf(out, "It reads %s.\n", strings.Join(c.Would.Mirrors, ", "))
+		out.say("It reads %s.\n", strings.Join(c.Would.Mirrors, ", "))
 	}
 	return nil
 }

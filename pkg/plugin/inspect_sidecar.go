@@ -37,7 +37,7 @@ type inspectSidecarOptions struct {
 func newInspectSidecarCommand(env Environment) *cobra.Command {
 	flags := &inspectSidecarFlags{}
 	cmd := &cobra.Command{
-		Use:   "sidecar POD | TYPE/NAME | -f FILE",
+		Use:   "sidecar POD | TYPE/NAME | -f FILE | -k DIRECTORY",
 		Short: "Show a pod's FUSE sidecars and where they come from, or why there are none",
 		Long: `Show the FUSE sidecars of a pod: their state, which Dataset they serve, who
 injected them, where containers see the data, what injection has changed in the
@@ -45,7 +45,7 @@ pod, and the chain from the claim to the physical Dataset's FUSE pod template.
 
 For a pod without sidecars that uses Datasets it shows the first link of the
 chain that fails, and what to do. For a workload (TYPE/NAME) and for manifests
-(-f) it shows what would be injected into new pods; with --offline without a
+(-f, -k) it shows what would be injected into new pods; with --offline without a
 cluster. It only reads.`,
 		Example: `  # Why is there a sidecar, or why is there none?
   kubectl fluid inspect sidecar nginx -n ref
@@ -74,14 +74,14 @@ cluster. It only reads.`,
 
 // options validates the command line. It doesn't talk to the cluster.
 func (f *inspectSidecarFlags) options(cmd *cobra.Command, env Environment, args []string) (*inspectSidecarOptions, error) {
-	namespace, err := namespaceOf(env.connection)
+	namespace, err := namespaceOf(cmd, env.connection)
 	if err != nil {
-		return nil, usagef(cmd, "%w", err)
+		return nil, err
 	}
 	o := &inspectSidecarOptions{object: types.NamespacedName{Namespace: namespace}, naming: f.naming, manifests: f.manifests}
 	switch {
-	case len(args) == 0 && len(f.manifests.filenames) == 0:
-		return nil, usagef(cmd, "missing argument: the name of a pod, TYPE/NAME, or -f FILE")
+	case len(args) == 0 && !f.manifests.given():
+		return nil, usagef(cmd, "missing argument: the name of a pod, TYPE/NAME, -f FILE or -k DIRECTORY")
 	case len(args) > 0:
 		if o.kind, o.object.Name, err = parseWorkload(args[0]); err != nil {
 			return nil, usagef(cmd, "%w", err)
@@ -126,7 +126,7 @@ func parseWorkload(text string) (kind, name string, err error) {
 }
 
 func (o *inspectSidecarOptions) run(ctx context.Context, env Environment) error {
-	c, err := openCluster(env, o.manifests, o.object.Namespace)
+	c, err := openCluster(ctx, env, o.manifests, o.object.Namespace)
 	if err != nil {
 		return err
 	}

@@ -258,29 +258,45 @@ func (i *inspector) explainAbsence(subject *podSubject, r *podReport, claims int
 		return nil
 	}
 	webhooks, err := i.webhooks()
-	r.find(reference.CodePodNotInjected, "its claims and their Datasets are fine; %s", webhooks)
-	r.BrokenLink = "webhook: " + webhooks
-	return err
+	if err != nil {
+		return err
+	}
+	why := "it was created before " + strings.Join(webhooks.found, " and ") + " answered, or after an error there"
+	switch {
+	case webhooks.forbidden:
+		why = "which webhooks there are couldn't be read"
+	case len(webhooks.found) == 0:
+		why = noWebhook
+	}
+	r.find(reference.CodePodNotInjected, "its claims and their Datasets are fine; %s", why)
+	r.BrokenLink = "webhook: " + why
+	return nil
 }
 
-// webhooks says which webhooks that inject sidecars the cluster has.
-func (i *inspector) webhooks() (string, error) {
-	var found []string
+const noWebhook = "no webhook that injects sidecars is installed"
+
+// injectingWebhooks are the webhooks of a cluster that inject sidecars.
+type injectingWebhooks struct {
+	found []string
+	// forbidden says that they may not all be read.
+	forbidden bool
+}
+
+// webhooks looks which webhooks that inject sidecars the cluster has.
+func (i *inspector) webhooks() (injectingWebhooks, error) {
+	var w injectingWebhooks
 	for _, name := range []string{ownWebhook, fluidWebhook} {
 		switch _, err := webhookAnnotations(i.ctx, i.c, name); {
 		case err == nil:
-			found = append(found, name)
+			w.found = append(w.found, name)
 		case apierrors.IsForbidden(err):
-			return "which webhooks there are couldn't be read", nil
+			w.forbidden = true
 		case !apierrors.IsNotFound(err):
-			return "", explainAPI("reading MutatingWebhookConfiguration "+name, err)
+			return w, explainAPI("reading MutatingWebhookConfiguration "+name, err)
 		}
 	}
-	if len(found) == 0 {
-		return "no webhook that injects sidecars is installed", nil
-	}
-	slices.Sort(found)
-	return "it was created before " + strings.Join(found, " and ") + " answered, or after an error there", nil
+	slices.Sort(w.found)
+	return w, nil
 }
 
 // lastWarning returns what kubelet said last about a sidecar; empty if that isn't known.

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,20 +23,33 @@ import (
 // manifestFlags say which manifests to read, and whether there is a cluster beside them.
 type manifestFlags struct {
 	filenames []string
-	recursive bool
-	offline   bool
+	// kustomization is a directory that kubectl kustomize builds; empty for none.
+	kustomization string
+	recursive     bool
+	offline       bool
 }
 
 func (f *manifestFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVarP(&f.filenames, "filename", "f", nil, "Files or directories of manifests, or - for stdin: their objects count as if they had been applied.")
+	flags.StringVarP(&f.kustomization, "kustomize", "k", "", "A directory with a kustomization, which is built as kubectl kustomize does it; what is remote in it isn't fetched.")
+	_ = cmd.MarkFlagDirname("kustomize")
 	flags.BoolVarP(&f.recursive, "recursive", "R", false, "Read the directories below those of -f too.")
-	flags.BoolVar(&f.offline, "offline", false, "Ask no cluster: what the manifests of -f don't have doesn't exist.")
+	flags.BoolVar(&f.offline, "offline", false, "Ask no cluster: what the manifests don't have doesn't exist.")
 }
 
+// given reports whether there are manifests to read.
+func (f *manifestFlags) given() bool { return len(f.filenames) > 0 || f.kustomization != "" }
+
 func (f *manifestFlags) validate(cmd *cobra.Command) error {
-	if len(f.filenames) == 0 && (f.offline || f.recursive) {
-		return usagef(cmd, "--offline and --recursive need manifests: -f FILE")
+	switch {
+	case f.offline && !f.given():
+		return usagef(cmd, "--offline needs manifests: -f FILE or -k DIRECTORY")
+	case f.recursive && len(f.filenames) == 0:
+		return usagef(cmd, "--recursive needs manifests: -f DIRECTORY")
+	case strings.Contains(f.kustomization, "://"):
+		return usagef(cmd, "-k %s: only directories are read; nothing but the API server is asked over the network: kubectl kustomize %s | %s -f -",
+			f.kustomization, f.kustomization, cmd.CommandPath())
 	}
 	stdin := 0
 	for _, name := range f.filenames {
@@ -59,22 +73,58 @@ type manifestObject struct {
 	file string
 }
 
-// read reads the manifests in the order of the flags. Objects without a namespace are in namespace, unless their kind
-// has none.
-func (f *manifestFlags) read(stdin io.Reader, namespace string) ([]manifestObject, error) {
-	var objects []manifestObject
+// manifestText is the text of one file.
+type manifestText struct {
+	// name is that of the file, as a person is told.
+	name string
+	data []byte
+}
+
+// texts reads the manifests in the order of the flags, a kustomization last.
+func (f *manifestFlags) texts(ctx context.Context, env Environment) ([]manifestText, error) {
+	var texts []manifestText
 	for _, name := range f.filenames {
 		files, err := f.files(name)
 		if err != nil {
 			return nil, err
 		}
 		for _, file := range files {
-			found, err := readManifests(stdin, file)
+			text, err := readManifest(env.In, file)
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("reading manifests: %w", err)
 			}
-			objects = append(objects, found...)
+			texts = append(texts, text)
 		}
+	}
+	if f.kustomization != "" {
+		data, err := env.Kustomize(ctx, f.kustomization)
+		if err != nil {
+			return nil, fmt.Errorf("building the kustomization %s: %w", f.kustomization, err)
+		}
+		texts = append(texts, manifestText{f.kustomization, data})
+	}
+	return texts, nil
+}
+
+func readManifest(stdin io.Reader, file string) (manifestText, error) {
+	if file == "-" {
+		data, err := io.ReadAll(stdin)
+		return manifestText{"stdin", data}, err
+	}
+	data, err := os.ReadFile(file)
+	return manifestText{file, data}, err
+}
+
+// objectsOf returns the objects of manifests in their order. Those without a namespace are in namespace, unless their kind
+// has none.
+func objectsOf(texts []manifestText, namespace string) ([]manifestObject, error) {
+	var objects []manifestObject
+	for _, text := range texts {
+		found, err := text.objects()
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, found...)
 	}
 	for _, object := range objects {
 		switch root := clusterScoped(object.GroupVersionKind()); {
@@ -108,7 +158,7 @@ func (f *manifestFlags) files(name string) ([]string, error) {
 			return fs.SkipDir
 		case entry.IsDir():
 		case slices.Contains([]string{"kustomization.yaml", "kustomization.yml", "Kustomization"}, entry.Name()):
-			return fmt.Errorf("%s is a kustomization: kubectl kustomize %s builds it, and -f - reads the result", filepath.Dir(path), filepath.Dir(path))
+			return fmt.Errorf("%s is a kustomization: give it with -k %s instead of -f", filepath.Dir(path), filepath.Dir(path))
 		case slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)):
 			files = append(files, path)
 		}
@@ -123,34 +173,20 @@ func (f *manifestFlags) files(name string) ([]string, error) {
 	return files, nil
 }
 
-// readManifests reads the objects of one file, those of Lists too.
-func readManifests(stdin io.Reader, file string) ([]manifestObject, error) {
-	var data []byte
-	var err error
-	if file == "-" {
-		data, err = io.ReadAll(stdin)
-	} else {
-		data, err = os.ReadFile(file)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading manifests: %w", err)
-	}
-	shown := file
-	if file == "-" {
-		shown = "stdin"
-	}
+// objects returns the objects of a file, those of Lists too.
+func (t manifestText) objects() ([]manifestObject, error) {
 	var objects []manifestObject
-	for i, document := range manifest.Split(data) {
+	for i, document := range manifest.Split(t.data) {
 		content, err := manifest.JSON(document)
 		if err == nil && content == nil {
 			continue
 		}
 		var found []manifestObject
 		if err == nil {
-			found, err = decodeManifest(content, shown)
+			found, err = decodeManifest(content, t.name)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading manifests: %s, document %d: %w", shown, i+1, err)
+			return nil, fmt.Errorf("reading manifests: %s, document %d: %w", t.name, i+1, err)
 		}
 		objects = append(objects, found...)
 	}

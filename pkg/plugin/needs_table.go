@@ -22,6 +22,7 @@ func needs() map[string][]need {
 		"inject":                injectNeeds(),
 		"inspect dataset":       slices.Concat([]need{settingsNeed(), on(inNamespace, "list", "", "pods").only("who uses it"), on(inSource, "list", "", "pods").only("who uses a physical Dataset")}, referenceNeeds()),
 		"inspect sidecar":       sidecarNeeds(),
+		"options":               nothing,
 		"rbac print":            nothing,
 		"ref can-i":             {settingsNeed(), on(inSource, "get", fluidGroup, "datasets").only("whether the owner shares it")},
 		"ref check":             slices.Concat([]need{on(inNamespace, "list", fluidGroup, "datasets"), settingsNeed()}, operationNeeds(), referenceNeeds()),

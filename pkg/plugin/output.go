@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/cli-runtime/pkg/printers"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/gotemplate"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -153,11 +154,11 @@ func (o *output) print(v view) error {
 		}
 		return nil
 	case formatShort:
-		return report.WriteShort(out, v.checks, line)
+		return report.WriteShort(out, v.checks, o.language, line)
 	case formatMarkdown:
-		return report.WriteMarkdown(out, v.checks)
+		return report.WriteMarkdown(out, v.checks, o.language, line)
 	case formatJUnit:
-		return report.WriteJUnit(out, v.checks, v.policy)
+		return report.WriteJUnit(out, v.checks, v.policy, o.language)
 	case formatSARIF:
 		return report.WriteSARIF(out, v.checks, o.env.Build.Version, o.language)
 	case formatCustomColumns:
@@ -170,22 +171,28 @@ func (o *output) print(v view) error {
 	return o.printDocument(v.document)
 }
 
-// printDocument writes a document as JSON, as YAML, or through the user's template.
+// printDocument writes a document as JSON, as YAML, or through the user's template. kubectl's own printers fail for YAML
+// with control characters, and let some through to the terminal in JSON.
 func (o *output) printDocument(document any) error {
 	object, err := generic(document)
 	if err != nil {
 		return err
 	}
-	var printer printers.ResourcePrinter
-	switch o.format {
-	case formatJSON:
-		printer = &printers.JSONPrinter{}
-	case formatYAML:
-		printer = &printers.YAMLPrinter{}
-	default:
+	if o.template != nil {
 		return o.printTemplate(object)
 	}
-	return printer.PrintObj(object, o.env.Out)
+	data, err := json.MarshalIndent(object.Object, "", "    ")
+	if err != nil {
+		return fmt.Errorf("encoding the output: %w", err)
+	}
+	data = append(report.SafeJSON(data), '\n')
+	if o.format == formatYAML {
+		if data, err = yaml.JSONToYAML(data); err != nil {
+			return fmt.Errorf("encoding the output: %w", err)
+		}
+	}
+	_, err = o.env.Out.Write(data)
+	return err
 }
 
 // printTemplate writes nothing of a template that fails, and on a terminal no control characters of the cluster.

@@ -34,7 +34,6 @@ type rbacPrintOptions struct {
 func newRBACPrintCommand(env Environment) *cobra.Command {
 	var format, command string
 	var secrets bool
-	formats := []string{formatJSON, formatYAML, formatName, formatJSONPath, formatGoTemplate}
 	cmd := &cobra.Command{
 		Use:   "print --for COMMAND",
 		Short: "Print the roles that a command needs",
@@ -62,7 +61,7 @@ may get a Secret may see all of it. No request is made.`,
 			}
 			o := &rbacPrintOptions{command: command, secrets: secrets}
 			var err error
-			if o.output, err = newOutput(cmd, env, format, formats...); err != nil {
+			if o.output, err = newOutput(cmd, env, format, readFormats()...); err != nil {
 				return err
 			}
 			return o.run(env)
@@ -71,7 +70,7 @@ may get a Secret may see all of it. No request is made.`,
 	cmd.Flags().StringVar(&command, "for", "", "The command, \"ref create\" for example. Default: list the commands.")
 	_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(commandsWithNeeds(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().BoolVar(&secrets, "with-secrets", false, "Also the rights on Secrets.")
-	addOutputFlag(cmd, &format, formats...)
+	addOutputFlag(cmd, &format, readFormats()...)
 	return cmd
 }
 
@@ -83,13 +82,12 @@ func (o *rbacPrintOptions) run(env Environment) error {
 	if len(roles) == 0 {
 		fmt.Fprintf(env.ErrOut, "kubectl fluid %s needs no right: it asks the API server for nothing, or only for what everybody may.\n", o.command)
 	}
-	v := view{text: func(out screen, _ bool) error { return printRoles(out, roles) }}
-	items := []any{}
+	v := view{items: []any{}, text: func(out screen, _ bool) error { return printRoles(out, roles) }}
 	for _, role := range roles {
-		items = append(items, role)
+		v.items = append(v.items, role)
 		v.names = append(v.names, "clusterrole.rbac.authorization.k8s.io/"+role.Name)
 	}
-	v.document = map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{}, "items": items}
+	v.document = map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{}, "items": v.items}
 	return o.output.print(v)
 }
 
@@ -110,28 +108,38 @@ func printRoles(out screen, roles []rbacv1.ClusterRole) error {
 	return nil
 }
 
+// rightsReport is the document of all commands' rights.
+type rightsReport struct {
+	report.TypeMeta
+	Needs []commandRight `json:"needs"`
+}
+
+// commandRight is a right that a command asks for.
+type commandRight struct {
+	Command  string `json:"command"`
+	Verb     string `json:"verb"`
+	Resource string `json:"resource"`
+	// Where is namespace, source (that of the physical Dataset) or cluster.
+	Where string `json:"where"`
+	// For says what the right is for where the command works without it.
+	For string `json:"for,omitempty"`
+}
+
 // listNeeds shows the rights of all commands.
 func listNeeds() view {
-	type commandNeed struct {
-		Command  string `json:"command"`
-		Verb     string `json:"verb"`
-		Resource string `json:"resource"`
-		Where    string `json:"where"`
-		For      string `json:"for,omitempty"`
-	}
-	all := []commandNeed{}
+	document := rightsReport{report.NewTypeMeta("CommandRights"), []commandRight{}}
+	v := view{items: []any{}}
 	t := newTable("COMMAND", "VERB", "RESOURCE", "WHERE", "FOR")
 	for _, command := range commandsWithNeeds() {
 		for _, n := range needs()[command] {
-			all = append(all, commandNeed{command, n.verb, n.resourceName(), n.where.String(), n.purpose})
+			right := commandRight{command, n.verb, n.resourceName(), n.where.String(), n.purpose}
+			document.Needs = append(document.Needs, right)
+			v.items = append(v.items, right)
 			t.add(command, n.verb, n.resourceName(), n.where.String(), n.purpose)
 		}
 	}
-	document := struct {
-		report.TypeMeta
-		Needs []commandNeed `json:"needs"`
-	}{report.NewTypeMeta("CommandRights"), all}
-	return view{document: document, names: commandsWithNeeds(), text: func(out screen, _ bool) error { return t.print(out) }}
+	v.document, v.names, v.text = document, commandsWithNeeds(), func(out screen, _ bool) error { return t.print(out) }
+	return v
 }
 
 // rolesFor returns the roles with the rights of a command, one for each place where it needs some.

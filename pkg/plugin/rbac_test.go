@@ -161,7 +161,7 @@ func (r *realCluster) rightsOf(t *testing.T, command string) map[string]bool {
 	t.Helper()
 	rec := &recorder{}
 	res := run(t.Context(), func(kubeconfig Kubeconfig) Connection {
-		return newConnection(recordingKubeconfig{kubeconfig, rec}, "v1.2.3", t.Output())
+		return newConnection(guardedKubeconfig{recordingKubeconfig{kubeconfig, rec}, t}, "v1.2.3", t.Output())
 	}, command+" --kubeconfig "+r.kubeconfig)
 	if res.code == ExitUsage {
 		t.Fatal(res.text())
@@ -313,7 +313,7 @@ func needScenarios() map[string][]string {
 	return map[string][]string{
 		"completion bash": {"completion bash"}, "completion fish": {"completion fish"}, "completion zsh": {"completion zsh"},
 		"completion powershell": {"completion powershell"}, "completion install": {"completion install --help"},
-		"explain": {"explain", "explain KF3004"}, "version": {"version"}, "rbac print": {"rbac print", "rbac print --for=version"},
+		"explain": {"explain", "explain KF3004"}, "options": {"options"}, "version": {"version"}, "rbac print": {"rbac print", "rbac print --for=version"},
 		"doctor":          {"doctor -n rights"},
 		"inject":          {"inject -f testdata/inject/rights.yaml -n rights"},
 		"inspect dataset": {"inspect dataset demo -n rights", "inspect dataset nfs-demo -n rights", "inspect dataset jin-demo -n rights", "inspect dataset jui-demo -n rights", "inspect dataset phy -n default"},

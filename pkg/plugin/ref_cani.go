@@ -12,10 +12,34 @@ import (
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
+// refCanIOptions say which reference would be created.
+type refCanIOptions struct {
+	namespace string
+	source    reference.Source
+	output    *output
+}
+
+// consentReport is the document of ref can-i.
+type consentReport struct {
+	report.TypeMeta
+	// Namespace is that of the reference.
+	Namespace string `json:"namespace"`
+	// From is what it would refer to as namespace/name[/sub/path].
+	From string `json:"from"`
+	// Allowed is the answer.
+	Allowed bool `json:"allowed"`
+	// Result says why.
+	Result report.Result `json:"result"`
+
+	// physical is the Dataset's name.
+	physical string
+}
+
 func newRefCanICommand(env Environment) *cobra.Command {
-	var from string
+	var from, format string
 	cmd := &cobra.Command{
 		Use:   "can-i --from NAMESPACE/DATASET",
 		Short: "Say whether you may create a reference to a Dataset",
@@ -23,65 +47,95 @@ func newRefCanICommand(env Environment) *cobra.Command {
 in RBAC (the verb use on the Dataset), by the list of its owner, or because the
 cluster's policy is open. Exit code 0 means yes, 3 no, 1 that it isn't known.`,
 		Example: `  # May I use the Dataset phy of namespace default in namespace ref?
-  kubectl fluid ref can-i --from default/phy -n ref`,
+  kubectl fluid ref can-i --from default/phy -n ref
+
+  # The same for a script
+  kubectl fluid ref can-i --from default/phy -n ref -o jsonpath={.allowed}`,
 		Args: maxArgs(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			source, err := parseFrom(cmd, from)
-			if err != nil {
+			o := &refCanIOptions{}
+			var err error
+			if o.source, err = parseFrom(cmd, from); err != nil {
 				return err
 			}
-			namespace, err := namespaceOf(env.connection)
-			if err != nil {
-				return usagef(cmd, "%w", err)
+			if o.namespace, err = namespaceOf(cmd, env.connection); err != nil {
+				return err
 			}
-			return canRefer(cmd.Context(), env, namespace, source)
+			if o.output, err = newOutput(cmd, env, format, checkFormats()...); err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), env)
 		},
 	}
 	cmd.Flags().StringVar(&from, "from", "", "The physical Dataset as namespace/name. Required.")
+	addOutputFlag(cmd, &format, checkFormats()...)
 	return cmd
 }
 
-// canRefer prints yes or no with the reason.
-func canRefer(ctx context.Context, env Environment, namespace string, source reference.Source) error {
+// run prints yes or no with the reason. Where neither is known there is nothing on stdout.
+func (o *refCanIOptions) run(ctx context.Context, env Environment) error {
 	c, err := env.connection.Client()
 	if err != nil {
 		return err
 	}
-	s, _, err := resolveSettings(ctx, c, string(reference.UniqueNames))
+	granted, finding, err := o.ask(ctx, c)
 	if err != nil {
 		return err
 	}
-	w, err := consentWorld(ctx, c, namespace, source)
-	if err != nil {
+	physical := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: o.source.Namespace, Name: o.source.Name}
+	answer := &consentReport{TypeMeta: report.NewTypeMeta("ConsentReport"), Namespace: o.namespace, From: o.source.String(),
+		Allowed: finding == nil, Result: report.NewPass(physical.String(), granted), physical: o.source.Name}
+	if finding != nil {
+		answer.Result = report.NewResult(*finding, o.output.language)
+	}
+	if err := o.output.print(answer.view()); err != nil || answer.Allowed {
 		return err
 	}
-	w.Sharing = s.sharing
-	if finding, ok := withheld(w, source); ok {
-		return answerNo(env, finding)
-	}
-	granted, finding := findConsent(ctx, c, w, source)
-	switch {
-	case finding != nil && finding.Severity == reference.Error:
-		return answerNo(env, *finding)
-	case finding != nil:
-		return fmt.Errorf("finding out whether you may refer to %s in namespace %s: the cluster's policy or the owner's list can't be read: %s",
-			source.Key(), namespace, line(finding.String()))
-	case granted != "":
-	case namespace == source.Namespace:
-		granted = "a Dataset of the same namespace needs nobody's consent"
-	case s.sharing == reference.SharingOpen:
-		granted = "this cluster asks for nobody's consent"
-	default:
-		return fmt.Errorf("finding out whether you may refer to %s in namespace %s: only its owner's list says so, and you may not read it: "+
-			"ask for the right to get the Dataset, or its owner", source.Key(), namespace)
-	}
-	fmt.Fprintf(env.Out, "yes: %s\n", granted)
-	return nil
+	return &exitError{code: ExitFindings}
 }
 
-func answerNo(env Environment, finding reference.Finding) error {
-	fmt.Fprintf(env.Out, "no: %s\n", line(finding.String()))
-	return &exitError{code: ExitFindings}
+// ask returns by what the user may create the reference, or what speaks against it; an error if neither is known.
+func (o *refCanIOptions) ask(ctx context.Context, c client.Client) (granted string, finding *reference.Finding, err error) {
+	s, _, err := resolveSettings(ctx, c, string(reference.UniqueNames))
+	if err != nil {
+		return "", nil, err
+	}
+	w, err := consentWorld(ctx, c, o.namespace, o.source)
+	if err != nil {
+		return "", nil, err
+	}
+	w.Sharing = s.sharing
+	if finding, ok := withheld(w, o.source); ok {
+		return "", &finding, nil
+	}
+	granted, finding = findConsent(ctx, c, w, o.source)
+	doing := fmt.Sprintf("finding out whether you may refer to %s in namespace %s", o.source.Key(), o.namespace)
+	switch {
+	case finding != nil && finding.Severity == reference.Error:
+		return "", finding, nil
+	case finding != nil:
+		return "", nil, fmt.Errorf("%s: the cluster's policy or the owner's list can't be read: %s", doing, line(finding.String()))
+	case granted != "":
+		return granted, nil, nil
+	case o.namespace == o.source.Namespace:
+		return "a Dataset of the same namespace needs nobody's consent", nil, nil
+	case s.sharing == reference.SharingOpen:
+		return "this cluster asks for nobody's consent", nil, nil
+	}
+	return "", nil, fmt.Errorf("%s: only its owner's list says so, and you may not read it: ask for the right to get the Dataset, or its owner", doing)
+}
+
+func (r *consentReport) view() view {
+	return view{document: r, names: []string{datasetName(r.physical)}, text: r.print,
+		checks: []report.Group{{Name: "Dataset " + r.From, Results: []report.Result{r.Result}}}}
+}
+
+func (r *consentReport) print(out screen, _ bool) error {
+	text := "yes: " + r.Result.Message
+	if !r.Allowed {
+		text = fmt.Sprintf("no: %s: %s: %s (%s)", r.Result.Code, r.Result.Object, r.Result.Text(out.language), r.Result.Remedy)
+	}
+	return out.say("%s\n", line(text))
 }
 
 // consentWorld reads what consent depends on.

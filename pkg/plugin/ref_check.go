@@ -50,10 +50,10 @@ const namingBoth = "both"
 func newRefCheckCommand(env Environment) *cobra.Command {
 	flags := &refCheckFlags{}
 	cmd := &cobra.Command{
-		Use:   "check [NAME | --from NAMESPACE/DATASET[/SUB/PATH] | -f FILE | -A]",
+		Use:   "check [NAME | --from NAMESPACE/DATASET[/SUB/PATH] | -f FILE | -k DIRECTORY | -A]",
 		Short: "Check references for name collisions and everything else in their way",
 		Long: `Check one reference, all of a namespace or of all namespaces (-A), one that
-doesn't exist yet (--from), or those of manifests (-f): as if they had been
+doesn't exist yet (--from), or those of manifests (-f, -k): as if they had been
 applied to the cluster, or without any cluster (--offline).
 
 A sidecar needs copies of ConfigMaps and Secrets in the reference's namespace.
@@ -80,7 +80,10 @@ findings that are accepted.`,
   kubectl fluid ref check -f manifests/ -R --fail-on warning -o junit
 
   # The same without a cluster
-  kubectl fluid ref check -f manifests/ -R --offline`,
+  kubectl fluid ref check -f manifests/ -R --offline
+
+  # Those of a kustomization
+  kubectl fluid ref check -k overlays/production`,
 		Args: maxArgs(1, "at most one reference"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o, err := flags.options(cmd, env, args)
@@ -105,8 +108,8 @@ findings that are accepted.`,
 func (f *refCheckFlags) options(cmd *cobra.Command, env Environment, args []string) (*refCheckOptions, error) {
 	o := &refCheckOptions{name: f.name, manifests: f.manifests}
 	var err error
-	if o.home, err = namespaceOf(env.connection); err != nil {
-		return nil, usagef(cmd, "%w", err)
+	if o.home, err = namespaceOf(cmd, env.connection); err != nil {
+		return nil, err
 	}
 	o.namespace = o.home
 	if err := f.choose(cmd, o, args); err != nil {
@@ -170,7 +173,7 @@ func (o *refCheckOptions) key() types.NamespacedName {
 }
 
 func (o *refCheckOptions) run(ctx context.Context, env Environment) error {
-	c, err := openCluster(env, o.manifests, o.home)
+	c, err := openCluster(ctx, env, o.manifests, o.home)
 	if err != nil {
 		return err
 	}
@@ -214,7 +217,7 @@ func (o *refCheckOptions) nothing() string {
 	switch {
 	case o.namespace == "":
 		return "No references found in any namespace."
-	case len(o.manifests.filenames) > 0:
+	case o.manifests.given():
 		return "No references found in the manifests."
 	}
 	return "No references found in namespace " + o.namespace + "."

@@ -94,9 +94,9 @@ func (r *referenceResult) print(out screen, wide bool) error {
 	if r.File != "" {
 		state += ", from " + line(r.File)
 	}
-	fmt.Fprintf(out, "Reference %s/%s to %s (%s), names of copies: %s\n\n", r.Namespace, r.Name, line(r.From), state, r.MirrorNames)
+	out.say("Reference %s/%s to %s (%s), names of copies: %s\n\n", r.Namespace, r.Name, line(r.From), state, r.MirrorNames)
 	if len(r.Names) == 0 {
-		fmt.Fprintf(out, "It needs no ConfigMap or Secret in namespace %s, as far as is known.\n", r.Namespace)
+		out.say("It needs no ConfigMap or Secret in namespace %s, as far as is known.\n", r.Namespace)
 	} else if err := r.printNames(out); err != nil {
 		return err
 	}

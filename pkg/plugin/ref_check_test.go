@@ -81,7 +81,7 @@ func TestManifestsThatCantBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	r = run(t.Context(), noCluster(t), "ref check --offline -f "+directory)
-	if r.code != ExitFailed || !strings.Contains(r.err, "kubectl kustomize "+directory) {
+	if r.code != ExitFailed || !strings.Contains(r.err, "give it with -k "+directory) {
 		t.Error(r.text())
 	}
 }
@@ -124,6 +124,23 @@ func TestIgnoredFindings(t *testing.T) {
 		r := run(t.Context(), connectTo(c), "ref check malformed -n other -o jsonpath={.references[0].results[?(@.code=='KF3001')].state}")
 		if r.out != want {
 			t.Errorf("%q: %s", annotation, r.text())
+		}
+	}
+}
+
+// TestIgnoredFindingsOfPods: so does that of a pod, and that of a workload's pod template.
+func TestIgnoredFindingsOfPods(t *testing.T) {
+	pod := func(annotations string) string {
+		return "kind: Pod\napiVersion: v1\nmetadata: {name: a, namespace: ref" + annotations + "}\nspec: {volumes: [{name: d, persistentVolumeClaim: {claimName: refdemo}}]}\n"
+	}
+	const ignore = ", annotations: {" + annotationIgnore + ": KF4007}"
+	deployment := "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: a, namespace: ref}\nspec: {template: {metadata: {labels: {a: b}" + ignore + "}, spec: {volumes: [{name: d, persistentVolumeClaim: {claimName: refdemo}}]}}}\n"
+	for manifest, want := range map[string]string{pod(""): "warning", pod(ignore): "skipped", deployment: "skipped"} {
+		env := Environment{Connect: noCluster(t)}
+		env.In = strings.NewReader(manifest)
+		r := runIn(t.Context(), env, strings.Fields("inspect sidecar -f - -f testdata/references.yaml --offline -o jsonpath={.pods[0].results[?(@.code=='KF4007')].state}"))
+		if r.out != want {
+			t.Errorf("%s: %s", manifest, r.text())
 		}
 	}
 }

@@ -78,9 +78,9 @@ in the namespace or in each of --namespaces.
 Everything that could go wrong is checked before anything is written. With a
 result error nothing is created (exit code 3); a warning, such as a physical
 Dataset that isn't Bound yet, is shown. --force creates references in spite of
-findings that only keep sidecars away (` + strings.Join(forceable(), ", ") + `), for pods that use
-Fluid's CSI plugin; never in spite of those by which pods would read something
-else. The webhook of kubectl fluid's controller doesn't know --force.
+findings that only keep sidecars away (` + strings.Join(forceable(), ", ") + `), for pods
+that use Fluid's CSI plugin; never in spite of those by which pods would read
+something else. The webhook of kubectl fluid's controller doesn't know --force.
 
 Datasets are applied by the server with the field manager kubectl-fluid. An
 existing Dataset that isn't the same reference is never overwritten.`,
@@ -154,9 +154,9 @@ func (f *refCreateFlags) keys(cmd *cobra.Command, env Environment, names []strin
 	if len(names) == 0 {
 		return nil, usagef(cmd, "missing argument: the name of the reference")
 	}
-	namespace, err := namespaceOf(env.connection)
+	namespace, err := namespaceOf(cmd, env.connection)
 	if err != nil {
-		return nil, usagef(cmd, "%w", err)
+		return nil, err
 	}
 	namespaces := []string{namespace}
 	if len(f.namespaces) > 0 {

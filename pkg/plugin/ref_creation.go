@@ -70,7 +70,7 @@ func (c *creation) newDataset() (*datav1alpha1.Dataset, error) {
 // checkExisting refuses to change a Dataset that isn't the same reference.
 func (c *creation) checkExisting(dataset *datav1alpha1.Dataset) error {
 	if finding, taken := nameTaken(dataset, c.source); taken {
-		return &exitError{ExitFindings, fmt.Errorf("the reference %s was not created, nothing was written: %s", c.key, finding)}
+		return &exitError{ExitFindings, fmt.Errorf("the reference %s was not created, nothing was written: %s", c.key, finding.In(c.output.language))}
 	}
 	if dataset.DeletionTimestamp != nil {
 		return fmt.Errorf("creating the reference %s: a Dataset of this name is still being deleted (finalizers: %s); wait until it has gone and try again",
@@ -112,12 +112,12 @@ func (c *creation) refusal() error {
 	if !slices.ContainsFunc(blocking, func(f reference.Finding) bool { return !slices.Contains(forceable(), string(f.Code)) }) {
 		more += "; --force creates it all the same, for pods without sidecars"
 	}
-	return &exitError{ExitFindings, fmt.Errorf("the reference %s was not created, nothing was written: %s%s", c.key, blocking[0], more)}
+	return &exitError{ExitFindings, fmt.Errorf("the reference %s was not created, nothing was written: %s%s", c.key, blocking[0].In(c.output.language), more)}
 }
 
 // print prints the checks, and what the controller makes if there are no errors.
 func (c *creation) print(out screen) error {
-	fmt.Fprintf(out, "Checks of the reference %s to %s:\n\n", c.key, c.source)
+	out.say("Checks of the reference %s to %s:\n\n", c.key, c.source)
 	if err := printResults(out, c.preflight.results(out.language), true); err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (c *creation) print(out screen) error {
 	if len(c.preflight.findings.Of(reference.Error)) > 0 {
 		return nil
 	}
-	fmt.Fprintf(out, "The controller makes for it:\n\n")
+	out.say("The controller makes for it:\n\n")
 	if err := c.preflight.printObjects(out); err != nil {
 		return err
 	}

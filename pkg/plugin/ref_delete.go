@@ -74,9 +74,9 @@ that the pod keeps its data. A Dataset that is no reference is never deleted.`,
 // options validates the command line. It doesn't talk to the cluster.
 func (f *refDeleteFlags) options(cmd *cobra.Command, env Environment, names []string) (*refDeleteOptions, error) {
 	o := &refDeleteOptions{refDeleteFlags: *f}
-	namespace, err := namespaceOf(env.connection)
+	namespace, err := namespaceOf(cmd, env.connection)
 	if err != nil {
-		return nil, usagef(cmd, "%w", err)
+		return nil, err
 	}
 	for _, name := range names {
 		if err := reference.ValidateName(name); err != nil {

@@ -36,7 +36,7 @@ type descriptionReport struct {
 	AccessModes string      `json:"accessModes"`
 	Phase       string      `json:"phase"`
 	// Ready is the condition ReferenceReady; absent where its controller doesn't run.
-	Ready *datav1alpha1.DatasetCondition `json:"ready,omitempty"`
+	Ready *describedCondition `json:"ready,omitempty"`
 	// Objects belong to the reference, or would.
 	Objects []describedObject `json:"objects"`
 	Pods    []describedPod    `json:"pods"`
@@ -46,6 +46,12 @@ type descriptionReport struct {
 	Events     []describedEvent `json:"events"`
 	// EventsUnread says why the events aren't known.
 	EventsUnread string `json:"eventsUnread,omitempty"`
+}
+
+type describedCondition struct {
+	Status  corev1.ConditionStatus `json:"status"`
+	Reason  string                 `json:"reason"`
+	Message string                 `json:"message"`
 }
 
 type describedObject struct {
@@ -82,9 +88,9 @@ see kubectl fluid ref check.`,
   kubectl fluid ref describe refdemo -n ref`,
 		Args: exactArg("the name of a reference"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			namespace, err := namespaceOf(env.connection)
+			namespace, err := namespaceOf(cmd, env.connection)
 			if err != nil {
-				return usagef(cmd, "%w", err)
+				return err
 			}
 			if err := reference.ValidateName(args[0]); err != nil {
 				return usagef(cmd, "%w", err)
@@ -159,8 +165,11 @@ func newDescription(p *preflight, language reference.Language) *descriptionRepor
 	dataset := p.world.Dataset
 	d := &descriptionReport{TypeMeta: report.NewTypeMeta("ReferenceDescription"), Namespace: dataset.Namespace, Name: dataset.Name,
 		From: sourceText(dataset), Created: dataset.CreationTimestamp, AccessModes: modesText(dataset.Spec.AccessModes),
-		Phase: string(dataset.Status.Phase), Ready: readyCondition(dataset), Results: p.results(language),
+		Phase: string(dataset.Status.Phase), Results: p.results(language),
 		Objects: []describedObject{}, Pods: []describedPod{}, Events: []describedEvent{}}
+	if ready := readyCondition(dataset); ready != nil {
+		d.Ready = &describedCondition{ready.Status, ready.Reason, ready.Message}
+	}
 	add := func(object reference.Object, exists bool, state, detail string) {
 		switch {
 		case p.world.Unread[object] != "":
@@ -274,7 +283,7 @@ func (d *descriptionReport) print(out screen, env Environment, wide bool) error 
 func (d *descriptionReport) printPods(out screen) error {
 	switch {
 	case d.PodsUnread != "":
-		fmt.Fprintf(out, "\nThe pods that use it aren't known: %s\n", line(d.PodsUnread))
+		out.say("\nThe pods that use it aren't known: %s\n", line(d.PodsUnread))
 		return nil
 	case len(d.Pods) == 0:
 		fmt.Fprintln(out, "\nNo pod uses it.")
@@ -291,7 +300,7 @@ func (d *descriptionReport) printPods(out screen) error {
 func (d *descriptionReport) printEvents(out screen, env Environment) error {
 	switch {
 	case d.EventsUnread != "":
-		fmt.Fprintf(out, "\nIts events aren't known: %s\n", line(d.EventsUnread))
+		out.say("\nIts events aren't known: %s\n", line(d.EventsUnread))
 		return nil
 	case len(d.Events) == 0:
 		return nil

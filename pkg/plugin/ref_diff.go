@@ -17,6 +17,8 @@ import (
 type refDiffOptions struct {
 	key    types.NamespacedName
 	naming string
+	// strict lets what couldn't be compared lead to an exit code.
+	strict bool
 	output *output
 }
 
@@ -40,6 +42,7 @@ type unreadObject struct {
 
 func newRefDiffCommand(env Environment) *cobra.Command {
 	var format, naming string
+	var strict bool
 	cmd := &cobra.Command{
 		Use:   "diff NAME",
 		Short: "Compare what belongs to a reference with what it is made from",
@@ -49,14 +52,15 @@ sidecars of running pods, which keep what they were created with. It says who
 changed a field, as far as the object's managedFields have it. Values of Secrets
 are compared but never shown.
 
-Exit code 0 means no difference, 3 differences, 5 that something couldn't be read.`,
+Exit code 0 means that no difference was found, 3 differences, and with --strict 5
+that something couldn't be compared.`,
 		Example: `  # What isn't as the physical Dataset has it, and who changed it?
   kubectl fluid ref diff refdemo -n ref`,
 		Args: exactArg("the name of a reference"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			namespace, err := namespaceOf(env.connection)
+			namespace, err := namespaceOf(cmd, env.connection)
 			if err != nil {
-				return usagef(cmd, "%w", err)
+				return err
 			}
 			if err := reference.ValidateName(args[0]); err != nil {
 				return usagef(cmd, "%w", err)
@@ -64,7 +68,7 @@ Exit code 0 means no difference, 3 differences, 5 that something couldn't be rea
 			if err := validateNaming(cmd, naming); err != nil {
 				return err
 			}
-			o := &refDiffOptions{key: types.NamespacedName{Namespace: namespace, Name: args[0]}, naming: naming}
+			o := &refDiffOptions{key: types.NamespacedName{Namespace: namespace, Name: args[0]}, naming: naming, strict: strict}
 			if o.output, err = newOutput(cmd, env, format, readFormats()...); err != nil {
 				return err
 			}
@@ -72,6 +76,7 @@ Exit code 0 means no difference, 3 differences, 5 that something couldn't be rea
 		},
 	}
 	addNamingFlag(cmd, &naming)
+	cmd.Flags().BoolVar(&strict, "strict", false, "Exit with code 5 if something couldn't be compared.")
 	addOutputFlag(cmd, &format, readFormats()...)
 	return cmd
 }
@@ -97,8 +102,12 @@ func (o *refDiffOptions) run(ctx context.Context, env Environment) error {
 		return err
 	}
 	if p.plan.Volume == nil {
-		blocking, _ := p.findings.First()
-		return &exitError{ExitFindings, fmt.Errorf("comparing the reference %s: it can't be said what should be: %s", o.key, blocking)}
+		blocking, _ := p.findings.In(o.output.language).First()
+		err := fmt.Errorf("comparing the reference %s: it can't be said what should be: %s", o.key, blocking)
+		if blocking.Severity == reference.Inconclusive {
+			return err
+		}
+		return &exitError{ExitFindings, err}
 	}
 	d := &differ{ctx: ctx, reader: c, preflight: p, report: &diffReport{TypeMeta: report.NewTypeMeta("ReferenceDiff"),
 		Namespace: o.key.Namespace, Name: o.key.Name, From: p.plan.Source.String(),
@@ -112,7 +121,7 @@ func (o *refDiffOptions) run(ctx context.Context, env Environment) error {
 	switch {
 	case len(d.report.Differences) > 0:
 		return &exitError{code: ExitFindings}
-	case len(d.report.Unread) > 0:
+	case o.strict && len(d.report.Unread) > 0:
 		return &exitError{code: ExitInconclusive}
 	}
 	return nil
@@ -130,7 +139,7 @@ func (r *diffReport) view() view {
 func (r *diffReport) print(out screen, wide bool) error {
 	if wide {
 		for _, object := range r.Compared {
-			fmt.Fprintf(out, "Compared: %s\n", line(object))
+			out.say("Compared: %s\n", line(object))
 		}
 	}
 	for _, d := range r.Differences {
@@ -138,16 +147,16 @@ func (r *diffReport) print(out screen, wide bool) error {
 		if d.Field != "" {
 			place += " " + d.Field
 		}
-		fmt.Fprintf(out, "%s: %s; its source is %s\n", line(place), line(d.Message), line(d.Source))
+		out.say("%s: %s; its source is %s\n", line(place), line(d.Message), line(d.Source))
 		if len(d.ChangedBy) > 0 {
-			fmt.Fprintf(out, "  changed by: %s\n", line(strings.Join(d.ChangedBy, ", ")))
+			out.say("  changed by: %s\n", line(strings.Join(d.ChangedBy, ", ")))
 		}
 		if text := d.unified(); text != "" {
 			fmt.Fprint(out, multiline(text))
 		}
 	}
 	for _, u := range r.Unread {
-		fmt.Fprintf(out, "%s: couldn't be compared: %s\n", line(u.Object), line(u.Reason))
+		out.say("%s: couldn't be compared: %s\n", line(u.Object), line(u.Reason))
 	}
 	_, err := fmt.Fprintf(out, "%d objects compared, %d differences\n", len(r.Compared), len(r.Differences))
 	return err

@@ -90,8 +90,8 @@ func (f *refListFlags) options(cmd *cobra.Command, env Environment) (*refListOpt
 		o.from = &source
 	}
 	if !f.allNamespaces {
-		if o.namespace, err = namespaceOf(env.connection); err != nil {
-			return nil, usagef(cmd, "%w", err)
+		if o.namespace, err = namespaceOf(cmd, env.connection); err != nil {
+			return nil, err
 		}
 	}
 	if o.output, err = newOutput(cmd, env, f.output, readFormats()...); err != nil {

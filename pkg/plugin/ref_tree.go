@@ -70,8 +70,8 @@ may not list pods, the tree says so.`,
 // complete validates the command line. It doesn't talk to the cluster.
 func (o *refTreeOptions) complete(cmd *cobra.Command, env Environment, args []string, format string) error {
 	var err error
-	if o.namespace, err = namespaceOf(env.connection); err != nil {
-		return usagef(cmd, "%w", err)
+	if o.namespace, err = namespaceOf(cmd, env.connection); err != nil {
+		return err
 	}
 	if len(args) > 0 {
 		o.name = args[0]

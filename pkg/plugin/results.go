@@ -62,16 +62,9 @@ func printResults(out screen, results []report.Result, all bool) error {
 	if len(shown) > 0 {
 		t := newTable("RESULT", "CODE", "OBJECT", "MESSAGE")
 		for _, r := range shown {
-			message, label := r.Message, "what to do: "
-			if out.language == reference.Chinese {
-				label = "处理方法："
-				if r.Title != "" {
-					message = r.Title + "：" + message
-				}
-			}
-			t.add(string(r.State), string(r.Code), r.Object, message)
-			if r.Remedy != "" {
-				t.add("", "", "", label+r.Remedy)
+			t.add(string(r.State), string(r.Code), r.Object, r.Text(out.language))
+			if advice := r.Advice(out.language); advice != "" {
+				t.add("", "", "", advice)
 			}
 		}
 		if err := t.print(out); err != nil {

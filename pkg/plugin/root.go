@@ -19,6 +19,8 @@ type Environment struct {
 	Build Build
 	// Connect makes the connection that the connection flags and kubeconfig ask for; nil means a real one.
 	Connect func(Kubeconfig) Connection
+	// Kustomize builds the kustomization in a directory; nil means with the kubectl in the PATH.
+	Kustomize func(ctx context.Context, directory string) ([]byte, error)
 	// Getenv reads the environment; nil means that it's empty.
 	Getenv func(string) string
 	// Terminal says what Out is, if it's a terminal.
@@ -50,6 +52,9 @@ func NewCommand(env Environment) *cobra.Command {
 			return newConnection(kubeconfig, env.Build.Version, env.ErrOut)
 		}
 	}
+	if env.Kustomize == nil {
+		env.Kustomize = kubectlKustomize
+	}
 	if env.Getenv == nil {
 		env.Getenv = func(string) string { return "" }
 	}
@@ -69,11 +74,15 @@ couldn't be looked at and --strict was given, 130 interrupted.`,
 	root.SetIn(env.In)
 	root.SetOut(env.Out)
 	root.SetErr(env.ErrOut)
+	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
-	env.connection = env.Connect(newKubeconfigFlags(root.PersistentFlags()))
+	kubeconfig := newKubeconfigFlags(root.PersistentFlags())
+	kubeconfig.addCompletion(root)
+	env.connection = env.Connect(kubeconfig)
 	root.PersistentFlags().String(languageFlag, "", "Language of findings and remedies: en or zh. Default: that of LC_ALL, LC_MESSAGES or LANG.")
+	_ = root.RegisterFlagCompletionFunc(languageFlag, cobra.FixedCompletions([]cobra.Completion{"en", "zh"}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(newRefCommand(env), newInspectCommand(env), newExplainCommand(env), newVersionCommand(env), newCompletionCommand(env),
-		newDoctorCommand(env), newRBACCommand(env), newInjectCommand(env))
+		newDoctorCommand(env), newRBACCommand(env), newInjectCommand(env), newOptionsCommand(env))
 	addCompletion(root, env)
 	return root
 }

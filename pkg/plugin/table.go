@@ -7,33 +7,31 @@ import (
 	"strings"
 
 	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/pkg/twwidth"
 	"github.com/olekukonko/tablewriter/renderer"
 	"github.com/olekukonko/tablewriter/tw"
 )
 
 // table collects rows and prints them as kubectl does: no borders, three blanks between columns, no blanks at the end
-// of a line. This file is the only one that knows the library that does it.
+// of a line. This file and the next, table_width.go, are the only ones that know the library that does it.
 type table struct {
 	header []string
 	rows   [][]string
 	// last is how many of the last rows are printed, all rows deciding how wide columns are; 0 for all, with the header.
 	last int
+	// tree says that the first column draws one, which isn't broken.
+	tree bool
 }
 
-// columnGap is what is between two columns, minLastColumn what the last column keeps on a narrow terminal.
-const (
-	columnGap     = "   "
-	minLastColumn = 24
-)
+// columnGap is what is between two columns.
+const columnGap = "   "
 
 // newTable returns a table; without columns it has no header.
 func newTable(columns ...string) *table { return &table{header: columns} }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
-// print writes the table. What comes from the cluster can't do anything to the terminal. The last column is wrapped
-// where it would go beyond the terminal's edge, as long as that leaves it some room.
+// print writes the table. What comes from the cluster can't do anything to the terminal. Where it is wider than the
+// terminal, cells are wrapped, those of the last column first; if that isn't enough each row becomes a list.
 func (t *table) print(out screen) error {
 	rows := make([][]string, 0, len(t.rows))
 	for _, row := range t.rows {
@@ -45,9 +43,12 @@ func (t *table) print(out screen) error {
 	}
 	last := t.last
 	if out.width > 0 {
-		room := t.roomForLast(rows, out.width)
-		last = len(wrapLast(rows[len(rows)-last:], room))
-		rows = wrapLast(rows, room)
+		widths, fits := t.fit(rows, out.width)
+		if !fits && !t.tree && len(t.header) > 0 {
+			return t.printLists(out, rows)
+		}
+		last = len(wrapRows(rows[len(rows)-last:], widths))
+		rows = wrapRows(rows, widths)
 	}
 	text, err := t.render(rows)
 	if err != nil {
@@ -64,6 +65,33 @@ func (t *table) print(out screen) error {
 		}
 		if _, err := fmt.Fprintf(out, "%s\n", text); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// printLists writes each row as lines of COLUMN: cell, with an empty line between two rows.
+func (t *table) printLists(out screen, rows [][]string) error {
+	if t.last > 0 {
+		rows = rows[len(rows)-t.last:]
+	}
+	longest := 0
+	for _, title := range t.header {
+		longest = max(longest, len(title)+1)
+	}
+	for i, row := range rows {
+		if i > 0 || t.last > 0 {
+			fmt.Fprintln(out)
+		}
+		for column, cell := range row {
+			title := t.header[column] + ":"
+			for _, part := range wrap(cell, max(out.width-longest-len(columnGap), minColumn)) {
+				text := fmt.Sprintf("%-*s%s%s", longest, title, columnGap, part)
+				if _, err := fmt.Fprintln(out, strings.TrimRight(text, " ")); err != nil {
+					return err
+				}
+				title = ""
+			}
 		}
 	}
 	return nil
@@ -95,72 +123,4 @@ func (t *table) render(rows [][]string) (string, error) {
 		return "", err
 	}
 	return buffer.String(), nil
-}
-
-// displayWidth returns how many columns of a terminal a text takes.
-func displayWidth(text string) int { return twwidth.WidthWithOptions(text, twwidth.Options{}) }
-
-// roomForLast returns how wide the last column may be.
-func (t *table) roomForLast(rows [][]string, width int) int {
-	all := append([][]string{t.header}, rows...)
-	columns := 0
-	for _, row := range all {
-		columns = max(columns, len(row))
-	}
-	used := 0
-	for i := range columns - 1 {
-		widest := 0
-		for _, row := range all {
-			if i < len(row) {
-				widest = max(widest, displayWidth(row[i]))
-			}
-		}
-		used += widest + len(columnGap)
-	}
-	return max(width-used, minLastColumn)
-}
-
-// wrapLast breaks the last cell of rows that is wider than there is room into rows of its own.
-func wrapLast(rows [][]string, room int) [][]string {
-	var wrapped [][]string
-	for _, row := range rows {
-		if len(row) == 0 {
-			continue
-		}
-		last := len(row) - 1
-		for i, part := range wrap(row[last], room) {
-			cells := make([]string, len(row))
-			if i == 0 {
-				copy(cells, row)
-			}
-			cells[last] = part
-			wrapped = append(wrapped, cells)
-		}
-	}
-	return wrapped
-}
-
-// wrap breaks a text at blanks, and within a word that is wider than the room between any two characters: Chinese has
-// no blanks.
-func wrap(text string, room int) []string {
-	var lines []string
-	current := ""
-	for _, word := range strings.SplitAfter(text, " ") {
-		if displayWidth(current)+displayWidth(strings.TrimRight(word, " ")) <= room {
-			current += word
-			continue
-		}
-		if current != "" {
-			lines = append(lines, strings.TrimRight(current, " "))
-			current = ""
-		}
-		for _, r := range word {
-			if displayWidth(current+string(r)) > room && r != ' ' {
-				lines = append(lines, current)
-				current = ""
-			}
-			current += string(r)
-		}
-	}
-	return append(lines, strings.TrimRight(current, " "))
 }

@@ -2,9 +2,14 @@ package plugin
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
 func TestTable(t *testing.T) {
@@ -49,5 +54,85 @@ func TestNeutralise(t *testing.T) {
 	}
 	if got := multiline("a\nb\x1b"); got != "a\nb\\x1b" {
 		t.Errorf("multiline: %q", got)
+	}
+}
+
+// TestTablesFitTheTerminal: on a terminal of 80 columns no line is longer, whatever the cells are, and nothing is lost. A
+// table that can't be so narrow becomes lists.
+func TestTablesFitTheTerminal(t *testing.T) {
+	long := "fuse.alluxio-fuse-default-check-mount"
+	many := []string{"CONTAINER", "MODE", "DATASET", "READY", "STARTED", "RESTARTS", "STATE", "LAST EXIT", "MOUNT CHECK", "IMAGE"}
+	for name, test := range map[string]struct {
+		header, row []string
+		lists       bool
+	}{
+		"narrow":          {[]string{"NAME", "AGE"}, []string{"a", "1s"}, false},
+		"a long message":  {[]string{"RESULT", "OBJECT", "MESSAGE"}, []string{"error", "ConfigMap ref/a", strings.Repeat("words and words ", 20)}, false},
+		"names":           {[]string{"KIND", "NAME", "SOURCE", "STATE", "HELD BY"}, []string{"ConfigMap", long, "script of Fluid's webhook", "TAKEN", strings.Repeat("x", 90)}, false},
+		"Chinese":         {[]string{"RESULT", "OBJECT", "MESSAGE"}, []string{"error", strings.Repeat("数据", 40), strings.Repeat("副本需要的名称已被占用", 9)}, false},
+		"one long word":   {[]string{"NAME", "MESSAGE"}, []string{strings.Repeat("y", 100), strings.Repeat("z", 100)}, false},
+		"too many to fit": {many, []string{"fluid-fuse-0", "native", "reference/refdemo", "true", "true", "0", "Running", "<none>", "passed", "example/" + long + ":latest"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			table := newTable(test.header...)
+			table.add(test.row...)
+			var out bytes.Buffer
+			if err := table.print(screen{Writer: &out, width: 80, language: reference.English}); err != nil {
+				t.Fatal(err)
+			}
+			var text strings.Builder
+			for line := range strings.Lines(out.String()) {
+				if line = strings.TrimSuffix(line, "\n"); displayWidth(line) > 80 || strings.TrimRight(line, " ") != line {
+					t.Errorf("%d columns: %q", displayWidth(line), line)
+				}
+				text.WriteString(line)
+			}
+			for _, cell := range test.row {
+				for _, r := range cell {
+					if strings.Count(text.String(), string(r)) < strings.Count(cell, string(r)) && r != ' ' {
+						t.Errorf("some of %q is lost:\n%s", cell, out.String())
+						break
+					}
+				}
+			}
+			if lists := strings.HasPrefix(out.String(), test.header[0]+":"); lists != test.lists {
+				t.Errorf("lists: %t:\n%s", lists, out.String())
+			}
+		})
+	}
+}
+
+// TestTreesAreNotBroken: a branch stays on its line.
+func TestTreesAreNotBroken(t *testing.T) {
+	table := newTable("OBJECT", "STATE")
+	table.tree = true
+	branch := "    └── PersistentVolumeClaim namespace/" + strings.Repeat("long-name-", 5)
+	table.add(branch, "a state of several words that is wrapped")
+	var out bytes.Buffer
+	if err := table.print(screen{Writer: &out, width: 80, language: reference.English}); err != nil || !strings.Contains(out.String(), branch) {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+// TestNoFormatOfChecksHasEscapes: whatever the cluster says, no format for people or for CI systems lets it reach a terminal
+// as an escape sequence.
+func TestNoFormatOfChecksHasEscapes(t *testing.T) {
+	const evil = "\x1b[31mred\x1b]0;title\x07\u009b1m\rover"
+	result := report.NewPass("Pod ref/"+evil, evil)
+	result.State, result.Code, result.Remedy = report.Error, reference.CodeChain, evil
+	v := view{document: map[string]any{"apiVersion": report.APIVersion, "kind": "Evil", "evil": evil, "items": []any{}}, names: []string{evil},
+		items: []any{map[string]any{"evil": evil}}, checks: []report.Group{{Name: evil, Results: []report.Result{result}}},
+		text: func(out screen, wide bool) error { return printResults(out, []report.Result{result}, wide) }}
+	for _, format := range append(checkFormats(), formatText) {
+		template := map[string]string{formatJSONPath: "{.evil}", formatGoTemplate: "{{.evil}}", formatCustomColumns: "A:.evil"}[format]
+		var out bytes.Buffer
+		env := Environment{IOStreams: genericiooptions.IOStreams{Out: &out}, Getenv: func(string) string { return "" }, Terminal: Terminal{TTY: true, Width: 80}}
+		o, err := newOutput(&cobra.Command{}, env, format+template, checkFormats()...)
+		if err == nil {
+			err = o.print(v)
+		}
+		if err != nil || out.Len() == 0 || strings.ContainsAny(out.String(), "\x1b\x07\u009b\r") {
+			t.Errorf("-o %s: %v: %q", format, err, out.String())
+		}
 	}
 }

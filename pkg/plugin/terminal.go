@@ -1,7 +1,9 @@
 package plugin
 
 import (
+	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +27,24 @@ type screen struct {
 	color bool
 	// language is the user's.
 	language reference.Language
+}
+
+// say writes text, whose lines are wrapped where the terminal ends.
+func (s screen) say(format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	if s.width > 0 {
+		var wrapped strings.Builder
+		for line := range strings.Lines(text) {
+			content, end := strings.CutSuffix(line, "\n")
+			wrapped.WriteString(strings.Join(wrap(content, s.width), "\n"))
+			if end {
+				wrapped.WriteByte('\n')
+			}
+		}
+		text = wrapped.String()
+	}
+	_, err := io.WriteString(s, text)
+	return err
 }
 
 // newScreen returns where a command's text goes. Colour is for terminals only, and not for those that can't show it, or

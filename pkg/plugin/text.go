@@ -3,8 +3,9 @@ package plugin
 import (
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
 // line makes a text of the cluster fit for one line of a terminal: control characters (escape sequences begin with
@@ -15,22 +16,17 @@ func line(text string) string { return neutralise(text, false) }
 func multiline(text string) string { return neutralise(text, true) }
 
 func neutralise(text string, keepNewlines bool) string {
-	if utf8.ValidString(text) && !strings.ContainsFunc(text, dangerous) {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, report.Dangerous) {
 		return text
 	}
 	var safe strings.Builder
 	for _, r := range text {
 		switch {
-		case r == '\n' && keepNewlines, !dangerous(r):
+		case r == '\n' && keepNewlines, !report.Dangerous(r):
 			safe.WriteRune(r)
 		default:
 			safe.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
 		}
 	}
 	return safe.String()
-}
-
-// dangerous reports control characters and those that change the direction of the text after them.
-func dangerous(r rune) bool {
-	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
 }

@@ -55,6 +55,7 @@ func (r *treeReport) print(out screen, wide bool) error {
 		columns = columns[:2]
 	}
 	t := newTable(columns...)
+	t.tree = true
 	for _, root := range r.Roots {
 		root.draw(t, "", "", wide)
 	}

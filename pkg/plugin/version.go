@@ -107,15 +107,15 @@ func (r versionReport) view() view {
 
 func (r versionReport) print(out screen, _ bool) error {
 	c := r.Client
-	fmt.Fprintf(out, "Client Version: %s (commit %s, built %s)\n", c.Version, c.Commit, c.Date)
-	fmt.Fprintf(out, "Go Version: %s\nPlatform: %s\n", c.Go, c.Platform)
+	text := fmt.Sprintf("Client Version: %s (commit %s, built %s)\nGo Version: %s\nPlatform: %s\n", c.Version, c.Commit, c.Date, c.Go, c.Platform)
 	for _, module := range modules() {
 		if version := c.Modules[module]; version != "" {
-			fmt.Fprintf(out, "Module %s: %s\n", module, version)
+			text += fmt.Sprintf("Module %s: %s\n", module, version)
 		}
 	}
 	if r.Server != nil {
-		fmt.Fprintf(out, "Server Version: %s\n", line(r.Server.GitVersion))
+		text += fmt.Sprintf("Server Version: %s\n", line(r.Server.GitVersion))
 	}
-	return nil
+	_, err := fmt.Fprint(out, text)
+	return err
 }

@@ -35,8 +35,8 @@ var englishTexts = map[Code]text{
 	},
 	CodeKubeletBug: {
 		"The kubelet has a bug that concerns sidecars",
-		"Kubelets before 1.33 may restart a native sidecar wrongly because of its startup probe (kubernetes/kubernetes#132826), by which apps wait for the FUSE mount.",
-		"update the nodes to Kubernetes 1.33 or newer",
+		"Native sidecars have a startup probe, by which apps wait for the FUSE mount. Before 1.33.6 and 1.34.2, a pod with restartPolicy Never doesn't start its app if the sidecar's first start failed (kubernetes/kubernetes#132826); in 1.35 before 1.35.4, after a restart of the kubelet, an app that crashes isn't started again (kubernetes/kubernetes#137146).",
+		"update the nodes to the newest patch release of their Kubernetes version, 1.33 or newer",
 	},
 	CodeDefinitionMissing: {
 		"A CustomResourceDefinition of Fluid's isn't installed",

@@ -36,8 +36,8 @@ var chineseTexts = map[Code]text{
 	},
 	CodeKubeletBug: {
 		"kubelet 存在影响 Sidecar 的缺陷",
-		"1.33 之前的 kubelet 可能因启动探针而错误地重启原生 Sidecar（kubernetes/kubernetes#132826），而应用正是靠该探针等待 FUSE 挂载完成。",
-		"把节点升级到 Kubernetes 1.33 或更高版本",
+		"原生 Sidecar 带有启动探针，应用靠它等待 FUSE 挂载完成。在 1.33.6 和 1.34.2 之前的版本中，如果 Sidecar 第一次启动失败，restartPolicy 为 Never 的 Pod 不会启动应用（kubernetes/kubernetes#132826）；在 1.35.4 之前的 1.35 中，kubelet 重启之后，崩溃的应用不会再被启动（kubernetes/kubernetes#137146）。",
+		"把节点升级到所用 Kubernetes 版本的最新补丁版本，且不低于 1.33",
 	},
 	CodeDefinitionMissing: {
 		"缺少 Fluid 的 CustomResourceDefinition",

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // The parts of JUnit's XML that CI systems read.
@@ -44,12 +46,12 @@ type (
 
 // WriteJUnit writes a test suite for each group and a test case for each result. What fails by the policy is a failure,
 // what couldn't be looked at is an error, as JUnit has it for tests that couldn't run.
-func WriteJUnit(out io.Writer, groups []Group, policy Policy) error {
+func WriteJUnit(out io.Writer, groups []Group, policy Policy, language reference.Language) error {
 	suites := junitSuites{Name: "kubectl fluid"}
 	for _, group := range groups {
 		suite := junitSuite{Name: group.Name}
 		for _, result := range group.Results {
-			suite.add(newJUnitCase(group.Name, result, policy))
+			suite.add(newJUnitCase(group.Name, result, policy, language))
 		}
 		suites.Tests += suite.Tests
 		suites.Failures += suite.Failures
@@ -61,7 +63,7 @@ func WriteJUnit(out io.Writer, groups []Group, policy Policy) error {
 	if err != nil {
 		return fmt.Errorf("encoding the output: %w", err)
 	}
-	_, err = fmt.Fprintf(out, "%s%s\n", xml.Header, data)
+	_, err = fmt.Fprintf(out, "%s%s\n", xml.Header, safeXML(data))
 	return err
 }
 
@@ -78,12 +80,12 @@ func (s *junitSuite) add(c junitCase) {
 	}
 }
 
-func newJUnitCase(group string, result Result, policy Policy) junitCase {
+func newJUnitCase(group string, result Result, policy Policy, language reference.Language) junitCase {
 	name := result.Object
 	if result.Code != "" {
 		name = string(result.Code) + " " + result.Reason + ": " + name
 	}
-	message := &junitMessage{Message: result.Message, Type: string(result.Code), Text: result.Remedy}
+	message := &junitMessage{Message: result.Text(language), Type: string(result.Code), Text: result.Remedy}
 	c := junitCase{Name: name, Class: group, File: result.File}
 	switch {
 	case policy.Fails(result.State):
@@ -93,7 +95,7 @@ func newJUnitCase(group string, result Result, policy Policy) junitCase {
 	case result.State == Skipped:
 		c.Skipped = message
 	default:
-		c.SystemOut = strings.TrimSpace(string(result.State) + ": " + result.Message)
+		c.SystemOut = strings.TrimSpace(string(result.State) + ": " + result.Text(language))
 	}
 	return c
 }

@@ -15,9 +15,9 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // groups have each state, and texts that would be markup in one of the formats.
-func groups() []Group {
+func groups(language reference.Language) []Group {
 	finding := func(code reference.Code, name, message string) Result {
-		return NewResult(reference.NewFinding(code, reference.Object{Kind: "ConfigMap", Namespace: "ref", Name: name}, "%s", message), reference.English)
+		return NewResult(reference.NewFinding(code, reference.Object{Kind: "ConfigMap", Namespace: "ref", Name: name}, "%s", message), language)
 	}
 	fromFile := finding(reference.CodeMirrorNameTaken, "phy-config", "it is taken: owned by <AlluxioRuntime> phy | *x* @all")
 	fromFile.File = "./manifests/ref.yaml"
@@ -33,13 +33,23 @@ func groups() []Group {
 	}
 }
 
-// TestFormats compares each format with what it was.
+// TestFormats compares each format, in each language, with what it was.
 func TestFormats(t *testing.T) {
+	safe := func(s string) string { return s }
+	english, chinese := reference.English, reference.Chinese
 	for name, write := range map[string]func(io.Writer) error{
-		"short.txt":   func(out io.Writer) error { return WriteShort(out, groups(), func(s string) string { return s }) },
-		"markdown.md": func(out io.Writer) error { return WriteMarkdown(out, groups()) },
-		"junit.xml":   func(out io.Writer) error { return WriteJUnit(out, groups(), Policy{FailOn: FailOnWarning}) },
-		"sarif.json":  func(out io.Writer) error { return WriteSARIF(out, groups(), "v1.2.3", reference.English) },
+		"short.txt":   func(out io.Writer) error { return WriteShort(out, groups(english), english, safe) },
+		"markdown.md": func(out io.Writer) error { return WriteMarkdown(out, groups(english), english, safe) },
+		"junit.xml": func(out io.Writer) error {
+			return WriteJUnit(out, groups(english), Policy{FailOn: FailOnWarning}, english)
+		},
+		"sarif.json":     func(out io.Writer) error { return WriteSARIF(out, groups(english), "v1.2.3", english) },
+		"short.zh.txt":   func(out io.Writer) error { return WriteShort(out, groups(chinese), chinese, safe) },
+		"markdown.zh.md": func(out io.Writer) error { return WriteMarkdown(out, groups(chinese), chinese, safe) },
+		"junit.zh.xml": func(out io.Writer) error {
+			return WriteJUnit(out, groups(chinese), Policy{FailOn: FailOnWarning}, chinese)
+		},
+		"sarif.zh.json": func(out io.Writer) error { return WriteSARIF(out, groups(chinese), "v1.2.3", chinese) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer

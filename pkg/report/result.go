@@ -73,6 +73,26 @@ func NewResult(finding reference.Finding, language reference.Language) Result {
 		Title: entry.Title, Object: finding.Object, Message: finding.Message, Remedy: finding.In(language).Remedy}
 }
 
+// Text returns the message for a person. Messages are English; in Chinese the title before it says what kind of finding it
+// is.
+func (r Result) Text(language reference.Language) string {
+	if language == reference.Chinese && r.Title != "" {
+		return r.Title + "：" + r.Message
+	}
+	return r.Message
+}
+
+// Advice returns what to do about a result with the words that introduce it; empty if nothing needs to be done.
+func (r Result) Advice(language reference.Language) string {
+	switch {
+	case r.Remedy == "":
+		return ""
+	case language == reference.Chinese:
+		return "处理方法：" + r.Remedy
+	}
+	return "what to do: " + r.Remedy
+}
+
 // StateOf returns the state that a finding of a severity leads to. What a reference only waits for is a warning: it
 // comes, or a later check finds something else. A note is worth knowing and nothing to change.
 func StateOf(severity reference.Severity) State {

@@ -78,34 +78,46 @@ func WriteSARIF(out io.Writer, groups []Group, version string, language referenc
 			if result.Code != "" && !slices.Contains(codes, result.Code) {
 				codes = append(codes, result.Code)
 			}
-			run.Results = append(run.Results, newSARIFResult(result))
+			run.Results = append(run.Results, newSARIFResult(result, language))
 		}
 	}
 	slices.Sort(codes)
 	for _, code := range codes {
 		if entry, ok := reference.ExplainIn(language, code); ok {
 			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{ID: string(code), Name: entry.Reason,
-				ShortDescription: sarifMessage{entry.Title + "."}, FullDescription: sarifMessage{entry.Meaning},
-				Help: sarifMessage{helpText(entry)}})
+				ShortDescription: sarifMessage{entry.Title + fullStop(language)}, FullDescription: sarifMessage{entry.Meaning},
+				Help: sarifMessage{helpText(entry, language)}})
 		}
 	}
 	data, err := json.MarshalIndent(sarifLog{Schema: sarifSchema, Version: "2.1.0", Runs: []sarifRun{run}}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the output: %w", err)
 	}
-	_, err = fmt.Fprintf(out, "%s\n", data)
+	_, err = fmt.Fprintf(out, "%s\n", SafeJSON(data))
 	return err
 }
 
-func helpText(entry reference.Entry) string {
-	if entry.Remedy == "" {
+func helpText(entry reference.Entry, language reference.Language) string {
+	switch {
+	case entry.Remedy == "" && language == reference.Chinese:
+		return "无需处理。"
+	case entry.Remedy == "":
 		return "Nothing needs to be done."
+	case language == reference.Chinese:
+		return "处理方法：" + entry.Remedy + fullStop(language)
 	}
-	return "What to do: " + entry.Remedy + "."
+	return "What to do: " + entry.Remedy + fullStop(language)
+}
+
+func fullStop(language reference.Language) string {
+	if language == reference.Chinese {
+		return "。"
+	}
+	return "."
 }
 
 // newSARIFResult follows SARIF: only a result of kind fail has a level.
-func newSARIFResult(result Result) sarifResult {
+func newSARIFResult(result Result, language reference.Language) sarifResult {
 	kind, level := "fail", "none"
 	switch result.State {
 	case Error:
@@ -122,7 +134,7 @@ func newSARIFResult(result Result) sarifResult {
 	default:
 		kind = "open"
 	}
-	text := result.Message
+	text := result.Text(language)
 	if result.Remedy != "" {
 		text += " (" + result.Remedy + ")"
 	}
