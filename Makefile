@@ -60,6 +60,7 @@ test: ## Run all tests, on real clusters where they need one; sets up what they 
 	go test -timeout 20m -parallel 8 -v ./test/e2e
 	go test -timeout 20m -v ./test/installation
 	go test -timeout 20m -v ./test/load
+	go test -timeout 20m ./test/rights
 	@$(MAKE) --no-print-directory race
 
 # The versions of Kubernetes that hack/tools pins.
@@ -90,8 +91,10 @@ fuzz: ## Fuzz the parsers and the patch engine (FUZZTIME=30s each)
 	    go test -run '^$$' -fuzz "^$$test$$" -fuzztime $(or $(FUZZTIME),30s) $$package || exit 1; done; done
 
 .PHONY: generate
-generate: ## Generate deep copies and CRDs from the API types
+generate: ## Generate deep copies and CRDs from the API types, and the controller's roles from what the code declares
 	cd $(DEVTOOLS) && go tool controller-gen object crd paths=../../api/... output:crd:dir=../../config/crd/bases
+	cd $(DEVTOOLS) && go tool controller-gen rbac:roleName=kubectl-fluid-controller,fileName=role.yaml \
+	  paths=../../pkg/... paths=../../cmd/controller output:rbac:dir=../../config/rbac
 
 .PHONY: verify
 verify: generate ## Fail if generated files or go.mod aren't up to date

@@ -94,8 +94,8 @@ func (c *Cluster) prepareNode(ctx context.Context) error {
 }
 
 // startNode starts what runs pods and waits until the node is Ready.
-func (c *Cluster) startNode(ctx context.Context, images []Image) error {
-	if err := c.shareMountRoot(ctx); err != nil {
+func (c *Cluster) startNode(ctx context.Context, mountRoot string, images []Image) error {
+	if err := c.shareMountRoot(ctx, mountRoot); err != nil {
 		return err
 	}
 	if err := c.startContainerd(ctx); err != nil {

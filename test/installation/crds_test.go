@@ -13,7 +13,7 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 )
 
-// applyCRDs is the command that docs/install.md gives.
+// applyCRDs is the command that docs/installation.md gives.
 const applyCRDs = "apply --server-side --field-manager=kubectl-fluid -f -"
 
 // TestCRDsOfOthersStay: the command that installs our CRDs makes those that are missing, updates its own, and refuses

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
 )
 
@@ -89,7 +88,7 @@ func data(t *testing.T) string {
 		kubectl(t, "", "get persistentvolumes -o name")
 }
 
-// removeUnderPods removes the controller as docs/install.md says, while a pod uses a reference.
+// removeUnderPods removes the controller as docs/installation.md says, while a pod uses a reference.
 func removeUnderPods(t *testing.T) {
 	running, before := identity(t), data(t)
 	documented(t, walkthrough.Remove()...)
@@ -145,13 +144,14 @@ func upgrade(t *testing.T) {
 	}
 	text = strings.Replace(text, image, "image: "+previousImage+"\n", 1)
 	text = strings.Replace(text, argument, argument+"        - --mount-root="+live.Cluster.MountRoot()+"\n", 1)
-	kubectl(t, text, "apply --server-side -f -")
+	definitions, others := split(text)
+	kubectl(t, definitions, applyCRDs)
+	kubectl(t, others, "apply --server-side -f -")
 	kubectl(t, "", rollout)
 	ready(t)
 	running := identity(t)
 
-	kubectl(t, "", "apply --server-side -k "+overlay(t))
-	kubectl(t, "", rollout)
+	documented(t, walkthrough.Install()...)
 	if images := kubectl(t, "", "get pods -n kubectl-fluid-system -l app.kubernetes.io/name=kubectl-fluid-controller --field-selector=status.phase=Running -o jsonpath={.items[*].spec.containers[*].image}"); !strings.Contains(images, "kubectl-fluid/controller:latest") {
 		t.Errorf("the images that run are %s", images)
 	}
@@ -166,29 +166,16 @@ func upgrade(t *testing.T) {
 	}
 }
 
-// overlay returns a directory with a kustomization of config/default for this cluster, as a user would write it.
-func overlay(t *testing.T) string {
-	t.Helper()
-	root, err := cluster.SourceRoot()
-	if err != nil {
-		t.Fatal(err)
+// split returns the CRDs among manifests, and the others.
+func split(manifests string) (definitions, others string) {
+	for _, document := range strings.Split(manifests, "---\n") {
+		if strings.Contains(document, "\nkind: CustomResourceDefinition\n") {
+			definitions += "---\n" + document
+		} else {
+			others += "---\n" + document
+		}
 	}
-	directory := t.TempDir()
-	base, err := filepath.Rel(directory, filepath.Join(root, "config", "default"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := fmt.Sprintf(`resources:
-- %s
-patches:
-- target: {kind: Deployment, name: kubectl-fluid-controller}
-  patch: |
-    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --mount-root=%s}
-`, base, live.Cluster.MountRoot())
-	if err := os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return directory
+	return definitions, others
 }
 
 // ready waits until a pod with the walk-through's reference gets its sidecar.

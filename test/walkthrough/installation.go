@@ -9,6 +9,15 @@ func Install() []string {
 	}
 }
 
+// InstallFromSource returns the commands that install the controller from the source tree.
+func InstallFromSource() []string {
+	return []string{
+		"kubectl apply --server-side --field-manager=kubectl-fluid -k config/crd",
+		"kubectl apply -k config/default",
+		"kubectl rollout status deployment/kubectl-fluid-controller -n kubectl-fluid-system --timeout=120s",
+	}
+}
+
 // Restart returns the commands that replace the controller's replicas one by one.
 func Restart() []string {
 	return []string{

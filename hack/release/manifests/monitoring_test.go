@@ -19,7 +19,7 @@ func TestMonitoringOpensTheMetrics(t *testing.T) {
 			t.Errorf("the component renders no %q", want)
 		}
 	}
-	if plain := render(t, "install", "x"); strings.Contains(plain, "PodMonitor") || strings.Contains(plain, "- port: metrics\n") {
+	if plain := render(t, "default", "x"); strings.Contains(plain, "PodMonitor") || strings.Contains(plain, "- port: metrics\n") {
 		t.Error("without the component, there is a PodMonitor, or metrics are open")
 	}
 }
