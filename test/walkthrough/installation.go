@@ -67,3 +67,12 @@ func BesideFluid() []string {
 		"kubectl rollout status deployment/kubectl-fluid-controller -n kubectl-fluid-system --timeout=120s",
 	}
 }
+
+// MoveFromFluid returns the commands by which references move over from Fluid, the first before BesideFluid, the others
+// after it.
+func MoveFromFluid() []string {
+	return []string{
+		"kubectl fluid ref check -A",
+		"kubectl delete deployment thinruntime-controller -n fluid-system",
+	}
+}
