@@ -8,7 +8,7 @@ DATE := $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --forma
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 # The controller's image, by its full name.
 IMAGE ?= kubectl-fluid/controller:$(VERSION)
-RELEASE := go run ./hack/release -version "$(VERSION)" -image "$(IMAGE)"
+RELEASE := go run ./hack/release -version "$(VERSION)" -image "$(IMAGE)" $(RELEASEFLAGS)
 DEVTOOLS := hack/devtools
 # The product is static; the race detector below is the only use of cgo.
 export CGO_ENABLED ?= 0
@@ -38,18 +38,18 @@ push: image ## Build the image and send it to the registry that its name says (I
 	$(RELEASE) push
 
 .PHONY: release
-release: ## Build all that is published of VERSION=v1.2.3 into dist/; from a clean checkout, the same each time
+release: ## Build all that is published of VERSION=v1.2.3 into dist/, the same each time (RELEASEFLAGS=-platforms=linux/amd64)
 	@test -z "$$(git status --porcelain)" || { echo "a release is made from a clean checkout, but there are changes:"; git status --short; exit 1; }
 	rm -rf dist
 	$(RELEASE) release
 
 .PHONY: demo
-demo: ## Start a real one-node cluster and walk through the example; it goes on running
-	@go run ./test/demo
+demo: ## Start a real one-node cluster and walk through the example; it goes on running (DEMOFLAGS=-state=/some/directory)
+	@go run ./test/demo $(DEMOFLAGS)
 
 .PHONY: demo-down
 demo-down: ## Stop the demo's cluster and leave nothing behind
-	@go run ./test/demo -down
+	@go run ./test/demo -down $(DEMOFLAGS)
 
 .PHONY: test
 test: ## Run all tests, on real clusters where they need one; sets up what they need
@@ -60,7 +60,7 @@ test: ## Run all tests, on real clusters where they need one; sets up what they 
 	go test -timeout 20m -parallel 8 -v ./test/e2e
 	go test -timeout 20m -v ./test/installation
 	go test -timeout 20m -v ./test/load
-	go test -timeout 20m ./test/rights
+	go test -timeout 20m -p 1 ./test/rights ./test/demo
 	@$(MAKE) --no-print-directory race
 
 # The versions of Kubernetes that hack/tools pins.

@@ -300,7 +300,7 @@ func TestHelmValuesOfFluidAreNamedRight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"webhook.enabled", "runtime.thin.enabled", "runtime.alluxio.enabled", "dataset.replicas", "fluidapp.enabled", "crdUpgrade.enabled"} {
+	for _, name := range []string{"webhook.enabled", "runtime.thin.enabled", "runtime.alluxio.enabled", "dataset.replicas", "csi.enabled", "fluidapp.enabled", "crdUpgrade.enabled"} {
 		if _, found, err := unstructured.NestedFieldNoCopy(values, strings.Split(name, ".")...); !found || err != nil {
 			t.Errorf("Fluid's chart has no value %s", name)
 		}

@@ -59,6 +59,7 @@ func TestInstallation(t *testing.T) {
 		{"removing it leaves users' data and pods alone, and nothing behind", removeUnderPods},
 		{"the controller before it can be upgraded under a running pod", upgrade},
 		{"with the references gone, removing it leaves nothing", removeAll},
+		{"Helm installs, upgrades and removes it", installByHelm},
 		{"it can be installed as it is documented, and serves references then", installAgain},
 	} {
 		if !t.Run(step.name, step.run) {
@@ -221,7 +222,10 @@ func installAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	ready(t)
+	kubectl(t, "", "create -f examples/walkthrough/nginx.yaml -n ref")
+	kubectl(t, "", "wait pod/nginx -n ref --for=condition=Ready --timeout=120s")
 	documented(t, walkthrough.Look()...)
+	kubectl(t, "", "delete pod nginx -n ref --timeout=60s")
 	documented(t, walkthrough.Consent()...)
 	// Beside Fluid, the references are served the same.
 	documented(t, walkthrough.BesideFluid()...)

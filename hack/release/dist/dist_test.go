@@ -50,7 +50,10 @@ func TestRelease(t *testing.T) {
 	t.Run("the checksums are those of the files", func(t *testing.T) { checksumsHold(t, directories[0]) })
 	t.Run("the bill of materials names modules and licenses", func(t *testing.T) { materialsAreThere(t, directories[0]) })
 	t.Run("the provenance names all files and the commit", func(t *testing.T) { provenanceIsThere(t, directories[0]) })
-	t.Run("krew can install the plugin for each platform", func(t *testing.T) { krewInstalls(t, directories[0], platforms) })
+	t.Run("the plugin can be installed for each platform as krew does it", func(t *testing.T) { krewInstalls(t, directories[0], platforms) })
+	program := buildKrew(t)
+	t.Run("krew itself installs it for each platform", func(t *testing.T) { krewItselfInstalls(t, program, directories[0], platforms) })
+	t.Run("krew itself installs it from an index", func(t *testing.T) { krewInstallsFromAnIndex(t, program, directories[0]) })
 }
 
 func release(root string) build.Release {
@@ -216,17 +219,11 @@ func krewInstalls(t *testing.T, directory string, platforms []build.Platform) {
 		t.Error(err)
 	}
 	for i, p := range platforms {
-		link, err := manifest.Install(manifest.Spec.Platforms[i], filepath.Join(directory, krew.ArchiveName("v9.8.7", p)), t.TempDir())
-		if err != nil {
+		root := t.TempDir()
+		if _, err := manifest.Install(manifest.Spec.Platforms[i], filepath.Join(directory, krew.ArchiveName("v9.8.7", p)), root); err != nil {
 			t.Error(err)
-			continue
-		}
-		if p != build.Host() {
-			continue
-		}
-		output, err := exec.Command(link, "version", "--client").CombinedOutput()
-		if want := "Client Version: v9.8.7 (commit 0123456789abcdef, built 2023-11-14T22:13:20Z)"; err != nil || !strings.Contains(string(output), want) {
-			t.Errorf("installed for %s, version --client prints (%v)\n%s", p, err, output)
+		} else if p == build.Host() {
+			answers(t, root)
 		}
 	}
 }
