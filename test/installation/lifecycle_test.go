@@ -17,7 +17,7 @@ const rollout = "rollout status deployment/kubectl-fluid-controller -n kubectl-f
 func documented(t *testing.T, commands ...string) {
 	t.Helper()
 	directory := t.TempDir()
-	install, err := live.Manifests(t.Context(), "install")
+	install, err := live.Manifests(t.Context(), "default")
 	if err != nil {
 		t.Fatal(err)
 	}
