@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/manifests"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
@@ -84,7 +85,7 @@ func crdStays(t *testing.T, run runner, install, foreign, ours string) {
 	if _, err := run(foreign, install); err != nil {
 		t.Fatal(err)
 	}
-	defer run("", "delete crd --all")
+	defer deleteCRDs(t, run)
 	before, err := run("", "get "+crd+" -o jsonpath={.spec}")
 	if err != nil || !strings.Contains(before, "ownedByFluid") {
 		t.Fatalf("%v, %s", err, before)
@@ -100,6 +101,19 @@ func crdStays(t *testing.T, run runner, install, foreign, ours string) {
 	if _, err := run("", "get crd thinruntimeprofiles.data.fluid.io"); err != nil {
 		t.Errorf("a CRD that was missing is still missing: %v", err)
 	}
+}
+
+// deleteCRDs deletes all CRDs. The API server can forget one that is deleted in the moment in which it begins to serve it
+// ("storage is (re)initializing"), until something in it changes.
+func deleteCRDs(t *testing.T, run runner) {
+	t.Helper()
+	eventually(t, time.Minute, func() error {
+		_, err := run("", "delete crd --all --timeout=5s")
+		if err != nil {
+			_, _ = run("", "annotate crd --all --overwrite deleted-at="+fmt.Sprint(time.Now().UnixNano()))
+		}
+		return err
+	})
 }
 
 func ownCRDsAreUpdated(t *testing.T, run runner, ours string) {
