@@ -33,7 +33,9 @@ func TestCRDsOfOthersStay(t *testing.T) {
 	run := func(stdin, line string) (string, error) {
 		command := exec.CommandContext(t.Context(), filepath.Join(c.BinDir(), "kubectl"), strings.Fields(line)...)
 		var stderr bytes.Buffer
-		command.Stdin, command.Stderr, command.Env = strings.NewReader(stdin), &stderr, append(os.Environ(), "KUBECONFIG="+c.Kubeconfig())
+		command.Stdin, command.Stderr = strings.NewReader(stdin), &stderr
+		// The plugin is beside the other cluster's kubectl.
+		command.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig(), "PATH="+live.Cluster.BinDir()+":"+os.Getenv("PATH"))
 		output, err := command.Output()
 		if err != nil {
 			err = fmt.Errorf("kubectl %s: %w\n%s", line, err, stderr.String())
@@ -101,6 +103,25 @@ func crdStays(t *testing.T, run runner, install, foreign, ours string) {
 	if _, err := run("", "get crd thinruntimeprofiles.data.fluid.io"); err != nil {
 		t.Errorf("a CRD that was missing is still missing: %v", err)
 	}
+	doctorKnows(t, run, map[string]string{"datasets": "installed by somebody else", "thinruntimeprofiles": "installed by kubectl fluid"})
+}
+
+// doctorKnows: kubectl fluid doctor says of each CRD, by its plural, who installed it.
+func doctorKnows(t *testing.T, run runner, origins map[string]string) {
+	t.Helper()
+	output, err := run("", "fluid doctor --only definitions")
+	if err != nil {
+		t.Error(err)
+	}
+	for plural, origin := range origins {
+		said := false
+		for line := range strings.Lines(output) {
+			said = said || strings.Contains(line, " "+plural+".data.fluid.io ") && strings.Contains(line, origin)
+		}
+		if !said {
+			t.Errorf("doctor doesn't say that %s is %s:\n%s", plural, origin, output)
+		}
+	}
 }
 
 // deleteCRDs deletes all CRDs. The API server can forget one that is deleted in the moment in which it begins to serve it
@@ -127,4 +148,6 @@ func ownCRDsAreUpdated(t *testing.T, run runner, ours string) {
 	if err != nil || strings.Contains(got, "Older.") || strings.Count(got, "kind: CustomResourceDefinition\n") != 3 {
 		t.Errorf("the CRDs weren't updated: %v\n%s", err, got)
 	}
+	const ownOrigin = "installed by kubectl fluid"
+	doctorKnows(t, run, map[string]string{"datasets": ownOrigin, "thinruntimes": ownOrigin, "thinruntimeprofiles": ownOrigin})
 }
