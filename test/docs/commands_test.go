@@ -56,8 +56,10 @@ func executed() []string {
 		}
 	}
 	before, after := walkthrough.RemoveData()
+	first, second, third := walkthrough.MoveFromFluid()
+	commands = append(commands, first, second, third)
 	return slices.Concat(commands, walkthrough.Install(), walkthrough.InstallFromSource(), walkthrough.Restart(), walkthrough.Remove(), before, after,
-		walkthrough.Look(), walkthrough.Consent(), walkthrough.BesideFluid(), walkthrough.MoveFromFluid(), walkthrough.Helm())
+		walkthrough.Look(), walkthrough.Consent(), walkthrough.BesideFluid(), walkthrough.Helm())
 }
 
 // executedBy names the test that runs a command which isn't about a cluster that is there already.

@@ -73,13 +73,9 @@ func BesideFluid() []string {
 	}
 }
 
-// MoveFromFluid returns the commands by which references move over from Fluid, the first before BesideFluid, the others
-// after it.
-func MoveFromFluid() []string {
-	return []string{
-		"kubectl fluid ref check -A",
-		"kubectl delete deployment thinruntime-controller -n fluid-system",
-	}
+// MoveFromFluid returns the commands by which references move over from Fluid: before BesideFluid, after it, and at last.
+func MoveFromFluid() (before, after, last string) {
+	return "kubectl fluid ref check -A", "kubectl delete deployment thinruntime-controller -n fluid-system", "kubectl fluid ref check -A --mirror-names=source"
 }
 
 // Helm returns the commands that install, upgrade and remove the chart of a release with Helm.
