@@ -56,6 +56,7 @@ func TestInstallation(t *testing.T) {
 		run  func(*testing.T)
 	}{
 		{"a rolling restart under load fails no pod creation", restartUnderLoad},
+		{"a release's manifests can be applied over config/default", func(t *testing.T) { documented(t, walkthrough.Install()...) }},
 		{"removing it leaves users' data and pods alone, and nothing behind", removeUnderPods},
 		{"the controller before it can be upgraded under a running pod", upgrade},
 		{"with the references gone, removing it leaves nothing", removeAll},

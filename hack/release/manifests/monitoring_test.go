@@ -16,7 +16,7 @@ import (
 // TestMonitoringOpensTheMetrics renders the optional component with the installation.
 func TestMonitoringOpensTheMetrics(t *testing.T) {
 	text := render(t, "../hack/release/manifests/testdata/monitoring", "x")
-	for _, want := range []string{"kind: PodMonitor\n", "- port: webhook\n    - port: health\n    - port: metrics\n", "grafana_dashboard: \"1\"", "name: kubectl-fluid-dashboard\n"} {
+	for _, want := range []string{"kind: PodMonitor\n", "- port: webhook\n      protocol: TCP\n    - port: health\n      protocol: TCP\n    - port: metrics\n      protocol: TCP\n", "grafana_dashboard: \"1\"", "name: kubectl-fluid-dashboard\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the component renders no %q", want)
 		}
