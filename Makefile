@@ -104,7 +104,7 @@ verify: generate ## Fail if generated files or go.mod aren't up to date
 .PHONY: lint
 lint: ## Check formatting, modules and vulnerabilities, and run go vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
-	go mod verify
+	@for module in $$(git ls-files '*go.mod'); do echo "go mod verify: $$module"; (cd $$(dirname $$module) && go mod verify) || exit 1; done
 	go vet ./...
 	@cd $(DEVTOOLS) && go build -o ../../bin/ honnef.co/go/tools/cmd/staticcheck golang.org/x/vuln/cmd/govulncheck
 	bin/staticcheck ./...

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -86,7 +87,7 @@ func (c *Cluster) prepareNode(ctx context.Context) error {
 		packages = append(packages, "containernetworking-plugins")
 	}
 	if len(packages) > 0 {
-		if err := EnsurePackages(ctx, c.out, packages...); err != nil {
+		if err := EnsurePackages(ctx, c.out, slices.Compact(packages)...); err != nil {
 			return err
 		}
 	}

@@ -66,7 +66,7 @@ func krewItselfInstalls(t *testing.T, program, directory string, platforms []bui
 }
 
 // krewInstallsFromAnIndex: an index of one's own, whose archives are on a server of one's own, as docs/installation.md
-// lays it out for users without internet.
+// lays it out for users without internet, or its manifest alone.
 func krewInstallsFromAnIndex(t *testing.T, program, directory string) {
 	server := httptest.NewTLSServer(http.FileServer(http.Dir(directory)))
 	defer server.Close()
@@ -92,6 +92,10 @@ func krewInstallsFromAnIndex(t *testing.T, program, directory string) {
 	k := krewProgram{file: program, root: t.TempDir(), more: []string{"SSL_CERT_FILE=" + authority}}
 	k.run(t, "index", "add", "team", "file://"+index)
 	k.run(t, "install", "team/fluid")
+	answers(t, k.root)
+
+	k.root = t.TempDir()
+	k.run(t, "install", "--manifest="+filepath.Join(index, "plugins", "fluid.yaml"))
 	answers(t, k.root)
 }
 
