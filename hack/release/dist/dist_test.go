@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,8 +19,6 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/krew"
 )
 
-var allPlatforms = flag.Bool("all-platforms", false, "build the plugin for all platforms instead of this one, one more Unix and Windows")
-
 const source = "../../.."
 
 // TestRelease makes a release of the real programs twice, from source trees in different directories, compares every
@@ -30,13 +27,7 @@ func TestRelease(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiling for several platforms takes minutes")
 	}
-	platforms := []build.Platform{{OS: "darwin", Arch: "arm64"}, {OS: "windows", Arch: "amd64"}}
-	if !slices.Contains(platforms, build.Host()) {
-		platforms = append(platforms, build.Host())
-	}
-	if *allPlatforms {
-		platforms = build.PluginPlatforms()
-	}
+	platforms := build.PluginPlatforms()
 	absolute, err := filepath.Abs(source)
 	if err != nil {
 		t.Fatal(err)
