@@ -2,6 +2,7 @@ package installation
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +56,7 @@ func TestInstallation(t *testing.T) {
 		name string
 		run  func(*testing.T)
 	}{
+		{"both replicas answer the webhooks, and one runs the controllers", replicasShareTheWork},
 		{"a rolling restart under load fails no pod creation", restartUnderLoad},
 		{"a release's manifests can be applied over config/default", func(t *testing.T) { documented(t, walkthrough.Install()...) }},
 		{"removing it leaves users' data and pods alone, and nothing behind", removeUnderPods},
@@ -88,6 +90,25 @@ func data(t *testing.T) string {
 	t.Helper()
 	return kubectl(t, "", "get datasets,thinruntimes,thinruntimeprofiles,persistentvolumeclaims,configmaps -A -o name") +
 		kubectl(t, "", "get persistentvolumes -o name")
+}
+
+// replicasShareTheWork: each seat of the webhooks has a ready replica, and only the holder of the Lease has started the
+// controllers of references.
+func replicasShareTheWork(t *testing.T) {
+	seats := map[string]bool{}
+	for _, seat := range []string{"0", "1"} {
+		seats[kubectl(t, "", "get endpointslices -n kubectl-fluid-system -l kubernetes.io/service-name=kubectl-fluid-webhook-"+seat+" -o jsonpath={.items[*].endpoints[?(@.conditions.ready)].targetRef.name}")] = true
+	}
+	if now := replicas(t); len(now) != 2 || !maps.Equal(seats, now) {
+		t.Errorf("the replicas are %v, and those with seats %v", now, seats)
+	}
+	holder := kubectl(t, "", "get lease kubectl-fluid-controller -n kubectl-fluid-system -o jsonpath={.spec.holderIdentity}")
+	for name := range seats {
+		started := strings.Contains(kubectl(t, "", "logs "+name+" -n kubectl-fluid-system"), `"msg":"Starting Controller","controller":"reference"`)
+		if leads := strings.HasPrefix(holder, name+"_"); started != leads {
+			t.Errorf("%s is the leader: %t (%s), and has started the controllers: %t", name, leads, holder, started)
+		}
+	}
 }
 
 // removeUnderPods removes the controller as docs/installation.md says, while a pod uses a reference.
