@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestReleaseWorkflowMakesAndSigns: what the workflow runs are targets of the makefile, it builds twice and compares, and
-// it signs exactly what the checksums name, with the rights that signing takes.
+// TestReleaseWorkflowMakesAndSigns: what the workflow runs are targets of the makefile, it uses pinned actions, builds
+// twice and compares, and signs exactly what the checksums name, with the rights that signing takes.
 func TestReleaseWorkflowMakesAndSigns(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, ".github/workflows/release.yaml"))
 	if err != nil {
@@ -49,6 +49,9 @@ func TestReleaseWorkflowMakesAndSigns(t *testing.T) {
 					releases++
 				}
 			}
+		}
+		if pinned := regexp.MustCompile(`^[^@]+@[0-9a-f]{40}$`); step.Uses != "" && !pinned.MatchString(step.Uses) {
+			t.Errorf("step %q uses %s, which isn't pinned to a commit", step.Name, step.Uses)
 		}
 		compared = compared || strings.Contains(step.Run, "cmp dist/checksums.txt")
 		signed = signed || strings.HasPrefix(step.Uses, "actions/attest-build-provenance@") && step.With["subject-checksums"] == "dist/checksums.txt"
