@@ -8,7 +8,7 @@ DATE := $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --forma
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 # The controller's image, by its full name.
 IMAGE ?= kubectl-fluid/controller:$(VERSION)
-RELEASE := go run ./hack/release -version "$(VERSION)" -image "$(IMAGE)"
+RELEASE := go run ./hack/release -version "$(VERSION)" -image "$(IMAGE)" $(RELEASEFLAGS)
 DEVTOOLS := hack/devtools
 # The product is static; the race detector is the only use of cgo.
 export CGO_ENABLED ?= 0
@@ -40,18 +40,18 @@ push: image ## Build the image and send it to the registry that its name says (I
 	$(RELEASE) push
 
 .PHONY: release
-release: ## Build all that is published of VERSION=v1.2.3 into dist/; from a clean checkout, the same each time
+release: ## Build all that is published of VERSION=v1.2.3 into dist/, the same each time (RELEASEFLAGS=-platforms=linux/amd64)
 	@test -z "$$(git status --porcelain)" || { echo "a release is made from a clean checkout, but there are changes:"; git status --short; exit 1; }
 	rm -rf dist
 	$(RELEASE) release
 
 .PHONY: demo
-demo: ## Start a real one-node cluster and walk through the example; it goes on running
-	@go run ./test/demo
+demo: ## Start a real one-node cluster and walk through the example; it goes on running (DEMOFLAGS=-state=/some/directory)
+	@go run ./test/demo $(DEMOFLAGS)
 
 .PHONY: demo-down
 demo-down: ## Stop the demo's cluster and leave nothing behind
-	@go run ./test/demo -down
+	@go run ./test/demo -down $(DEMOFLAGS)
 
 .PHONY: test
 test: ## Run all tests, on real clusters where they need one; sets up what they need
@@ -63,6 +63,7 @@ test: ## Run all tests, on real clusters where they need one; sets up what they 
 	go test -timeout 20m -parallel 8 -v ./test/e2e
 	go test -timeout 20m -v ./test/installation
 	go test -timeout 20m -v ./test/load
+	go test -timeout 20m -p 1 ./test/rights ./test/demo
 	@$(MAKE) --no-print-directory race
 
 # The versions of Kubernetes that hack/tools pins.
@@ -93,9 +94,11 @@ fuzz: ## Fuzz the parsers and the patch engine (FUZZTIME=30s each)
 	    go test -run '^$$' -fuzz "^$$test$$" -fuzztime $(or $(FUZZTIME),30s) $$package || exit 1; done; done
 
 .PHONY: generate
-generate: ## Generate deep copies and CRDs from the API types
+generate: ## Generate deep copies and CRDs from the API types, and the controller's roles from what the code declares
 	cd $(DEVTOOLS) && go tool controller-gen object crd paths=../../api/... output:crd:dir=../../config/crd/bases
 	go run ./hack/crd
+	cd $(DEVTOOLS) && go tool controller-gen rbac:roleName=kubectl-fluid-controller,fileName=role.yaml \
+	  paths=../../pkg/... paths=../../cmd/controller output:rbac:dir=../../config/rbac
 
 .PHONY: verify
 verify: generate ## Fail if generated files or go.mod aren't up to date
@@ -105,7 +108,7 @@ verify: generate ## Fail if generated files or go.mod aren't up to date
 .PHONY: lint
 lint: ## Check formatting, modules and vulnerabilities, and run go vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
-	go mod verify
+	@for module in $$(git ls-files '*go.mod'); do echo "go mod verify: $$module"; (cd $$(dirname $$module) && go mod verify) || exit 1; done
 	go vet ./...
 	@cd $(DEVTOOLS) && go build -o ../../bin/ honnef.co/go/tools/cmd/staticcheck golang.org/x/vuln/cmd/govulncheck
 	bin/staticcheck ./...

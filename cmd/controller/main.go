@@ -169,6 +169,11 @@ func serverFeatures(restConfig *rest.Config) (features, error) {
 	}, nil
 }
 
+// The rights that the election of a leader takes: its Lease, and an event of who it is, which no process repeats.
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=create,namespace=kubectl-fluid-system
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=kubectl-fluid-controller,verbs=get;update,namespace=kubectl-fluid-system
+// +kubebuilder:rbac:groups="",resources=events,verbs=create,namespace=kubectl-fluid-system
+
 func newManager(restConfig *rest.Config, o options, keeper *certificate.Keeper) (manager.Manager, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), datav1alpha1.AddToScheme(scheme)); err != nil {

@@ -144,7 +144,7 @@ func makeManifests(o options) error {
 	if err := os.MkdirAll(o.directory, 0o755); err != nil {
 		return err
 	}
-	for name, kustomization := range map[string]string{"crds.yaml": "crd", "install.yaml": "install", "with-fluid.yaml": "with-fluid"} {
+	for name, kustomization := range map[string]string{"crds.yaml": "crd", "install.yaml": "default", "with-fluid.yaml": "with-fluid"} {
 		text, err := manifests.Render(o.release.Source, kustomization, o.image)
 		if err != nil {
 			return err

@@ -33,6 +33,14 @@ const (
 	keysKey   = "ca.key"
 )
 
+// The rights that keeping certificates takes, with the names that things have in config/. Who may create can't be
+// restricted to names: what isn't there yet has none.
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=create,namespace=kubectl-fluid-system
+// +kubebuilder:rbac:groups="",resources=secrets,resourceNames=kubectl-fluid-webhook-ca,verbs=get;list;watch;update,namespace=kubectl-fluid-system
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingwebhookconfigurations;validatingwebhookconfigurations,verbs=list;watch
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingwebhookconfigurations,resourceNames=kubectl-fluid-sidecar-injector;kubectl-fluid-sidecar-injector-retry,verbs=patch
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations,resourceNames=kubectl-fluid-sidecar-injector,verbs=patch
+
 // Keeper keeps the webhook server's certificates: the authorities in a Secret, their certificates in the caBundle of
 // the webhook configurations, and this process's own certificate in memory. Every replica runs one; they agree through
 // the Secret.

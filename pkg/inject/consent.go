@@ -24,6 +24,8 @@ type Reviewer interface {
 	MayUse(ctx context.Context, user authenticationv1.UserInfo, dataset types.NamespacedName) (bool, error)
 }
 
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
 // AccessReviewer asks the API server, by a SubjectAccessReview: nothing is stored by that.
 type AccessReviewer struct {
 	Client client.Writer

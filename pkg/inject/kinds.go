@@ -8,6 +8,11 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 )
 
+// The rights that admission takes: it reads informer caches only.
+// +kubebuilder:rbac:groups=data.fluid.io,resources=datasets;thinruntimes;thinruntimeprofiles,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims;persistentvolumes;namespaces,verbs=list;watch
+// +kubebuilder:rbac:groups=apps,resources=daemonsets,verbs=list;watch
+
 // Kinds are the kinds of objects that the handlers read. Where their Reader is informer caches, all of them need an
 // informer before the first admission.
 func Kinds() []client.Object {

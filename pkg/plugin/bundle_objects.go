@@ -52,7 +52,7 @@ func bundledKinds() []bundledKind {
 		"webhooks.*.namespaceSelector", "webhooks.*.reinvocationPolicy", "webhooks.*.timeoutSeconds"}
 	return []bundledKind{
 		{kind: kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition"), only: []string{"datasets." + fluidGroup, "thinruntimes." + fluidGroup,
-			"thinruntimeprofiles." + fluidGroup, fluidOnly}, fields: []string{"spec.group", "spec.scope", "spec.versions.*.name", "spec.versions.*.served", "spec.versions.*.storage", "status.storedVersions"}},
+			"thinruntimeprofiles." + fluidGroup, "alluxioruntimes." + fluidGroup}, fields: []string{"spec.group", "spec.scope", "spec.versions.*.name", "spec.versions.*.served", "spec.versions.*.storage", "status.storedVersions"}},
 		{kind: kind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration"), only: []string{ownWebhook, fluidWebhook}, fields: webhook},
 		{kind: kind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration"), only: []string{ownWebhook}, fields: webhook},
 		{kind: fluid(datav1alpha1.DatasetKind), inNamespace: true, fields: append([]string{"spec.mounts.*.mountPoint", "spec.accessModes", "status.phase",

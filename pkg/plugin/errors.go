@@ -91,7 +91,7 @@ func explainAPI(doing string, err error) error {
 		return nil
 	case observe.KindUnknown(err):
 		return fmt.Errorf("%s: the cluster doesn't know Fluid's kinds: the CustomResourceDefinition datasets.data.fluid.io isn't installed; "+
-			"install Fluid, or apply the CustomResourceDefinitions in config/crd/bases of kubectl fluid", doing)
+			"install Fluid, or kubectl fluid's own: kubectl apply --server-side --field-manager=kubectl-fluid -k config/crd", doing)
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("%s: %w; ask a cluster administrator for this right, or see what you may do: kubectl auth can-i --list", doing, err)
 	case apierrors.IsUnauthorized(err):

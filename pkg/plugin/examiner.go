@@ -108,9 +108,6 @@ func definitions() map[string]bool {
 	return map[string]bool{"datasets.data.fluid.io": true, "thinruntimes.data.fluid.io": true, "thinruntimeprofiles.data.fluid.io": false}
 }
 
-// fluidOnly are definitions that this project doesn't have: where they are, Fluid's are installed.
-const fluidOnly = "alluxioruntimes.data.fluid.io"
-
 // fluidDefinitions returns the definitions of Fluid's kinds by their names.
 func (e *examiner) fluidDefinitions() (map[string]*unstructured.Unstructured, error) {
 	found := map[string]*unstructured.Unstructured{}
@@ -139,10 +136,6 @@ func (e *examiner) checkDefinitions() {
 		e.unread(thing("CustomResourceDefinitions"), err)
 		return
 	}
-	origin := "of kubectl fluid, or of a Fluid without Alluxio"
-	if found[fluidOnly] != nil {
-		origin = "of Fluid"
-	}
 	known := definitions()
 	for _, name := range []string{"datasets.data.fluid.io", "thinruntimes.data.fluid.io", "thinruntimeprofiles.data.fluid.io"} {
 		object := reference.Object{Kind: "CustomResourceDefinition", Name: name}
@@ -152,7 +145,7 @@ func (e *examiner) checkDefinitions() {
 		case definition == nil:
 			e.pass(object, "it doesn't exist; only ThinRuntimes need it")
 		default:
-			e.checkDefinition(object, definition, origin)
+			e.checkDefinition(object, definition)
 		}
 		delete(found, name)
 	}
@@ -166,7 +159,7 @@ func (e *examiner) checkDefinitions() {
 }
 
 // checkDefinition looks at what a definition serves. All of these kinds have a status and the version v1alpha1.
-func (e *examiner) checkDefinition(object reference.Object, definition *unstructured.Unstructured, origin string) {
+func (e *examiner) checkDefinition(object reference.Object, definition *unstructured.Unstructured) {
 	versions, _, _ := unstructured.NestedSlice(definition.Object, "spec", "versions")
 	var served []string
 	hasStatus := false
@@ -185,7 +178,22 @@ func (e *examiner) checkDefinition(object reference.Object, definition *unstruct
 		e.find(reference.CodeDefinitionForeign, object, "it serves %s, and v1alpha1 with a status is needed", orNone(strings.Join(served, ", ")))
 		return
 	}
-	e.pass(object, "it serves %s; %s", strings.Join(served, ", "), origin)
+	e.pass(object, "it serves %s; %s", strings.Join(served, ", "), definitionOrigin(definition))
+}
+
+// definitionOrigin says whose a definition is: those of kubectl fluid are applied by its own field manager, so that they
+// conflict with those of others and never replace them.
+func definitionOrigin(definition *unstructured.Unstructured) string {
+	var managers []string
+	for _, entry := range definition.GetManagedFields() {
+		if entry.Subresource == "" && !slices.Contains(managers, entry.Manager) {
+			managers = append(managers, entry.Manager)
+		}
+	}
+	if slices.Contains(managers, fieldManager) {
+		return "installed by kubectl fluid"
+	}
+	return "installed by somebody else (" + orNone(strings.Join(managers, ", ")) + "), Fluid as a rule: leave kubectl fluid's crds.yaml out"
 }
 
 // Deployments of Fluid's controllers, and the namespace that Fluid is installed in if nothing else is known.

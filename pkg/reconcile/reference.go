@@ -22,6 +22,18 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
+// The rights that serving references takes. Secrets are mirrored where somebody binds the second role.
+// +kubebuilder:rbac:groups=data.fluid.io,resources=datasets,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=data.fluid.io,resources=thinruntimes,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=data.fluid.io,resources=datasets/status;thinruntimes/status,verbs=patch
+// +kubebuilder:rbac:groups=data.fluid.io,resources=alluxioruntimes;juicefsruntimes;jindoruntimes,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims;persistentvolumes;configmaps,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=apps,resources=daemonsets,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingwebhookconfigurations,verbs=list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete,roleName=kubectl-fluid-secrets
+
 // ReferenceReconciler makes the Plan of each reference true: its ThinRuntime, volume, claim and mirrors, and its status.
 type ReferenceReconciler struct {
 	// Client reads informer caches and writes with this project's field manager.

@@ -83,11 +83,15 @@ func TestSecretsAreWatchedWhereTheRoleIsBound(t *testing.T) {
 // installRoles creates the ClusterRoles of the default install, and binds the controller's.
 func installRoles(t *testing.T) {
 	t.Helper()
-	text, err := os.ReadFile("../../config/rbac/rbac.yaml")
+	bindings, err := os.ReadFile("../../config/rbac/bindings.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for document := range bytes.SplitSeq(text, []byte("\n---\n")) {
+	roles, err := os.ReadFile("../../config/rbac/role.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for document := range bytes.SplitSeq(append(bindings, roles...), []byte("---\n")) {
 		var kind metav1.TypeMeta
 		if err := yaml.Unmarshal(document, &kind); err != nil {
 			t.Fatal(err)

@@ -30,6 +30,15 @@ const (
 // retryAfterRace is how soon a reconcile is repeated that met somebody else's write. Nothing else waits by the clock.
 const retryAfterRace = 200 * time.Millisecond
 
+// The rights that serving ThinRuntimes takes.
+// +kubebuilder:rbac:groups=data.fluid.io,resources=datasets;thinruntimes,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=data.fluid.io,resources=datasets/status;thinruntimes/status,verbs=patch
+// +kubebuilder:rbac:groups=data.fluid.io,resources=thinruntimeprofiles,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims;persistentvolumes;configmaps,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=apps,resources=daemonsets,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
 // ThinRuntimeReconciler serves physical Datasets that have a ThinRuntime with a profile: it does what Fluid's
 // thinruntime-controller does for them. A Dataset and its ThinRuntime have the same name and are reconciled together.
 type ThinRuntimeReconciler struct {

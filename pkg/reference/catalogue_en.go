@@ -41,12 +41,12 @@ var englishTexts = map[Code]text{
 	CodeDefinitionMissing: {
 		"A CustomResourceDefinition of Fluid's isn't installed",
 		"Without it there are no such objects, and no references.",
-		"install Fluid, or apply config/crd/bases of kubectl fluid",
+		"install Fluid, or kubectl fluid's own: kubectl apply --server-side --field-manager=kubectl-fluid -k config/crd",
 	},
 	CodeDefinitionForeign: {
 		"A CustomResourceDefinition isn't what Fluid's kinds need",
 		"It has the name of one of Fluid's kinds, but doesn't serve the version v1alpha1, or has another scope or no status sub-resource.",
-		"find out who installed it; apply Fluid's, or config/crd/bases of kubectl fluid",
+		"find out who installed it, and let them install Fluid's",
 	},
 	CodeNobodyServes: {
 		"Nobody serves references in this cluster",

@@ -42,12 +42,12 @@ var chineseTexts = map[Code]text{
 	CodeDefinitionMissing: {
 		"缺少 Fluid 的 CustomResourceDefinition",
 		"没有它就没有这类对象，也就没有引用。",
-		"安装 Fluid，或应用 kubectl fluid 的 config/crd/bases",
+		"安装 Fluid，或应用 kubectl fluid 自己的定义：kubectl apply --server-side --field-manager=kubectl-fluid -k config/crd",
 	},
 	CodeDefinitionForeign: {
 		"CustomResourceDefinition 不符合 Fluid 的要求",
 		"它与 Fluid 的某个类型同名，但不提供 v1alpha1 版本，或者作用域不同，或者没有 status 子资源。",
-		"查明由谁安装；应用 Fluid 的定义，或 kubectl fluid 的 config/crd/bases",
+		"查明由谁安装，并请其安装 Fluid 的定义",
 	},
 	CodeNobodyServes: {
 		"集群中没有控制器处理引用",

@@ -27,6 +27,10 @@ import (
 // the second call could meet the same dead replica again.
 const LabelSeat = "kubectl-fluid.dev/webhook-seat"
 
+// The rights that seats take.
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=patch,namespace=kubectl-fluid-system
+
 // Seat gives this process's pod a seat, and sees to it that both are taken as long as there are two replicas.
 type Seat struct {
 	Clientset kubernetes.Interface

@@ -22,6 +22,9 @@ type Options struct {
 	// Node also starts a kube-scheduler, containerd, a kubelet and a cluster DNS,
 	// so that pods run. It needs Linux and root; see ErrNodeUnsupported.
 	Node bool
+	// MountRoot is the directory on the node whose mounts containers share in both directions; it is made, and goes
+	// with the cluster. Without it, or where it exists already, which may be another cluster's, it is one below StateDir.
+	MountRoot string
 	// Images are built and imported into the node before Start returns.
 	Images []Image
 	// Out gets progress for a person; nil means none.
@@ -86,7 +89,7 @@ func start(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	if err == nil && o.Node {
 		fmt.Fprintln(o.Out, "Starting a node: containerd, kubelet, kube-scheduler and a cluster DNS ...")
-		err = c.startNode(ctx, o.Images)
+		err = c.startNode(ctx, o.MountRoot, o.Images)
 	}
 	if err == nil {
 		err = c.journal.update(func(r *record) { r.Ready = true })
@@ -208,7 +211,12 @@ func (c *Cluster) BinDir() string { return c.path("bin") }
 
 // MountRoot returns the directory on the node whose mounts containers share in
 // both directions: FUSE mounts of sidecars lie below it. Only with a node.
-func (c *Cluster) MountRoot() string { return c.path("runtime-mnt") }
+func (c *Cluster) MountRoot() string {
+	if root := c.journal.get().MountRoot; root != "" {
+		return root
+	}
+	return c.path("runtime-mnt")
+}
 
 // Logs returns the paths of the components' logs.
 func (c *Cluster) Logs() []string {

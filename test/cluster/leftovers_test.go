@@ -18,6 +18,8 @@ type traces struct {
 	dir     string
 	network *podNetwork
 	sockets []string // of shims
+	// mountRoot is outside the state directory, or empty.
+	mountRoot string
 }
 
 func noteTraces(t *testing.T, stateDir string) traces {
@@ -30,7 +32,7 @@ func noteTraces(t *testing.T, stateDir string) traces {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := traces{dir: dir, network: j.get().Network}
+	tr := traces{dir: dir, network: j.get().Network, mountRoot: j.get().MountRoot}
 	files, _ := filepath.Glob(filepath.Join(dir, "node/run/io.containerd.runtime.v2.task/*/*/address"))
 	for _, file := range files {
 		if address, err := os.ReadFile(file); err == nil {
@@ -52,6 +54,11 @@ func (tr traces) assertGone(t *testing.T) {
 	}
 	for _, m := range mounts {
 		t.Errorf("left behind: the mount %s", m)
+	}
+	if tr.mountRoot != "" {
+		if _, err := os.Stat(tr.mountRoot); err == nil {
+			t.Errorf("left behind: the mount root %s", tr.mountRoot)
+		}
 	}
 	for _, socket := range tr.sockets {
 		if _, err := os.Stat(socket); err == nil {

@@ -10,9 +10,14 @@ import (
 	"time"
 )
 
-// shareMountRoot makes MountRoot a mount that its containers' mounts propagate
+// shareMountRoot makes MountRoot, wanted if that can be made, a mount that its containers' mounts propagate
 // to: containerd refuses Bidirectional volumes on mounts that aren't shared.
-func (c *Cluster) shareMountRoot(ctx context.Context) error {
+func (c *Cluster) shareMountRoot(ctx context.Context, wanted string) error {
+	if wanted != "" && os.Mkdir(wanted, 0o755) == nil {
+		if err := c.journal.update(func(r *record) { r.MountRoot = wanted }); err != nil {
+			return errors.Join(err, os.Remove(wanted))
+		}
+	}
 	root := c.MountRoot()
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return fmt.Errorf("create the mount root: %w", err)
@@ -52,13 +57,18 @@ func unescapeMount(field string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(field)
 }
 
-// teardownMounts unmounts all that is mounted below the state directory. FUSE
-// mounts whose client was killed can only be unmounted lazily.
+// teardownMounts unmounts all that is mounted below the state directory and the mount root.
 func (c *Cluster) teardownMounts(ctx context.Context) error {
+	return errors.Join(unmountAll(ctx, c.dir), unmountAll(ctx, c.MountRoot()))
+}
+
+// unmountAll unmounts all that is mounted at and below a directory. FUSE
+// mounts whose client was killed can only be unmounted lazily.
+func unmountAll(ctx context.Context, dir string) error {
 	var errs []error
 	// Unmounting one mount may show another beneath it.
 	for range 5 {
-		mounts, err := mountsBelow(c.dir)
+		mounts, err := mountsBelow(dir)
 		if err != nil {
 			return err
 		}
@@ -79,5 +89,5 @@ func (c *Cluster) teardownMounts(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(append(errs, fmt.Errorf("unmount what is below %s: something is still mounted; see /proc/self/mountinfo", c.dir))...)
+	return errors.Join(append(errs, fmt.Errorf("unmount what is below %s: something is still mounted; see /proc/self/mountinfo", dir))...)
 }

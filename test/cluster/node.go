@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -86,7 +87,7 @@ func (c *Cluster) prepareNode(ctx context.Context) error {
 		packages = append(packages, "containernetworking-plugins")
 	}
 	if len(packages) > 0 {
-		if err := EnsurePackages(ctx, c.out, packages...); err != nil {
+		if err := EnsurePackages(ctx, c.out, slices.Compact(packages)...); err != nil {
 			return err
 		}
 	}
@@ -94,8 +95,8 @@ func (c *Cluster) prepareNode(ctx context.Context) error {
 }
 
 // startNode starts what runs pods and waits until the node is Ready.
-func (c *Cluster) startNode(ctx context.Context, images []Image) error {
-	if err := c.shareMountRoot(ctx); err != nil {
+func (c *Cluster) startNode(ctx context.Context, mountRoot string, images []Image) error {
+	if err := c.shareMountRoot(ctx, mountRoot); err != nil {
 		return err
 	}
 	if err := c.startContainerd(ctx); err != nil {

@@ -38,7 +38,7 @@ func startNode(ctx context.Context, t *testing.T, dir string) *Cluster {
 		}
 		images = append(images, image)
 	}
-	c, err := Start(ctx, Options{StateDir: dir, Node: true, Images: images, Out: t.Output()})
+	c, err := Start(ctx, Options{StateDir: dir, Node: true, MountRoot: dir + ".mounts", Images: images, Out: t.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,8 @@ type record struct {
 	Node      bool            `json:"node"`
 	Processes []processRecord `json:"processes,omitempty"`
 	Network   *podNetwork     `json:"network,omitempty"`
+	// MountRoot is a directory outside of the state directory that the cluster made for its mounts, if it made one.
+	MountRoot string `json:"mountRoot,omitempty"`
 	// Cgroup is the cgroup, relative to each hierarchy's root, of all pods.
 	Cgroup string `json:"cgroup,omitempty"`
 }

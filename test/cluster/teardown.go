@@ -71,8 +71,12 @@ func teardown(ctx context.Context, stateDir string, out io.Writer) error {
 
 // removeFiles removes what the cluster wrote, except its logs.
 func (c *Cluster) removeFiles() error {
-	for _, name := range []string{"kubeconfig", "kubeconfigs", "pki", "etcd", "bin", "node", "runtime-mnt"} {
-		if err := os.RemoveAll(c.path(name)); err != nil {
+	files := []string{c.MountRoot()}
+	for _, name := range []string{"kubeconfig", "kubeconfigs", "pki", "etcd", "bin", "node"} {
+		files = append(files, c.path(name))
+	}
+	for _, file := range files {
+		if err := os.RemoveAll(file); err != nil {
 			return fmt.Errorf("remove the cluster's files: %w", err)
 		}
 	}

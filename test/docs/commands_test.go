@@ -31,10 +31,13 @@ func pages(t *testing.T) []string {
 	return pages
 }
 
+// fence is what begins and ends a code block, also one within a list.
+func fence() *regexp.Regexp { return regexp.MustCompile("\n *```") }
+
 // blocks returns the code blocks of a page.
 func blocks(page string) []string {
 	var blocks []string
-	for i, part := range strings.Split("\n"+page, "\n```") {
+	for i, part := range fence().Split("\n"+page, -1) {
 		if i%2 == 1 {
 			_, block, _ := strings.Cut(part, "\n")
 			blocks = append(blocks, block)
@@ -53,19 +56,65 @@ func executed() []string {
 		}
 	}
 	before, after := walkthrough.RemoveData()
-	return slices.Concat(commands, walkthrough.Install(), walkthrough.Restart(), walkthrough.Remove(), before, after,
-		walkthrough.Look(), walkthrough.Consent(), walkthrough.BesideFluid())
+	first, second, third := walkthrough.MoveFromFluid()
+	commands = append(commands, first, second, third)
+	return slices.Concat(commands, walkthrough.Install(), walkthrough.InstallFromSource(), walkthrough.Restart(), walkthrough.Remove(), before, after,
+		walkthrough.Look(), walkthrough.Consent(), walkthrough.BesideFluid(), walkthrough.Helm())
 }
 
-// TestEveryCommandIsExecuted: a command in a code block, after "$ ", is one that a test runs on a real cluster, or a
-// target of the makefile. Commands aren't written otherwise.
+// executedBy names the test that runs a command which isn't about a cluster that is there already.
+func executedBy() map[string]string {
+	return map[string]string{
+		"make demo":      "test/demo/demo_test.go TestDemo",
+		"make demo-down": "test/demo/demo_test.go TestDemo",
+		"make install":   "hack/release/make_test.go TestTargetsOfTheMakefile",
+		"make manifests": "hack/release/make_test.go TestTargetsOfTheMakefile",
+		"make manifests IMAGE=registry.example.com/fluid/controller:v1": "hack/release/make_test.go TestTargetsOfTheMakefile",
+		"make push IMAGE=registry.example.com/fluid/controller:v1":      "hack/release/make_test.go TestTargetsOfTheMakefile",
+		"make image":                   "hack/release/make_test.go TestTargetsOfTheMakefile", // make push needs it
+		"make release":                 "hack/release/make_test.go TestTargetsOfTheMakefile",
+		"make release VERSION=v0.1.0":  "hack/release/make_test.go TestTargetsOfTheMakefile",
+		"make release VERSION=v1.2.3":  "hack/release/make_test.go TestTargetsOfTheMakefile",
+		"make release VERSION=VERSION": "hack/release/make_test.go TestTargetsOfTheMakefile",
+		"go run ./hack/release -version v1.2.3 -base-url https://files.example.com release":                    "hack/release/make_test.go TestTargetsOfTheMakefile",
+		"kubectl krew install --manifest=krew-manifest.yaml":                                                   "hack/release/dist/dist_test.go TestRelease",
+		"kubectl krew install --manifest=krew-manifest.yaml --archive=kubectl-fluid_v1.2.3_linux_amd64.tar.gz": "hack/release/dist/dist_test.go TestRelease",
+		"kubectl krew index add team https://git.example.com/index.git":                                        "hack/release/dist/dist_test.go TestRelease",
+		"kubectl krew install team/fluid":                                                                      "hack/release/dist/dist_test.go TestRelease",
+		"kubectl fluid completion install":                                                                     "pkg/plugin/completion_test.go TestRealCompletion",
+		"ctr -n k8s.io images import controller.oci.tar":                                                       "test/installation/lifecycle_test.go TestInstallation", // whose node gets its images so
+	}
+}
+
+// notExecuted are commands that no test can run, and why.
+func notExecuted() map[string]string {
+	return map[string]string{
+		"make test":        "it runs the tests",
+		"make test-matrix": "it runs test/e2e on other versions of Kubernetes",
+		"docker login":     "it takes an account",
+		"gh attestation verify FILE --repo kubectl-fluid/kubectl-fluid": "it takes a published release",
+	}
+}
+
+// command returns what a user types, with a name for each placeholder.
+func command(text string) string {
+	text, _, _ = strings.Cut(text, "   #")
+	return strings.TrimSpace(strings.NewReplacer(
+		"NAMESPACE/DATASET", "default/phy", "NAMESPACE", "ref", "POD", "nginx -n ref", "CODE", "KF3008", "NAME", "refdemo", "VERSION=…", "VERSION=VERSION").Replace(text))
+}
+
+// TestEveryCommandIsExecuted: a command in a code block, after "$ ", and one in the text is one that a test runs. Commands
+// in code blocks aren't written otherwise.
 func TestEveryCommandIsExecuted(t *testing.T) {
 	known := executed()
-	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	unmarked := regexp.MustCompile(`^(kubectl|make|docker|helm|go|git|cd) `)
 	found := 0
+	check := func(page, text string) {
+		found++
+		if c := command(text); !slices.Contains(known, c) && executedBy()[c] == "" && notExecuted()[c] == "" {
+			t.Errorf("%s: no test runs %q", page, c)
+		}
+	}
 	for _, page := range pages(t) {
 		text, err := os.ReadFile(page)
 		if err != nil {
@@ -74,28 +123,70 @@ func TestEveryCommandIsExecuted(t *testing.T) {
 		for _, block := range blocks(string(text)) {
 			for line := range strings.Lines(block) {
 				line = strings.TrimSpace(line)
-				command, isCommand := strings.CutPrefix(line, "$ ")
-				command, _, _ = strings.Cut(command, "   #")
-				command = strings.TrimSpace(command)
-				if !isCommand {
-					if regexp.MustCompile(`^(kubectl|make|docker|helm|go|git|cd) `).MatchString(line) {
-						t.Errorf("%s: the command %q isn't marked with \"$ \"", page, line)
-					}
-					continue
-				}
-				found++
-				if target, isMake := strings.CutPrefix(command, "make "); isMake {
-					if name, _, _ := strings.Cut(target, " "); !strings.Contains(string(makefile), "\n"+name+":") {
-						t.Errorf("%s: the makefile has no target %s", page, name)
-					}
-				} else if !slices.Contains(known, command) {
-					t.Errorf("%s: no test runs %q", page, command)
+				if typed, isCommand := strings.CutPrefix(line, "$ "); isCommand {
+					check(page, typed)
+				} else if unmarked.MatchString(line) {
+					t.Errorf("%s: the command %q isn't marked with \"$ \"", page, line)
 				}
 			}
 		}
+		if filepath.Base(page) == "CONTRIBUTING.md" {
+			continue // It is for who runs the tests.
+		}
+		for _, c := range inText(string(text)) {
+			check(page, c)
+		}
 	}
-	if found < 30 {
+	if found < 70 {
 		t.Errorf("only %d commands were found", found)
+	}
+}
+
+// inText returns the commands in the text of a page: code that begins as a command does and goes on. What names only a
+// command, without all of its arguments, isn't one.
+func inText(page string) []string {
+	var commands []string
+	for i, part := range fence().Split("\n"+page, -1) {
+		if i%2 == 1 {
+			continue
+		}
+		for _, match := range regexp.MustCompile("`((?:kubectl|make|docker|helm|go|git|gh|ctr) [^`]+)`").FindAllStringSubmatch(part, -1) {
+			if words := strings.Fields(match[1]); !slices.Contains(names(), strings.Join(words, " ")) {
+				commands = append(commands, match[1])
+			}
+		}
+	}
+	return commands
+}
+
+// names are names of commands, which stand for all uses of them.
+func names() []string {
+	return []string{"kubectl fluid", "kubectl describe pod", "kubectl fluid ref check", "kubectl fluid doctor", "kubectl fluid ref create", "kubectl fluid inspect sidecar", "make help"}
+}
+
+// TestNamedTestsExist: the tests that are said to run commands are there, and make test runs all packages of tests.
+func TestNamedTestsExist(t *testing.T) {
+	for c, named := range executedBy() {
+		file, test, _ := strings.Cut(named, " ")
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil || !strings.Contains(string(text), "\nfunc "+test+"(t *testing.T) {") {
+			t.Errorf("%q is said to be run by %s, which isn't there: %v", c, named, err)
+		}
+	}
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, recipe, _ := strings.Cut(string(makefile), "\ntest: ")
+	recipe, _, _ = strings.Cut(recipe, "\n\n")
+	packages, err := filepath.Glob(filepath.Join(root, "test/*/*_test.go"))
+	if err != nil || len(packages) == 0 {
+		t.Fatalf("there are no packages of tests: %v", err)
+	}
+	for _, file := range packages {
+		if name := filepath.Base(filepath.Dir(file)); !regexp.MustCompile(`\./test/` + name + `\b`).MatchString(recipe) {
+			t.Errorf("make test doesn't run test/%s", name)
+		}
 	}
 }
 

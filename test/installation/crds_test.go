@@ -8,12 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/manifests"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 )
 
-// applyCRDs is the command that docs/install.md gives.
+// applyCRDs is the command that docs/installation.md gives.
 const applyCRDs = "apply --server-side --field-manager=kubectl-fluid -f -"
 
 // TestCRDsOfOthersStay: the command that installs our CRDs makes those that are missing, updates its own, and refuses
@@ -32,7 +33,9 @@ func TestCRDsOfOthersStay(t *testing.T) {
 	run := func(stdin, line string) (string, error) {
 		command := exec.CommandContext(t.Context(), filepath.Join(c.BinDir(), "kubectl"), strings.Fields(line)...)
 		var stderr bytes.Buffer
-		command.Stdin, command.Stderr, command.Env = strings.NewReader(stdin), &stderr, append(os.Environ(), "KUBECONFIG="+c.Kubeconfig())
+		command.Stdin, command.Stderr = strings.NewReader(stdin), &stderr
+		// The plugin is beside the other cluster's kubectl.
+		command.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig(), "PATH="+live.Cluster.BinDir()+":"+os.Getenv("PATH"))
 		output, err := command.Output()
 		if err != nil {
 			err = fmt.Errorf("kubectl %s: %w\n%s", line, err, stderr.String())
@@ -84,7 +87,7 @@ func crdStays(t *testing.T, run runner, install, foreign, ours string) {
 	if _, err := run(foreign, install); err != nil {
 		t.Fatal(err)
 	}
-	defer run("", "delete crd --all")
+	defer deleteCRDs(t, run)
 	before, err := run("", "get "+crd+" -o jsonpath={.spec}")
 	if err != nil || !strings.Contains(before, "ownedByFluid") {
 		t.Fatalf("%v, %s", err, before)
@@ -100,6 +103,38 @@ func crdStays(t *testing.T, run runner, install, foreign, ours string) {
 	if _, err := run("", "get crd thinruntimeprofiles.data.fluid.io"); err != nil {
 		t.Errorf("a CRD that was missing is still missing: %v", err)
 	}
+	doctorKnows(t, run, map[string]string{"datasets": "installed by somebody else", "thinruntimeprofiles": "installed by kubectl fluid"})
+}
+
+// doctorKnows: kubectl fluid doctor says of each CRD, by its plural, who installed it.
+func doctorKnows(t *testing.T, run runner, origins map[string]string) {
+	t.Helper()
+	output, err := run("", "fluid doctor --only definitions")
+	if err != nil {
+		t.Error(err)
+	}
+	for plural, origin := range origins {
+		said := false
+		for line := range strings.Lines(output) {
+			said = said || strings.Contains(line, " "+plural+".data.fluid.io ") && strings.Contains(line, origin)
+		}
+		if !said {
+			t.Errorf("doctor doesn't say that %s is %s:\n%s", plural, origin, output)
+		}
+	}
+}
+
+// deleteCRDs deletes all CRDs. The API server can forget one that is deleted in the moment in which it begins to serve it
+// ("storage is (re)initializing"), until something in it changes.
+func deleteCRDs(t *testing.T, run runner) {
+	t.Helper()
+	eventually(t, time.Minute, func() error {
+		_, err := run("", "delete crd --all --timeout=5s")
+		if err != nil {
+			_, _ = run("", "annotate crd --all --overwrite deleted-at="+fmt.Sprint(time.Now().UnixNano()))
+		}
+		return err
+	})
 }
 
 func ownCRDsAreUpdated(t *testing.T, run runner, ours string) {
@@ -113,4 +148,6 @@ func ownCRDsAreUpdated(t *testing.T, run runner, ours string) {
 	if err != nil || strings.Contains(got, "Older.") || strings.Count(got, "kind: CustomResourceDefinition\n") != 3 {
 		t.Errorf("the CRDs weren't updated: %v\n%s", err, got)
 	}
+	const ownOrigin = "installed by kubectl fluid"
+	doctorKnows(t, run, map[string]string{"datasets": ownOrigin, "thinruntimes": ownOrigin, "thinruntimeprofiles": ownOrigin})
 }

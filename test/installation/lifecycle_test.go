@@ -2,13 +2,13 @@ package installation
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
 )
 
@@ -18,7 +18,7 @@ const rollout = "rollout status deployment/kubectl-fluid-controller -n kubectl-f
 func documented(t *testing.T, commands ...string) {
 	t.Helper()
 	directory := t.TempDir()
-	install, err := live.Manifests(t.Context(), "install")
+	install, err := live.Manifests(t.Context(), "default")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,10 +56,13 @@ func TestInstallation(t *testing.T) {
 		name string
 		run  func(*testing.T)
 	}{
+		{"both replicas answer the webhooks, and one runs the controllers", replicasShareTheWork},
 		{"a rolling restart under load fails no pod creation", restartUnderLoad},
+		{"a release's manifests can be applied over config/default", func(t *testing.T) { documented(t, walkthrough.Install()...) }},
 		{"removing it leaves users' data and pods alone, and nothing behind", removeUnderPods},
 		{"the controller before it can be upgraded under a running pod", upgrade},
 		{"with the references gone, removing it leaves nothing", removeAll},
+		{"Helm installs, upgrades and removes it", installByHelm},
 		{"it can be installed as it is documented, and serves references then", installAgain},
 	} {
 		if !t.Run(step.name, step.run) {
@@ -89,7 +92,26 @@ func data(t *testing.T) string {
 		kubectl(t, "", "get persistentvolumes -o name")
 }
 
-// removeUnderPods removes the controller as docs/install.md says, while a pod uses a reference.
+// replicasShareTheWork: each seat of the webhooks has a ready replica, and only the holder of the Lease has started the
+// controllers of references.
+func replicasShareTheWork(t *testing.T) {
+	seats := map[string]bool{}
+	for _, seat := range []string{"0", "1"} {
+		seats[kubectl(t, "", "get endpointslices -n kubectl-fluid-system -l kubernetes.io/service-name=kubectl-fluid-webhook-"+seat+" -o jsonpath={.items[*].endpoints[?(@.conditions.ready)].targetRef.name}")] = true
+	}
+	if now := replicas(t); len(now) != 2 || !maps.Equal(seats, now) {
+		t.Errorf("the replicas are %v, and those with seats %v", now, seats)
+	}
+	holder := kubectl(t, "", "get lease kubectl-fluid-controller -n kubectl-fluid-system -o jsonpath={.spec.holderIdentity}")
+	for name := range seats {
+		started := strings.Contains(kubectl(t, "", "logs "+name+" -n kubectl-fluid-system"), `"msg":"Starting Controller","controller":"reference"`)
+		if leads := strings.HasPrefix(holder, name+"_"); started != leads {
+			t.Errorf("%s is the leader: %t (%s), and has started the controllers: %t", name, leads, holder, started)
+		}
+	}
+}
+
+// removeUnderPods removes the controller as docs/installation.md says, while a pod uses a reference.
 func removeUnderPods(t *testing.T) {
 	running, before := identity(t), data(t)
 	documented(t, walkthrough.Remove()...)
@@ -145,13 +167,14 @@ func upgrade(t *testing.T) {
 	}
 	text = strings.Replace(text, image, "image: "+previousImage+"\n", 1)
 	text = strings.Replace(text, argument, argument+"        - --mount-root="+live.Cluster.MountRoot()+"\n", 1)
-	kubectl(t, text, "apply --server-side -f -")
+	definitions, others := split(text)
+	kubectl(t, definitions, applyCRDs)
+	kubectl(t, others, "apply --server-side -f -")
 	kubectl(t, "", rollout)
 	ready(t)
 	running := identity(t)
 
-	kubectl(t, "", "apply --server-side -k "+overlay(t))
-	kubectl(t, "", rollout)
+	documented(t, walkthrough.Install()...)
 	if images := kubectl(t, "", "get pods -n kubectl-fluid-system -l app.kubernetes.io/name=kubectl-fluid-controller --field-selector=status.phase=Running -o jsonpath={.items[*].spec.containers[*].image}"); !strings.Contains(images, "kubectl-fluid/controller:latest") {
 		t.Errorf("the images that run are %s", images)
 	}
@@ -166,29 +189,16 @@ func upgrade(t *testing.T) {
 	}
 }
 
-// overlay returns a directory with a kustomization of config/default for this cluster, as a user would write it.
-func overlay(t *testing.T) string {
-	t.Helper()
-	root, err := cluster.SourceRoot()
-	if err != nil {
-		t.Fatal(err)
+// split returns the CRDs among manifests, and the others.
+func split(manifests string) (definitions, others string) {
+	for _, document := range strings.Split(manifests, "---\n") {
+		if strings.Contains(document, "\nkind: CustomResourceDefinition\n") {
+			definitions += "---\n" + document
+		} else {
+			others += "---\n" + document
+		}
 	}
-	directory := t.TempDir()
-	base, err := filepath.Rel(directory, filepath.Join(root, "config", "default"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := fmt.Sprintf(`resources:
-- %s
-patches:
-- target: {kind: Deployment, name: kubectl-fluid-controller}
-  patch: |
-    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --mount-root=%s}
-`, base, live.Cluster.MountRoot())
-	if err := os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return directory
+	return definitions, others
 }
 
 // ready waits until a pod with the walk-through's reference gets its sidecar.
@@ -234,7 +244,10 @@ func installAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	ready(t)
+	kubectl(t, "", "create -f examples/walkthrough/nginx.yaml -n ref")
+	kubectl(t, "", "wait pod/nginx -n ref --for=condition=Ready --timeout=120s")
 	documented(t, walkthrough.Look()...)
+	kubectl(t, "", "delete pod nginx -n ref --timeout=60s")
 	documented(t, walkthrough.Consent()...)
 	// Beside Fluid, the references are served the same.
 	documented(t, walkthrough.BesideFluid()...)

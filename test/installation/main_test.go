@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubectl-fluid/kubectl-fluid/hack/release/build"
+	"github.com/kubectl-fluid/kubectl-fluid/hack/release/image"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
 )
@@ -81,7 +83,11 @@ func buildPrevious(ctx context.Context, directory string) (cluster.Image, error)
 	if output, err := exec.CommandContext(ctx, "bash", "-o", "pipefail", "-c", script, "bash", root, source, program, previousCommit).CombinedOutput(); err != nil {
 		return cluster.Image{}, fmt.Errorf("building the controller of %s from the history of %s: %w\n%s", previousCommit, root, err, output)
 	}
-	return walkthrough.ControllerImage(previousImage, program, archive)
+	index, err := image.Index(build.Release{Version: "v0.0.0-previous", Date: time.Unix(0, 0)}, []image.Program{{Platform: build.Host(), File: program}}, nil)
+	if err != nil {
+		return cluster.Image{}, err
+	}
+	return cluster.Image{Name: previousImage, Archive: archive}, image.Write(archive, index, previousImage, time.Unix(0, 0))
 }
 
 // kubectl runs kubectl and returns what it prints.

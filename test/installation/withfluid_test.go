@@ -1,154 +1,173 @@
 package installation
 
 import (
-	"context"
-	"encoding/json"
-	"os"
+	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/dynamic"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
 )
 
-// TestMovingFromFluidAndBack moves a reference that Fluid's controllers have made to this controller, while a double of
-// theirs goes on writing its status, and back, as docs/with-fluid.md says.
+// TestMovingFromFluidAndBack goes through docs/with-fluid.md, on a cluster with Fluid's CRDs and a double of its
+// controllers and its webhook. Pods that ask for a sidecar are created all the time, and each gets one.
 func TestMovingFromFluidAndBack(t *testing.T) {
 	needNode(t)
-	// A physical Dataset for Fluid's part: it is Bound, and has its template.
+	onlyFluid(t)
+	f := newFluid(t)
+	f.makeReference(t)
+	kubectl(t, "", "create namespace fluid-system")
+	kubectl(t, fluidController, "create -f -")
+	defer f.runController(t)()
+	turnWebhookOff := f.injectSidecars(t)
+	runPod(t, "before")
+	fluidMade := identities(t)
+	running := podIdentity(t, "before")
+	// The copy of the configuration doesn't follow its source: it is stale from now on.
+	kubectl(t, "", `patch configmap phy-fuse-conf -n moving --type=merge -p {"data":{"config.json":"stale"}}`)
+	fluidMade["configmap/phy-fuse-conf"] = identities(t)["configmap/phy-fuse-conf"]
+
+	moving := startLoad(t, "moving", "data")
+	move(t, turnWebhookOff)
+	t.Run("the pod that ran before runs as it did", func(t *testing.T) {
+		if now := podIdentity(t, "before"); now != running {
+			t.Errorf("the pod was %s, and is %s", running, now)
+		}
+		podReads(t, "before")
+	})
+	t.Run("what Fluid made stays as it was", func(t *testing.T) { stays(t, fluidMade) })
+	t.Run("the copies of ConfigMaps can go", func(t *testing.T) {
+		kubectl(t, "", "delete pod before -n moving --timeout=60s")
+		kubectl(t, "", "delete configmap phy-fuse-conf -n moving")
+		podReads(t, "after")
+	})
+	delete(fluidMade, "configmap/phy-fuse-conf")
+	t.Run("everything of Fluid's and the running pod survive moving back", func(t *testing.T) { moveBack(t, f, fluidMade) })
+	moving.stop(t)
+}
+
+// onlyFluid leaves a cluster with Fluid's CRDs and a physical Dataset that is Bound and has its template, as Fluid makes it.
+func onlyFluid(t *testing.T) {
+	t.Helper()
 	documented(t, walkthrough.Install()...)
+	kubectl(t, "", "delete pods --all -n default --timeout=60s")
+	kubectl(t, "", "delete datasets --all -A --timeout=60s")
+	documented(t, walkthrough.Remove()...)
+	kubectl(t, "", "delete crd --all --timeout=60s")
+	installFluidCRDs(t)
+	definitions := kubectl(t, "", "get crd -o jsonpath={.items[*].spec}")
+
+	// By mistake, our CRDs too; and then the rest, to serve the physical Dataset.
+	crds, err := live.CRDs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := live.Output(t.Context(), crds, "kubectl", strings.Fields(applyCRDs)...); err == nil || !strings.Contains(err.Error(), "conflict") {
+		t.Errorf("our CRDs were applied over Fluid's: %v", err)
+	}
+	if now := kubectl(t, "", "get crd -o jsonpath={.items[*].spec}"); now != definitions {
+		t.Error("Fluid's CRDs were changed")
+	}
+	documented(t, walkthrough.Install()[1:]...)
 	for _, line := range []string{
 		"apply -f examples/walkthrough/origin.yaml -f examples/walkthrough/profile.yaml -f examples/walkthrough/phy.yaml",
 		"wait pod/origin --for=condition=Ready --timeout=60s",
 		"wait dataset/phy --for=jsonpath={.status.phase}=Bound --timeout=60s",
-		// Another test may have left a list of namespaces: Fluid knows none.
-		"annotate dataset phy kubectl-fluid.dev/shared-with-",
 	} {
 		kubectl(t, "", line)
 	}
 	documented(t, walkthrough.Remove()...)
-	fluidMakesReference(t)
-	before := identities(t)
-	stop := fluidWritesStatus(t)
-	defer stop()
+}
 
+// move moves the reference moving/data over to this controller.
+func move(t *testing.T, turnWebhookOff func()) {
+	before, after, last := walkthrough.MoveFromFluid()
+	t.Run("ref check knows the reference, and Fluid's copy", func(t *testing.T) { namesCopy(t, before) })
 	documented(t, walkthrough.BesideFluid()...)
-	t.Run("a new pod gets our sidecar, with a mirror instead of Fluid's stale copy", podReadsMirror)
-	t.Run("what Fluid made stays as it was", func(t *testing.T) { stays(t, before) })
-	t.Run("everything of Fluid's and the running pod survive moving back", func(t *testing.T) {
-		pod := kubectl(t, "", "get pod reader -n moving -o jsonpath={.metadata.uid}:{.status.containerStatuses[*].restartCount}")
-		documented(t, walkthrough.Remove()...)
-		nothingOfOurs(t)
-		stays(t, before)
-		if after := kubectl(t, "", "get pod reader -n moving -o jsonpath={.metadata.uid}:{.status.containerStatuses[*].restartCount}"); after != pod {
-			t.Errorf("the pod was %s, and is %s", pod, after)
-		}
-		if output := kubectl(t, "", "exec reader -n moving -c nginx -- ls /data_spark"); output != "spark\n" {
-			t.Errorf("the pod reads %q", output)
-		}
+	t.Run("beside Fluid, its webhook injects our mirror", func(t *testing.T) {
+		eventually(t, time.Minute, func() error {
+			return dryRunUses(t, "beside", "data-phy-fuse-conf-", "{.spec.containers[*].name}", "fluid-fuse-0 nginx")
+		})
 	})
-}
-
-// fluidMakesReference makes the reference moving/data and what Fluid's controllers make for it.
-func fluidMakesReference(t *testing.T) {
-	t.Helper()
-	kubectl(t, "", "create namespace moving")
-	kubectl(t, `apiVersion: data.fluid.io/v1alpha1
-kind: Dataset
-metadata:
-  name: data
-  namespace: moving
-  finalizers: [fluid-dataset-controller-finalizer]
-  labels: {fluid.io/dataset-id: moving-data}
-spec:
-  mounts:
-  - mountPoint: dataset://default/phy
-`, "create -f -")
-	text, err := os.ReadFile("testdata/fluid-reference.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid := kubectl(t, "", "get dataset data -n moving -o jsonpath={.metadata.uid}")
-	objects := strings.NewReplacer("uid: UID", "uid: "+uid, "MOUNTROOT", live.Cluster.MountRoot()).Replace(string(text))
-	kubectl(t, objects, "create -f -")
-}
-
-// fluidWritesStatus starts a double of Fluid's thinruntime-controller: it copies the physical Dataset's status over the
-// reference's, as often as Fluid does at most, until the returned function is called.
-func fluidWritesStatus(t *testing.T) (stop func()) {
-	t.Helper()
-	config, err := live.Cluster.RESTConfig()
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := dynamic.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	datasets := client.Resource(schema.GroupVersionResource{Group: "data.fluid.io", Version: "v1alpha1", Resource: "datasets"})
-	ctx, cancel := context.WithCancel(context.Background())
-	var double sync.WaitGroup
-	double.Go(func() {
-		for ctx.Err() == nil {
-			if err := copyStatus(ctx, datasets); err != nil && ctx.Err() == nil {
-				t.Errorf("Fluid's double: %v", err)
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Second):
-			}
-		}
+	turnWebhookOff()
+	documented(t, after)
+	t.Run("a new pod gets our sidecar, with a mirror instead of Fluid's stale copy", func(t *testing.T) {
+		eventually(t, time.Minute, func() error {
+			return dryRunUses(t, "ours", "data-phy-fuse-conf-", "{.spec.initContainers[*].name}", "fluid-fuse-0")
+		})
+		runPod(t, "after")
 	})
-	return func() {
-		cancel()
-		double.Wait()
+	t.Run("ref check still knows Fluid's copy", func(t *testing.T) { namesCopy(t, last) })
+}
+
+// namesCopy runs a command that lists the ConfigMap which Fluid has copied as the reference's own.
+func namesCopy(t *testing.T, command string) {
+	t.Helper()
+	output, _ := live.Show(t.Context(), strings.Fields(command)...) // findings make it end with 3
+	if !regexp.MustCompile(`Reference moving/data to default/phy [^\n]*\n\n[^\n]*\nConfigMap +phy-fuse-conf +default/phy-fuse-conf +its own `).MatchString(output) {
+		t.Error("it doesn't")
 	}
 }
 
-// copyStatus writes the reference's status as Fluid does (engine of references, Sync): the physical one's, with the
-// reference's own runtime, and without its list of references. This controller writes what it thinks is right again: the
-// test is that everything else goes on under that.
-func copyStatus(ctx context.Context, datasets dynamic.NamespaceableResourceInterface) error {
-	physical, err := datasets.Namespace("default").Get(ctx, "phy", metav1.GetOptions{})
-	if err != nil {
-		return err
+// moveBack turns Fluid on again, removes this controller, and lets a pod get Fluid's sidecar.
+func moveBack(t *testing.T, f *fluid, fluidMade map[string]string) {
+	running := podIdentity(t, "after")
+	kubectl(t, fluidController, "create -f -")
+	f.injectSidecars(t)
+	uid := types.UID(kubectl(t, "", "get dataset data -n moving -o jsonpath={.metadata.uid}"))
+	f.copyConfigMap(t, uid)
+	documented(t, walkthrough.Remove()...)
+	nothingOfOurs(t)
+	stays(t, fluidMade)
+	if now := podIdentity(t, "after"); now != running {
+		t.Errorf("the pod was %s, and is %s", running, now)
 	}
-	status, _, err := unstructured.NestedMap(physical.Object, "status")
-	if err != nil {
-		return err
+	podReads(t, "after")
+	runPod(t, "back")
+	if containers := kubectl(t, "", "get pod back -n moving -o jsonpath={.spec.containers[*].name}"); containers != "fluid-fuse-0 nginx" {
+		t.Errorf("the pod that came after has the containers %s", containers)
 	}
-	delete(status, "datasetRef")
-	status["runtimes"] = []any{map[string]any{"name": "data", "namespace": "moving", "category": "Accelerate", "type": "thin"}}
-	patch, err := json.Marshal(map[string]any{"status": status})
-	if err != nil {
-		return err
-	}
-	_, err = datasets.Namespace("moving").Patch(ctx, "data", types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "fluid"}, "status")
-	return err
 }
 
-func podReadsMirror(t *testing.T) {
-	text := strings.NewReplacer("namespace: ref", "namespace: moving", "claimName: refdemo", "claimName: data").Replace(pod("reader"))
+// runPod creates a pod that reads the reference, and waits until it does.
+func runPod(t *testing.T, name string) {
+	t.Helper()
+	kubectl(t, podOf("moving", "data", name), "create -f -")
+	kubectl(t, "", "wait pod/"+name+" -n moving --for=condition=Ready --timeout=90s")
+	podReads(t, name)
+}
+
+func podReads(t *testing.T, name string) {
+	t.Helper()
+	// Nothing makes an app wait for Fluid's own sidecar.
 	eventually(t, time.Minute, func() error {
-		_, err := live.Output(t.Context(), text, "kubectl", "create", "-f", "-")
+		output, err := live.Output(t.Context(), "", "kubectl", "exec", name, "-n", "moving", "-c", "nginx", "--", "ls", "/data_spark")
+		if err == nil && output != "spark\n" {
+			err = unexpected(output)
+		}
 		return err
 	})
-	kubectl(t, "", "wait pod/reader -n moving --for=condition=Ready --timeout=90s")
-	if output := kubectl(t, "", "exec reader -n moving -c nginx -- ls /data_spark"); output != "spark\n" {
-		t.Errorf("the pod reads %q", output)
+}
+
+// unexpected is what something is that should be something else.
+type unexpected string
+
+func (e unexpected) Error() string { return "it is " + string(e) }
+
+func podIdentity(t *testing.T, name string) string {
+	t.Helper()
+	return kubectl(t, "", "get pod "+name+" -n moving -o jsonpath={.metadata.uid}:{.status.containerStatuses[*].restartCount}:{.status.initContainerStatuses[*].restartCount}")
+}
+
+// dryRunUses says whether a pod that isn't stored would name something in its volumes, and what else it would have.
+func dryRunUses(t *testing.T, name, volume, path, want string) error {
+	output, err := live.Output(t.Context(), podOf("moving", "data", name), "kubectl", "create", "-f", "-", "--dry-run=server", "-o", "jsonpath="+path+"{.spec.volumes}")
+	if err == nil && (!strings.HasPrefix(output, want+"[") || !strings.Contains(output, `"name":"`+volume)) {
+		err = unexpected(output)
 	}
-	spec := kubectl(t, "", "get pod reader -n moving -o jsonpath={.spec}")
-	if strings.Contains(spec, `"name":"phy-fuse-conf"`) || !strings.Contains(spec, "data-phy-fuse-conf-") {
-		t.Errorf("the pod doesn't use a mirror with a name of its own: %s", spec)
-	}
+	return err
 }
 
 // identities returns the UIDs and contents of what Fluid made for the reference.
@@ -156,16 +175,18 @@ func identities(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	for _, object := range []string{"dataset/data", "thinruntime/data", "persistentvolumeclaim/data", "persistentvolume/moving-data", "configmap/phy-fuse-conf"} {
-		found[object] = kubectl(t, "", "get "+object+" -n moving -o jsonpath={.metadata.uid}{.metadata.annotations.CreatedBy}{.spec.volumeName}{.spec.csi.volumeAttributes}{.data}")
+		found[object] = kubectl(t, "", "get "+object+" -n moving -o jsonpath={.metadata.uid}{.metadata.annotations.CreatedBy}{.spec.volumeName}{.spec.csi.volumeAttributes}{.data} --ignore-not-found")
 	}
 	return found
 }
 
+// stays compares what Fluid made with what is there.
 func stays(t *testing.T, before map[string]string) {
 	t.Helper()
-	for object, now := range identities(t) {
-		if now != before[object] {
-			t.Errorf("%s was %s, and is %s", object, before[object], now)
+	now := identities(t)
+	for object, was := range before {
+		if now[object] != was {
+			t.Errorf("%s was %s, and is %s", object, was, now[object])
 		}
 	}
 }

@@ -62,7 +62,7 @@ func Start(ctx context.Context, stateDir string, out io.Writer, more ...cluster.
 	if e.Node {
 		install = e.installDeployment
 	}
-	err = e.build(ctx, "kubectl-fluid", e.Cluster.BinDir())
+	err = e.build(ctx, "kubectl-fluid")
 	if err == nil {
 		err = install(ctx)
 	}
@@ -81,62 +81,94 @@ func (e *Environment) startNode(ctx context.Context, stateDir string, images []c
 		}
 		images = append(images, example)
 	}
-	programs, err := os.MkdirTemp("", "programs")
+	directory, err := os.MkdirTemp("", "image")
 	if err != nil {
-		return fmt.Errorf("building the controller: %w", err)
+		return fmt.Errorf("building the controller's image: %w", err)
 	}
-	defer os.RemoveAll(programs)
-	if err := e.build(ctx, "controller", programs); err != nil {
+	defer os.RemoveAll(directory)
+	fmt.Fprintln(e.out, "Building the controller's image ...")
+	archive := filepath.Join(directory, "controller.oci.tar")
+	if _, err := image.Build(ctx, e.release(), []build.Platform{build.Host()}, controllerImage, archive); err != nil {
 		return err
 	}
-	archive := filepath.Join(programs, "controller.oci.tar")
-	controller, err := ControllerImage(controllerImage, filepath.Join(programs, "controller"), archive)
-	if err != nil {
-		return err
-	}
-	images = append(images, controller)
-	e.Cluster, err = cluster.Start(ctx, cluster.Options{StateDir: stateDir, Node: true, Images: images, Out: e.out, APIServerArgs: []string{
+	images = append(images, cluster.Image{Name: controllerImage, Archive: archive})
+	e.Cluster, err = cluster.Start(ctx, cluster.Options{StateDir: stateDir, Node: true, MountRoot: mountRoot, Images: images, Out: e.out, APIServerArgs: []string{
 		// For no-registry.yaml, on by default from Kubernetes 1.36.
 		"--feature-gates=MutatingAdmissionPolicy=true", "--runtime-config=admissionregistration.k8s.io/v1beta1=true",
 	}})
 	return err
 }
 
-// controllerImage is the full name of what config calls kubectl-fluid/controller:latest.
-const controllerImage = "docker.io/kubectl-fluid/controller:latest"
+const (
+	// controllerImage is the full name of what config calls kubectl-fluid/controller:latest.
+	controllerImage = "docker.io/kubectl-fluid/controller:latest"
+	// mountRoot is where the controller of config lets FUSE clients mount.
+	mountRoot = "/runtime-mnt"
+)
 
-// ControllerImage packs a controller for this machine into an archive, as make image does.
-func ControllerImage(name, program, archive string) (cluster.Image, error) {
-	index, err := image.Index(build.Release{Version: "v0.0.0-dev", Date: time.Unix(0, 0)}, []image.Program{{Platform: build.Host(), File: program}}, nil)
-	if err != nil {
-		return cluster.Image{}, fmt.Errorf("making the controller's image: %w", err)
-	}
-	return cluster.Image{Name: name, Archive: archive}, image.Write(archive, index, name, time.Unix(0, 0))
+// release is what the programs are built as: as make release builds them, of no version.
+func (e *Environment) release() build.Release {
+	return build.Release{Source: e.source, Version: "v0.0.0-dev", Commit: "unknown", Date: time.Unix(0, 0)}
 }
 
-// build builds a program of this project into a directory.
-func (e *Environment) build(ctx context.Context, program, directory string) error {
+// build builds a program of this project into the cluster's directory of programs.
+func (e *Environment) build(ctx context.Context, program string) error {
 	fmt.Fprintf(e.out, "Building %s ...\n", program)
-	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", directory+"/", "./cmd/"+program)
-	build.Dir, build.Env = e.source, append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", program, err, output)
+	_, err := e.release().Program(ctx, program, build.Host(), e.Cluster.BinDir())
+	return err
+}
+
+// installDeployment applies the kustomizations of a cluster without Fluid, as a user would, and waits for the controller.
+func (e *Environment) installDeployment(ctx context.Context) error {
+	if _, err := e.Output(ctx, noRegistry, "kubectl", "apply", "--server-side", "-f", "-"); err != nil {
+		return err
+	}
+	directory, err := os.MkdirTemp("", "kustomization")
+	if err != nil {
+		return fmt.Errorf("installing the controller: %w", err)
+	}
+	defer os.RemoveAll(directory)
+	kustomization, err := e.Kustomization("default", directory)
+	if err != nil {
+		return err
+	}
+	for _, command := range InstallFromSource() {
+		if strings.HasPrefix(command, "kubectl rollout") {
+			fmt.Fprintln(e.out, "Waiting for the controller ...")
+		}
+		command = strings.ReplaceAll(command, "config/default", kustomization)
+		if _, err := e.Output(ctx, "", "kubectl", strings.Fields(command)[1:]...); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// installDeployment applies the manifests of a cluster without Fluid, as a user would, and waits for the controller.
-func (e *Environment) installDeployment(ctx context.Context) error {
-	manifests, err := e.Manifests(ctx, "default")
+// Kustomization returns the directory of a kustomization of config/<name>, which has the Deployment, for this cluster:
+// config/<name> itself, unless the cluster's node has its mounts elsewhere, as where several clusters are on one machine;
+// then it writes an overlay into directory.
+func (e *Environment) Kustomization(name, directory string) (string, error) {
+	base := filepath.Join("config", name)
+	if e.Cluster.MountRoot() == mountRoot {
+		return base, nil
+	}
+	resolved, err := filepath.EvalSymlinks(directory)
+	if err == nil {
+		base, err = filepath.Rel(resolved, filepath.Join(e.source, base))
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(directory, "kustomization.yaml"), fmt.Appendf(nil, `resources:
+- %s
+patches:
+- target: {kind: Deployment, name: kubectl-fluid-controller}
+  patch: |
+    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --mount-root=%s}
+`, base, e.Cluster.MountRoot()), 0o600)
+	}
 	if err != nil {
-		return err
+		return "", fmt.Errorf("writing a kustomization for this cluster: %w", err)
 	}
-	if err := e.apply(ctx, manifests+"\n---\n"+noRegistry); err != nil {
-		return err
-	}
-	fmt.Fprintln(e.out, "Waiting for the controller ...")
-	_, err = e.Output(ctx, "", "kubectl", "rollout", "status", "deployment/kubectl-fluid-controller", "-n", "kubectl-fluid-system", "--timeout=120s")
-	return err
+	return directory, nil
 }
 
 // installProcess applies the manifests for a controller beside the API server and starts it.
@@ -152,7 +184,7 @@ func (e *Environment) installProcess(ctx context.Context) error {
 	if err := e.apply(ctx, manifests); err != nil {
 		return err
 	}
-	if err := e.build(ctx, "controller", e.Cluster.BinDir()); err != nil {
+	if err := e.build(ctx, "controller"); err != nil {
 		return err
 	}
 	kubeconfig, err := e.serviceAccountKubeconfig(ctx)
@@ -171,10 +203,18 @@ func (e *Environment) installProcess(ctx context.Context) error {
 	return waitReady(ctx, "http://127.0.0.1:"+ports[1]+"/readyz")
 }
 
-// Manifests renders config/<name>, which has the Deployment, for this cluster: its nodes have their mounts in a
-// directory of their own.
+// Manifests renders config/<name>, which has the Deployment, for this cluster.
 func (e *Environment) Manifests(ctx context.Context, name string) (string, error) {
-	return e.render(ctx, name, "        - --leader-elect\n", "        - --leader-elect\n        - --mount-root="+e.Cluster.MountRoot()+"\n")
+	directory, err := os.MkdirTemp("", "kustomization")
+	if err != nil {
+		return "", fmt.Errorf("rendering config/%s: %w", name, err)
+	}
+	defer os.RemoveAll(directory)
+	kustomization, err := e.Kustomization(name, directory)
+	if err != nil {
+		return "", err
+	}
+	return e.Output(ctx, "", "kubectl", "kustomize", kustomization)
 }
 
 // CRDs renders config/crd.

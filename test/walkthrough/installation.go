@@ -9,6 +9,15 @@ func Install() []string {
 	}
 }
 
+// InstallFromSource returns the commands that install the controller from the source tree.
+func InstallFromSource() []string {
+	return []string{
+		"kubectl apply --server-side --field-manager=kubectl-fluid -k config/crd",
+		"kubectl apply -k config/default",
+		"kubectl rollout status deployment/kubectl-fluid-controller -n kubectl-fluid-system --timeout=120s",
+	}
+}
+
 // Restart returns the commands that replace the controller's replicas one by one.
 func Restart() []string {
 	return []string{
@@ -30,12 +39,17 @@ func RemoveData() (before, after []string) {
 	return []string{"kubectl delete datasets --all -n ref --timeout=60s"}, []string{"kubectl delete -f crds.yaml --timeout=60s"}
 }
 
-// Look returns the commands by which an administrator looks at an installation.
+// Look returns the commands by which an administrator looks at an installation, and at the pod nginx in ref.
 func Look() []string {
 	return []string{
+		"kubectl fluid doctor",
 		"kubectl get pods -n kubectl-fluid-system -o wide",
 		"kubectl logs -n kubectl-fluid-system -l app.kubernetes.io/name=kubectl-fluid-controller --tail=20",
 		"kubectl get events -n ref",
+		"kubectl get events --field-selector reason=FailedCreate",
+		"kubectl logs nginx -n ref -c fluid-fuse-0",
+		"kubectl fluid inspect sidecar nginx -n ref",
+		"kubectl fluid explain KF3008",
 		"kubectl get crd datasets.data.fluid.io --show-managed-fields -o jsonpath={.metadata.managedFields[*].manager}",
 		"kubectl fluid ref check -n ref",
 	}
@@ -56,5 +70,20 @@ func BesideFluid() []string {
 	return []string{
 		"kubectl apply --server-side -f with-fluid.yaml",
 		"kubectl rollout status deployment/kubectl-fluid-controller -n kubectl-fluid-system --timeout=120s",
+	}
+}
+
+// MoveFromFluid returns the commands by which references move over from Fluid: before BesideFluid, after it, and at last.
+func MoveFromFluid() (before, after, last string) {
+	return "kubectl fluid ref check -A", "kubectl delete deployment thinruntime-controller -n fluid-system", "kubectl fluid ref check -A --mirror-names=source"
+}
+
+// Helm returns the commands that install, upgrade and remove the chart of a release with Helm.
+func Helm() []string {
+	return []string{
+		"helm install kubectl-fluid kubectl-fluid-1.2.3.tgz -n kubectl-fluid-system --create-namespace",
+		"helm upgrade kubectl-fluid kubectl-fluid-1.2.3.tgz -n kubectl-fluid-system",
+		"helm uninstall kubectl-fluid -n kubectl-fluid-system",
+		"kubectl delete namespace kubectl-fluid-system --timeout=60s",
 	}
 }

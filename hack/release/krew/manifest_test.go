@@ -2,6 +2,7 @@ package krew
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/build"
@@ -26,6 +27,9 @@ func TestTheManifestInTheSourceTreeIsRendered(t *testing.T) {
 	for _, p := range got.Spec.Platforms {
 		platform := build.Platform{OS: p.Selector.MatchLabels["os"], Arch: p.Selector.MatchLabels["arch"]}
 		platforms, digests[platform] = append(platforms, platform), p.SHA256
+	}
+	if !slices.Equal(platforms, build.PluginPlatforms()) {
+		t.Errorf("it is for %v, not for %v", platforms, build.PluginPlatforms())
 	}
 	version := got.Spec.Version
 	want, err := New(version, "https://"+build.Module+"/releases/download/"+version, platforms, digests).YAML()

@@ -39,7 +39,7 @@ func values(image string) []value {
 }
 
 // Chart returns the files of a Helm chart, by their paths in its directory, that installs what the manifests of
-// config/install and config/crd have. With the chart's own values, in the namespace of config, it renders them.
+// config/default and config/crd have. With the chart's own values, in the namespace of config, it renders them.
 func Chart(version, image, install, crds string) (map[string][]byte, error) {
 	template, err := chartTemplate(image, install)
 	if err != nil {
@@ -114,7 +114,7 @@ func chartTemplate(image, install string) (string, error) {
 
 // PackChart writes the chart of a release into a directory, packed as Helm packs it.
 func PackChart(release build.Release, image, directory string) error {
-	install, err := Render(release.Source, "install", image)
+	install, err := Render(release.Source, "default", image)
 	if err != nil {
 		return err
 	}

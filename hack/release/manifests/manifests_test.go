@@ -22,7 +22,7 @@ func render(t *testing.T, kustomization, image string) string {
 
 // TestInstallationHasNoCRDs: what is applied to any cluster can't replace CRDs that somebody else installed.
 func TestInstallationHasNoCRDs(t *testing.T) {
-	for _, name := range []string{"install", "with-fluid"} {
+	for _, name := range []string{"default", "with-fluid"} {
 		text := render(t, name, "example.com/controller:v1")
 		if strings.Contains(text, "kind: CustomResourceDefinition") {
 			t.Errorf("config/%s has CRDs", name)
@@ -31,8 +31,8 @@ func TestInstallationHasNoCRDs(t *testing.T) {
 			t.Errorf("config/%s doesn't have the image that was given", name)
 		}
 	}
-	if n := strings.Count(render(t, "default", "x"), "kind: CustomResourceDefinition\n"); n != 3 {
-		t.Errorf("config/default has %d CRDs", n)
+	if n := strings.Count(render(t, "crd", ""), "kind: CustomResourceDefinition\n"); n != 3 {
+		t.Errorf("config/crd has %d CRDs", n)
 	}
 	if beside := render(t, "with-fluid", "x"); !strings.Contains(beside, "- --leader-elect\n        - --thin-runtimes=false\n") {
 		t.Error("config/with-fluid doesn't leave ThinRuntimes to Fluid")
@@ -41,7 +41,7 @@ func TestInstallationHasNoCRDs(t *testing.T) {
 
 // TestEverythingOfOursCanBeFound: everything that an installation makes has the label by which it is found and removed.
 func TestEverythingOfOursCanBeFound(t *testing.T) {
-	for _, document := range strings.Split(render(t, "install", "x"), "---\n") {
+	for _, document := range strings.Split(render(t, "default", "x"), "---\n") {
 		var object struct {
 			Kind     string
 			Metadata struct {
@@ -80,7 +80,7 @@ func execute(t *testing.T, files map[string][]byte, namespace, set string) strin
 
 func chart(t *testing.T) (files map[string][]byte, install string) {
 	t.Helper()
-	install = render(t, "install", "example.com/controller:v1")
+	install = render(t, "default", "example.com/controller:v1")
 	files, err := Chart("v1.2.3", "example.com/controller:v1", install, render(t, "crd", ""))
 	if err != nil {
 		t.Fatal(err)
