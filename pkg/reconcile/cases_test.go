@@ -20,6 +20,7 @@ import (
 // TestCasesOnALiveCluster: of each case there is found on a live cluster what is found of the same objects in files, and
 // so does the controller, which says the first of what blocks in the reference's condition.
 func TestCasesOnALiveCluster(t *testing.T) {
+	needCluster(t)
 	for _, names := range []reference.MirrorNames{reference.UniqueNames, reference.SourceNames} {
 		var all []*referencetest.Case
 		for _, name := range referencetest.CaseNames(t) {

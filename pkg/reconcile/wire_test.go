@@ -162,6 +162,7 @@ func (w *wire) calls(accept func(call) bool) []call {
 // them before the test does.
 func startReferencesOn(t *testing.T, w *wire, logger logr.Logger, names reference.MirrorNames) (stop func()) {
 	t.Helper()
+	needCluster(t)
 	_, stop = startManagerOn(t, w.config(), logger, func(manager ctrl.Manager) error {
 		if err := AddIndexes(t.Context(), manager); err != nil {
 			return err

@@ -175,11 +175,25 @@ func (e *environment) startController(b *testing.B) (stop func()) {
 	if !manager.GetCache().WaitForCacheSync(ctx) {
 		b.Fatal("the manager's caches weren't filled")
 	}
-	time.Sleep(2 * time.Second) // it looks at what is there already
+	e.settle(b) // it looks at what is there already
 	return func() {
 		cancel()
 		if err := <-ended; err != nil {
 			b.Error("the manager ended with:", err)
+		}
+	}
+}
+
+// settle waits until the controller has made no request for a while.
+func (e *environment) settle(b testing.TB) {
+	b.Helper()
+	seen, since := int64(-1), time.Now()
+	for end := time.Now().Add(2 * time.Minute); time.Since(since) < 2*time.Second; time.Sleep(50 * time.Millisecond) {
+		if made := e.reads.Load() + e.writes.Load(); made != seen {
+			seen, since = made, time.Now()
+		}
+		if time.Now().After(end) {
+			b.Fatal("the controller is still busy with what was there already")
 		}
 	}
 }
