@@ -156,7 +156,7 @@ func (e *examiner) checkWebhooks() {
 		e.unread(thing("webhook configurations"), w.err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.mutating)) {
-		e.pass(reference.Object{Kind: "MutatingWebhookConfiguration", Name: name}, "it exists; its webhooks: %d", len(w.mutating[name].Webhooks))
+		e.pass(reference.Object{Kind: "MutatingWebhookConfiguration", Name: name}, "it exists, with %s", counted(len(w.mutating[name].Webhooks), "webhook"))
 	}
 	switch {
 	case len(w.mutating) == 0 && w.err == nil:
