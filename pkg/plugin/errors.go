@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -92,6 +93,8 @@ func explainAPI(doing string, err error) error {
 	case observe.KindUnknown(err):
 		return fmt.Errorf("%s: the cluster doesn't know Fluid's kinds: the CustomResourceDefinition datasets.data.fluid.io isn't installed; "+
 			"install Fluid, or kubectl fluid's own: kubectl apply --server-side --field-manager=kubectl-fluid -k config/crd", doing)
+	case isRefusal(err):
+		return fmt.Errorf("%s: %w", doing, err)
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("%s: %w; ask a cluster administrator for this right, or see what you may do: kubectl auth can-i --list", doing, err)
 	case apierrors.IsUnauthorized(err):
@@ -101,4 +104,23 @@ func explainAPI(doing string, err error) error {
 		return fmt.Errorf("%s: the API server can't be reached: %w; check --kubeconfig, --context and --server", doing, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// ownRefusal begins what the API server says of a refusal by this project's webhook for Datasets, anyRefusal what it says
+// of one by any webhook.
+const (
+	anyRefusal = "denied the request: "
+	ownRefusal = `admission webhook "reference.kubectl-fluid.dev" ` + anyRefusal
+)
+
+// isRefusal reports whether a webhook refused a request: no right would change that.
+func isRefusal(err error) bool { return err != nil && strings.Contains(err.Error(), anyRefusal) }
+
+// refusalOf returns why this project's webhook refused a Dataset, or false if it didn't.
+func refusalOf(err error) (string, bool) {
+	if err == nil {
+		return "", false
+	}
+	_, reason, refused := strings.Cut(err.Error(), ownRefusal)
+	return reason, refused
 }

@@ -156,7 +156,7 @@ func (e *examiner) checkWebhooks() {
 		e.unread(thing("webhook configurations"), w.err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.mutating)) {
-		e.pass(reference.Object{Kind: "MutatingWebhookConfiguration", Name: name}, "it exists, with %d webhooks", len(w.mutating[name].Webhooks))
+		e.pass(reference.Object{Kind: "MutatingWebhookConfiguration", Name: name}, "it exists, with %s", counted(len(w.mutating[name].Webhooks), "webhook"))
 	}
 	switch {
 	case len(w.mutating) == 0 && w.err == nil:
@@ -209,7 +209,7 @@ func (e *examiner) probePod() {
 		e.find(reference.CodeWebhookFails, object, "a pod with Dataset %s that asks for a sidecar was admitted without one", list.Items[i].Name)
 	case strings.Contains(err.Error(), "violates PodSecurity"):
 		e.find(reference.CodePodSecurity, reference.Object{Kind: "Namespace", Name: e.namespace}, "it refuses a pod with a sidecar: %v", err)
-	case strings.Contains(err.Error(), "denied the request"):
+	case isRefusal(err):
 		e.find(reference.CodePodClaimUnresolved, object, "the webhook answers, and refuses a pod with Dataset %s: %v", list.Items[i].Name, err)
 	default:
 		e.probeFailed(object, err)

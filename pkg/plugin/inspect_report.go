@@ -152,7 +152,7 @@ func (r *podReport) printSidecars(out screen) error {
 	if r.InjectedBy != "" {
 		by = ", injected by " + line(r.InjectedBy)
 	}
-	out.say("%s has %d FUSE sidecar(s)%s.\n\n", subject, len(r.Sidecars), by)
+	out.say("%s has %s%s.\n\n", subject, counted(len(r.Sidecars), "FUSE sidecar"), by)
 	t := newTable("CONTAINER", "MODE", "DATASET", "READY", "STARTED", "RESTARTS", "STATE", "LAST EXIT", "MOUNT CHECK", "IMAGE")
 	mounts := newTable("DATASET", "CONTAINER", "SEES IT AT", "NODE PATH")
 	for _, s := range r.Sidecars {

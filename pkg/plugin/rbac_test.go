@@ -320,7 +320,7 @@ func needScenarios() map[string][]string {
 		"inspect sidecar": {"inspect sidecar nginx -n rights", "inspect sidecar reads-phy -n rights", "inspect sidecar reads-nfs -n rights", "inspect sidecar reads-jin -n rights", "inspect sidecar reads-jui -n rights", "inspect sidecar injected -n rights",
 			"inspect sidecar deploy/web -n rights", "inspect sidecar ds/a -n rights", "inspect sidecar sts/a -n rights", "inspect sidecar rs/a -n rights",
 			"inspect sidecar job/a -n rights", "inspect sidecar cj/a -n rights"},
-		"ref can-i": {"ref can-i --from default/phy -n rights"},
+		"ref can-i": {"ref can-i --from default/phy -n rights", "ref can-i --from default/phy -n rights --as nobody"},
 		"ref check": {"ref check -n rights", "ref check --from default/nfs --name new -n rights --mirror-names=source"},
 		"ref create": {"ref create new -n rights --from default/phy", "ref create new-nfs -n rights --from default/nfs --wait --timeout 200ms",
 			"ref create new-jin -n rights --from default/jin --dry-run=client", "ref create new-jui -n rights --from default/jui --dry-run=client"},

@@ -3,10 +3,12 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
@@ -45,7 +47,9 @@ func newRefCanICommand(env Environment) *cobra.Command {
 		Short: "Say whether you may create a reference to a Dataset",
 		Long: `Say whether you may create a reference to a Dataset in a namespace: by your rights
 in RBAC (the verb use on the Dataset), by the list of its owner, or because the
-cluster's policy is open. Exit code 0 means yes, 3 no, 1 that it isn't known.`,
+cluster's policy is open. Where you may not read the policy or the list, admission
+is asked by a server-side dry run. Exit code 0 means yes, 3 no, 1 that it isn't
+known.`,
 		Example: `  # May I use the Dataset phy of namespace default in namespace ref?
   kubectl fluid ref can-i --from default/phy -n ref
 
@@ -109,21 +113,43 @@ func (o *refCanIOptions) ask(ctx context.Context, c client.Client) (granted stri
 		return "", &finding, nil
 	}
 	granted, finding = findConsent(ctx, c, w, o.source)
-	doing := fmt.Sprintf("finding out whether you may refer to %s in namespace %s", o.source.Key(), o.namespace)
 	switch {
 	case finding != nil && finding.Severity == reference.Error:
 		return "", finding, nil
-	case finding != nil:
-		return "", nil, fmt.Errorf("%s: the cluster's policy or the owner's list can't be read: %s", doing, line(finding.String()))
 	case granted != "":
 		return granted, nil, nil
 	case o.namespace == o.source.Namespace:
 		return "a Dataset of the same namespace needs nobody's consent", nil, nil
-	case s.sharing == reference.SharingOpen:
+	case finding == nil && s.sharing == reference.SharingOpen:
 		return "this cluster asks for nobody's consent", nil, nil
 	}
-	return "", nil, fmt.Errorf("%s: only its owner's list says so, and you may not read it: ask for the right to get the Dataset, or its owner", doing)
+	// The cluster's policy or the owner's list can't be read; admission knows both.
+	return o.askAdmission(ctx, c)
 }
+
+// askAdmission lets the API server admit a reference without storing it.
+func (o *refCanIOptions) askAdmission(ctx context.Context, writer client.Writer) (granted string, finding *reference.Finding, err error) {
+	probe := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: o.namespace, Name: canIProbeName}}
+	probe.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: o.source.MountPoint()}}
+	err = writer.Create(ctx, probe, client.DryRunAll)
+	refusal, refused := refusalOf(err)
+	switch {
+	case err == nil:
+		return "the API server admits it, which was tried without storing it", nil, nil
+	case refused && strings.HasPrefix(refusal, string(reference.CodeNotAllowed)):
+		no := reference.NotAllowed(types.NamespacedName{Namespace: o.namespace, Name: o.source.Name}, "you", o.source)
+		return "", &no, nil
+	case refused && strings.HasPrefix(refusal, string(reference.CodeNotShared)):
+		object := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: o.namespace, Name: o.source.Name}
+		no := reference.NewFinding(reference.CodeNotShared, object, "%s is not shared with namespace %s", o.source.Key(), o.namespace)
+		return "", &no, nil
+	}
+	return "", nil, fmt.Errorf("finding out whether you may refer to %s in namespace %s: you may read neither the cluster's policy nor the owner's list, "+
+		"and creating a reference, as a dry run, failed: %w", o.source.Key(), o.namespace, err)
+}
+
+// canIProbeName is the name of the reference that is never stored.
+const canIProbeName = "kubectl-fluid-can-i"
 
 func (r *consentReport) view() view {
 	return view{document: r, names: []string{datasetName(r.physical)}, text: r.print,

@@ -231,9 +231,6 @@ func (o *refCreateOptions) run(ctx context.Context, env Environment) error {
 			return fmt.Errorf("%w%s", err, left(creations[:i]))
 		}
 	}
-	for _, creation := range creations {
-		creation.warn(env)
-	}
 	if o.wait {
 		err = o.waitBound(ctx, env, c)
 	}

@@ -133,15 +133,6 @@ func (c *creation) print(out screen) error {
 	return nil
 }
 
-// warn repeats on stderr what somebody should know of a reference that was created.
-func (c *creation) warn(env Environment) {
-	for _, severity := range []reference.Severity{reference.Error, reference.Inconclusive, reference.Waiting} {
-		for _, finding := range c.preflight.findings.Of(severity) {
-			fmt.Fprintf(env.ErrOut, "Warning: %s\n", line(finding.In(c.output.language).String()))
-		}
-	}
-}
-
 // apply applies the Dataset, or doesn't with --dry-run=client, and says what happened.
 func (c *creation) apply(ctx context.Context, env Environment, writer client.Client) error {
 	object := c.manifest()
@@ -222,6 +213,9 @@ func (c *creation) manifest() *unstructured.Unstructured {
 
 func (c *creation) explainApply(err error) error {
 	doing := fmt.Sprintf("creating the Dataset %s", c.key)
+	if reason, refused := refusalOf(err); refused {
+		return &exitError{ExitFindings, fmt.Errorf("%s: the webhook refuses it: %s", doing, reason)}
+	}
 	switch {
 	case apierrors.IsNotFound(err) && !observe.KindUnknown(err):
 		return fmt.Errorf("%s: %w; create the namespace first: kubectl create namespace %s", doing, err, c.key.Namespace)

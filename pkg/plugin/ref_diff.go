@@ -158,8 +158,7 @@ func (r *diffReport) print(out screen, wide bool) error {
 	for _, u := range r.Unread {
 		out.say("%s: couldn't be compared: %s\n", line(u.Object), line(u.Reason))
 	}
-	_, err := fmt.Fprintf(out, "%d objects compared, %d differences\n", len(r.Compared), len(r.Differences))
-	return err
+	return out.say("%s compared, %s\n", counted(len(r.Compared), "object"), counted(len(r.Differences), "difference"))
 }
 
 // unified returns the difference between two values as lines with - (what should be) and + (what is).

@@ -3,11 +3,14 @@ package plugin
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -149,7 +152,7 @@ func TestConsentIsKnownBefore(t *testing.T) {
 		{"owner", &ref, false, ExitOK, "its owner shares it", ExitOK, "yes: its owner"},
 		{"open", &other, false, ExitOK, "created", ExitOK, "yes: this cluster asks for nobody's consent"},
 		{"nothing", nil, false, ExitOK, "created", ExitOK, "yes: this cluster asks for nobody's consent"},
-		{"strange", nil, false, ExitOK, "warning   KF3015   Dataset ref/phy", ExitFailed, "the cluster's policy or the owner's list can't be read"},
+		{"strange", nil, false, ExitOK, "warning   KF3015   Dataset ref/phy", ExitOK, "yes: the API server admits it"},
 	} {
 		c := consentClient(t, test.sharing, test.allowed, interceptor.Funcs{})
 		withList(t, c, test.list)
@@ -177,10 +180,32 @@ func TestConsentThatCantBeKnown(t *testing.T) {
 		}
 		return c.Get(ctx, key, object, options...)
 	}}
-	for sharing, answer := range map[string]string{"rbac": "the owner's list can't be read", "owner": "only its owner's list says so"} {
-		r := run(t.Context(), connectTo(consentClient(t, sharing, false, forbidden)), "ref can-i --from default/phy -n ref")
-		if r.code != ExitFailed || !strings.Contains(r.err, answer) {
-			t.Errorf("%s: %s", sharing, r.text())
+	// Admission knows. It says so, unless the user may not even try.
+	for says, want := range map[string]result{
+		"": {out: "yes: the API server admits it, which was tried without storing it\n"},
+		ownRefusal + "KF3015: Dataset ref/kubectl-fluid-can-i: no": {out: "no: KF3015: Dataset ref/phy: you may not refer to default/phy", code: ExitFindings},
+		ownRefusal + "KF3014: Dataset ref/kubectl-fluid-can-i: no": {out: "no: KF3014: Dataset ref/phy: default/phy is not shared with namespace ref", code: ExitFindings},
+		ownRefusal + "KF3001: something else":                      {err: "as a dry run, failed", code: ExitFailed},
+		"KF3015, says somebody else":                               {err: "as a dry run, failed", code: ExitFailed},
+	} {
+		for _, sharing := range []string{"rbac", "owner"} {
+			asked := 0
+			c := interceptor.NewClient(consentClient(t, sharing, false, forbidden), interceptor.Funcs{Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
+				if _, isDataset := object.(*datav1alpha1.Dataset); !isDataset {
+					return c.Create(ctx, object, options...)
+				}
+				if o := (&client.CreateOptions{}).ApplyOptions(options); !slices.Equal(o.DryRun, []string{metav1.DryRunAll}) {
+					t.Error("it isn't a dry run")
+				}
+				if asked++; says == "" {
+					return nil
+				}
+				return apierrors.NewForbidden(schema.GroupResource{Resource: "datasets"}, canIProbeName, errors.New(says))
+			}})
+			r := run(t.Context(), connectTo(c), "ref can-i --from default/phy -n ref")
+			if r.code != want.code || !strings.HasPrefix(r.out, want.out) || !strings.Contains(r.err, want.err) || asked != 1 {
+				t.Errorf("%s: %q: %s", sharing, says, r.text())
+			}
 		}
 	}
 	r := run(t.Context(), connectTo(consentClient(t, "rbac", true, forbidden)), "ref can-i --from default/phy -n ref")
@@ -194,5 +219,23 @@ func TestConsentThatCantBeKnown(t *testing.T) {
 	r = run(t.Context(), connectTo(failing), "ref create phy -n ref --from default/phy --dry-run=client")
 	if r.code != ExitOK || !strings.Contains(r.out, "inconclusive") || !strings.Contains(r.out, "busy") {
 		t.Error(r.text())
+	}
+}
+
+// TestRefusalsOfAdmission: what this project's webhook refuses is a finding, as if it had been found before; what another
+// webhook refuses couldn't be done. No right would change either.
+func TestRefusalsOfAdmission(t *testing.T) {
+	for says, want := range map[string]int{
+		ownRefusal + "KF3015: Dataset ref/new: no":                           ExitFindings,
+		`admission webhook "policy.example.com" ` + anyRefusal + "not today": ExitFailed,
+	} {
+		c := interceptor.NewClient(consentClient(t, "rbac", true, interceptor.Funcs{}), interceptor.Funcs{
+			Apply: func(context.Context, client.WithWatch, runtime.ApplyConfiguration, ...client.ApplyOption) error {
+				return apierrors.NewForbidden(schema.GroupResource{Resource: "datasets"}, "new", errors.New(says))
+			}})
+		r := run(t.Context(), connectTo(c), "ref create new -n ref --from default/phy")
+		if r.code != want || !strings.Contains(r.err, "creating the Dataset ref/new: ") || strings.Contains(r.err, "administrator") {
+			t.Errorf("%q: %s", says, r.text())
+		}
 	}
 }

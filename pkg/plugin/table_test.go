@@ -136,3 +136,20 @@ func TestNoFormatOfChecksHasEscapes(t *testing.T) {
 		}
 	}
 }
+
+// TestWordsBreakWhereTheirPartsEnd: names and reasons stay readable, and Chinese breaks anywhere.
+func TestWordsBreakWhereTheirPartsEnd(t *testing.T) {
+	for text, want := range map[string]string{
+		"False (PhysicalDatasetMissing)":        "False|(PhysicalDataset|Missing)",
+		"fuse.alluxio-fuse-default-check-mount": "fuse.alluxio-fuse-|default-check-|mount",
+		"kubectl-fluid-controller":              "kubectl-fluid-|controller",
+		"averyveryverylongnamewithoutparts":     "averyveryverylongn|amewithoutparts",
+		"副本需要的名称已被占用":                           "副本需要的名称已被|占用",
+		"a b":                                   "a b",
+		"":                                      "",
+	} {
+		if got := strings.Join(wrap(text, 18), "|"); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}

@@ -128,10 +128,20 @@ func wrap(text string, room int) []string {
 	return append(lines, strings.TrimRight(current, " "))
 }
 
-// breakWord breaks a word that fills a line after its last separator, unless that leaves most of the line empty.
+// breakWord breaks a word that fills a line after its last separator, or before its last capital within CamelCase, unless
+// that leaves most of the line empty.
 func breakWord(word string) (head, tail string) {
-	if i := strings.LastIndexAny(word, "-/.,:="); i >= len(word)/2 {
-		return word[:i+1], word[i+1:]
+	end := strings.LastIndexAny(word, "-/.,:=") + 1
+	for i := len(word) - 1; i > end; i-- {
+		if isUpper(word[i]) && !isUpper(word[i-1]) {
+			end = i
+			break
+		}
+	}
+	if end > len(word)/2 {
+		return word[:end], word[end:]
 	}
 	return word, ""
 }
+
+func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }

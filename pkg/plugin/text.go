@@ -8,6 +8,14 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
+// counted returns a number with the name of what is counted, which gets an s unless there is one.
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
 // line makes a text of the cluster fit for one line of a terminal: control characters (escape sequences begin with
 // one), line ends and characters that reorder text are shown as Go writes them, \x1b for example.
 func line(text string) string { return neutralise(text, false) }
