@@ -44,8 +44,10 @@ func TestMovingFromFluidAndBack(t *testing.T) {
 		podReads(t, "after")
 	})
 	delete(fluidMade, "configmap/phy-fuse-conf")
-	t.Run("everything of Fluid's and the running pod survive moving back", func(t *testing.T) { moveBack(t, f, fluidMade) })
-	moving.stop(t)
+	t.Run("everything of Fluid's and the running pod survive moving back", func(t *testing.T) {
+		moveBack(t, f, fluidMade)
+		moving.stop(t) // while the double's webhook is still there
+	})
 }
 
 // onlyFluid leaves a cluster with Fluid's CRDs and a physical Dataset that is Bound and has its template, as Fluid makes it.
