@@ -341,13 +341,11 @@ func TestClaimAndSecretOfTheSameNameAreNeverUsed(t *testing.T) {
 		t.Error("the mirrored Secret isn't the physical's")
 	}
 	create(t, foreignClaim(metav1.ObjectMeta{Namespace: namespace, Name: "cache"}))
-	fuse := refresh(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}})
-	pod := &fuse.Spec.Template.Spec
-	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: "cache", VolumeSource: corev1.VolumeSource{
-		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "cache"}}})
-	pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, corev1.VolumeMount{Name: "cache", MountPath: "/cache"})
-	if err := live.client.Update(t.Context(), fuse); err != nil {
-		t.Fatal(err)
-	}
+	alter(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}}, func(fuse *appsv1.DaemonSet) {
+		pod := &fuse.Spec.Template.Spec
+		pod.Volumes = append(pod.Volumes, corev1.Volume{Name: "cache", VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "cache"}}})
+		pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, corev1.VolumeMount{Name: "cache", MountPath: "/cache"})
+	})
 	awaitReason(t, ref, "FuseTemplateNeedsClaim")
 }

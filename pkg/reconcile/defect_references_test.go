@@ -23,11 +23,9 @@ import (
 // instead of being Bound, and when the quota is raised the claim comes, with the access modes that were asked for.
 func TestClaimThatFailedAtFirstIsMadeLater(t *testing.T) {
 	physical := newPhysicalOf(t, "alluxio")
-	volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}})
-	volume.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}
-	if err := live.client.Update(t.Context(), volume); err != nil {
-		t.Fatal(err)
-	}
+	alter(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}, func(volume *corev1.PersistentVolume) {
+		volume.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}
+	})
 	namespace := newNamespace(t)
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "no-claims"},
 		Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"persistentvolumeclaims": resource.MustParse("0")}}}

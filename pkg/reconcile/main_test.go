@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/retry"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
@@ -224,6 +225,19 @@ func remove(t *testing.T, objects ...client.Object) {
 			t.Fatalf("deleting %T %s: %v", object, client.ObjectKeyFromObject(object), err)
 		}
 	}
+}
+
+// alter changes an object as it is now, also while Kubernetes' own controllers write it.
+func alter[T client.Object](t *testing.T, object T, change func(T)) T {
+	t.Helper()
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		change(refresh(t, object))
+		return live.client.Update(t.Context(), object)
+	})
+	if err != nil {
+		t.Fatalf("changing %T %s: %v", object, client.ObjectKeyFromObject(object), err)
+	}
+	return object
 }
 
 // refresh reads an object anew.

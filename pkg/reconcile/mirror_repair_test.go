@@ -109,17 +109,15 @@ func TestMirrorThatIsNotNeededAnyMoreGoes(t *testing.T) {
 // needOnly lets a JuiceFS client need nothing but a ConfigMap.
 func needOnly(t *testing.T, physical, configMap string) {
 	t.Helper()
-	fuse := refresh(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}})
-	template := &fuse.Spec.Template.Spec
-	template.Containers[0].Env, template.Containers[0].EnvFrom, template.ImagePullSecrets = nil, nil, nil
-	for i := range template.Volumes {
-		if template.Volumes[i].ConfigMap != nil {
-			template.Volumes[i].ConfigMap.Name = configMap
+	alter(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}}, func(fuse *appsv1.DaemonSet) {
+		template := &fuse.Spec.Template.Spec
+		template.Containers[0].Env, template.Containers[0].EnvFrom, template.ImagePullSecrets = nil, nil, nil
+		for i := range template.Volumes {
+			if template.Volumes[i].ConfigMap != nil {
+				template.Volumes[i].ConfigMap.Name = configMap
+			}
 		}
-	}
-	if err := live.client.Update(t.Context(), fuse); err != nil {
-		t.Fatal(err)
-	}
+	})
 }
 
 // TestSecretThatMayNotBeListedGoesWhenItIsNotNeededAnyMore: the controller has Roles that name the Secrets of one reference

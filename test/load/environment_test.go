@@ -41,8 +41,9 @@ type environment struct {
 	config  *rest.Config
 	scheme  *runtime.Scheme
 	client  client.WithWatch
-	// writes counts those of controllers, without events; reads their requests for one object.
-	writes, reads atomic.Int64
+	// writes counts those of controllers, without events, and refused those of them that the API server didn't accept, as in
+	// a conflict; reads counts their requests for one object.
+	writes, refused, reads atomic.Int64
 	// references is how many have been made so far.
 	references int
 }
@@ -203,13 +204,18 @@ func (e *environment) counted() *rest.Config {
 	counted := rest.CopyConfig(e.config)
 	counted.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) {
-			if request.Method != http.MethodGet && !strings.Contains(request.URL.Path, "/events") {
+			isWrite := request.Method != http.MethodGet && !strings.Contains(request.URL.Path, "/events")
+			if isWrite {
 				e.writes.Add(1)
 			}
 			if request.Method == http.MethodGet && request.URL.RawQuery == "" {
 				e.reads.Add(1)
 			}
-			return next.RoundTrip(request)
+			response, err := next.RoundTrip(request)
+			if isWrite && (err != nil || response.StatusCode >= http.StatusMultipleChoices) {
+				e.refused.Add(1)
+			}
+			return response, err
 		})
 	})
 	return counted
