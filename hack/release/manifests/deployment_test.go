@@ -128,7 +128,7 @@ func TestCallsReachThePods(t *testing.T) {
 	for _, webhook := range i.validating.Webhooks {
 		called = append(called, webhook.ClientConfig)
 	}
-	if len(called) != 3 {
+	if len(called) != 5 { // four for pods, one for references
 		t.Errorf("there are %d webhooks", len(called))
 	}
 	for _, client := range called {
