@@ -39,8 +39,9 @@ func (c *consumer) refer(t *testing.T, name, from string) {
 // leavesNothing deletes what runs and counts what is left on the node: no mount and no directory.
 func (c *consumer) leavesNothing(t *testing.T) {
 	t.Helper()
-	kubectl(t, "delete deployments,statefulsets,jobs,pods --all --timeout=60s -n "+c.namespace)
-	// The pods of a workload go after it.
+	// In the foreground the pods of a workload go before it does; else it might make one anew in the place of a deleted one.
+	kubectl(t, "delete deployments,statefulsets,jobs --all --cascade=foreground --timeout=60s -n "+c.namespace)
+	kubectl(t, "delete pods --all --timeout=60s -n "+c.namespace)
 	eventually(t, time.Minute, func() error {
 		if pods := c.pods(t); len(pods) > 0 {
 			return fmt.Errorf("there are still %d pods", len(pods))
