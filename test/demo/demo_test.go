@@ -72,6 +72,8 @@ func typed(t *testing.T, name string, args ...string) string {
 	command := exec.CommandContext(t.Context(), name, args...)
 	var stderr bytes.Buffer
 	command.Dir, command.Stderr = "../..", &stderr
+	// make test's own variables would have make print the directories that it enters, as no user's make demo does.
+	command.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=")
 	output, err := command.Output()
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, output, stderr.String())
