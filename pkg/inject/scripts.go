@@ -28,6 +28,9 @@ import (
 // A SIGTERM that comes while the client is being started is sent on as soon as the client's number is known, and again
 // when it has surely begun: a child that the shell has just forked still swallows it.
 //
+// A SIGTERM interrupts wait, which then returns 143 as if the client had ended so. Only another wait tells: it returns the
+// client's code, or 127 if the first one had returned that already.
+//
 // The words of the command come as arguments: nothing is pasted into the script. Its variables have names of their own:
 // a shell hands a variable on to the client if the container's environment has it.
 const superviseScript = `fluid_path=$1 fluid_all=$2 fluid_own=$3 fluid_anew=$4; shift 4
@@ -48,7 +51,7 @@ fluid_leave() {
   [ -z "$fluid_told" ] || [ -z "$fluid_own" ] || (cd "$fluid_all" && rmdir -p "$fluid_own")
   exit "$fluid_code"
 }
-fluid_client= fluid_ended= fluid_told=
+fluid_client= fluid_code= fluid_ended= fluid_told=
 fluid_window; fluid_began=$fluid_now
 trap 'fluid_ended=1 fluid_told=1; [ -z "$fluid_client" ] || kill -TERM "$fluid_client" 2>/dev/null' TERM INT
 fluid_unmount
@@ -57,8 +60,9 @@ fluid_unmount
 [ -z "$fluid_ended" ] || { kill -TERM "$fluid_client"; sleep 1; kill -TERM "$fluid_client"; } 2>/dev/null
 while :; do
   fluid_ended=
-  wait "$fluid_client"; fluid_code=$?
-  [ -n "$fluid_ended" ] && kill -0 "$fluid_client" 2>/dev/null || break
+  wait "$fluid_client"; fluid_again=$?
+  [ "$fluid_again" = 127 ] && [ -n "$fluid_code" ] || fluid_code=$fluid_again
+  [ -n "$fluid_ended" ] || break
 done
 fluid_leave "$fluid_code"
 `

@@ -260,24 +260,46 @@ func TestSuperviseScriptForwardsTERMAndReturnsTheClientsCode(t *testing.T) {
 			`trap '' TERM; echo TERM; sleep 0.3; exit 143`:                         143,
 			`echo TERM; exec sleep 60`:                                             143,
 		} {
-			script := superviseCommand(t, shell, "/nosuch", "sh", "-c", client)
-			output, err := script.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := script.Start(); err != nil {
-				t.Fatal(err)
-			}
-			for lines := bufio.NewScanner(output); lines.Scan(); {
-				if err := script.Process.Signal(syscall.SIGTERM); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if got := exitCode(t, script.Wait()); got != want {
+			if got := exitCodeAfterTERMs(t, superviseCommand(t, shell, "/nosuch", "sh", "-c", client)); got != want {
 				t.Errorf("%s: exit code %d, want %d", client, got, want)
 			}
 		}
 	})
+}
+
+// TestSuperviseScriptKnowsAnInterruptedWaitFromTheClientsEnd: the client ends while the shell comes back from a wait that
+// SIGTERM has interrupted, or has just ended when the signal comes.
+func TestSuperviseScriptKnowsAnInterruptedWaitFromTheClientsEnd(t *testing.T) {
+	const slow = `turns=; wait() { command wait "$@"; set -- $?; [ "$turns" = xx ] || { turns=x$turns; echo TERM; sleep 0.3; }; return "$1"; }; `
+	withShells(t, func(t *testing.T, shell ...string) {
+		for client, want := range map[string]int{
+			`trap 'exit 7' TERM; echo TERM; while :; do sleep 0.05; done`: 7,
+			`exit 5`: 5,
+		} {
+			script := command(t, slices.Concat(shell, []string{"-c", slow + superviseScript, "supervise", "/nosuch", "", "", "", "sh", "-c", client})...)
+			if got := exitCodeAfterTERMs(t, script); got != want {
+				t.Errorf("%s: exit code %d, want %d", client, got, want)
+			}
+		}
+	})
+}
+
+// exitCodeAfterTERMs runs a command that gets SIGTERM each time that it prints a line.
+func exitCodeAfterTERMs(t *testing.T, script *exec.Cmd) int {
+	t.Helper()
+	output, err := script.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := script.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(output); lines.Scan(); {
+		if err := script.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return exitCode(t, script.Wait())
 }
 
 // TestSuperviseScriptHearsTERMBeforeTheClientRuns sends the signal while the script takes off old mounts.

@@ -18,7 +18,7 @@ import (
 func main() {
 	state := flag.String("state", "/var/tmp/kubectl-fluid-demo", "directory of everything that the cluster writes; a short path, since sockets lie below it")
 	down := flag.Bool("down", false, "stop the cluster and leave nothing behind")
-	prepare := flag.Bool("prepare", false, "only build the cluster's programs, which takes minutes the first time")
+	prepare := flag.Bool("prepare", false, "only install and build what the tests need, which takes minutes the first time")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -35,7 +35,14 @@ func run(ctx context.Context, state string, down, prepare bool) error {
 		return fmt.Errorf("finding the state directory: %w", err)
 	}
 	if prepare {
-		return cluster.EnsureBinaries(ctx, os.Stdout, os.Geteuid() == 0)
+		root := os.Geteuid() == 0
+		if root {
+			// The sidecar's scripts are tested with the shell that most FUSE images have, too.
+			if err := cluster.EnsurePackages(ctx, os.Stdout, "busybox"); err != nil {
+				return err
+			}
+		}
+		return cluster.EnsureBinaries(ctx, os.Stdout, root)
 	}
 	if down {
 		return cluster.Teardown(ctx, state)
