@@ -120,6 +120,8 @@ func run(told context.Context, o options) error {
 	}
 	// The API server has its own fairness; a limit here would only make many references wait for each other.
 	restConfig.QPS = -1
+	// Within a cluster, compressing what is watched (as API servers do from Kubernetes 1.37 on) costs more than sending it.
+	restConfig.DisableCompression = true
 	// The API server warns of Fluid's names of finalizers and of 100Pi; they are what other components expect.
 	restConfig.WarningHandlerWithContext = rest.NoWarnings{}
 	features, err := serverFeatures(restConfig)

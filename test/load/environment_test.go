@@ -68,7 +68,7 @@ func newEnvironment(b testing.TB) *environment {
 	if err := errors.Join(clientgoscheme.AddToScheme(e.scheme), datav1alpha1.AddToScheme(e.scheme)); err != nil {
 		b.Fatal(err)
 	}
-	e.config.WarningHandlerWithContext = rest.NoWarnings{}
+	e.config.WarningHandlerWithContext, e.config.DisableCompression = rest.NoWarnings{}, true // as the controller's
 	if e.client, err = client.NewWithWatch(e.config, client.Options{Scheme: e.scheme}); err != nil {
 		b.Fatal(err)
 	}
@@ -170,13 +170,24 @@ func (e *environment) startController(b *testing.B) (stop func()) {
 	if err := errors.Join(references.SetupWithManager(manager), (&reconcile.DatasetRefReconciler{Client: writer}).SetupWithManager(manager)); err != nil {
 		b.Fatal("setting up the reconcilers:", err)
 	}
+	reads := e.reads.Load()
 	ctx, cancel := context.WithCancel(e.ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- manager.Start(ctx) }()
 	if !manager.GetCache().WaitForCacheSync(ctx) {
 		b.Fatal("the manager's caches weren't filled")
 	}
-	e.settle(b) // it looks at what is there already
+	// It looks at what is there already, and reads each mirror once, to compare it with its source.
+	err = await(2*time.Minute, func() error {
+		if made := e.reads.Load() - reads; made < int64(e.references) {
+			return fmt.Errorf("a controller that starts has made %d reads for %d references", made, e.references)
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	e.settle(b)
 	return func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"slices"
@@ -10,6 +11,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	toolscache "k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
@@ -91,12 +95,8 @@ func (e *environment) many(b *testing.B, references, physicals int) {
 	bare = (bare + e.bareRate(b, references)) / 2
 	b.ReportMetric(bare, "bare/s")
 	b.ReportMetric(100*rate/bare, "%bare")
-	writes, reads = e.writes.Load(), e.reads.Load()
+	writes = e.writes.Load()
 	stop = e.startController(b)
-	// It reads each mirror once, to compare it with its source.
-	if made := e.reads.Load() - reads; made < int64(e.references) {
-		b.Errorf("a controller that starts has made %d reads for %d references", made, e.references)
-	}
 	if made := e.writes.Load() - writes; made > 0 {
 		b.Errorf("a controller that starts to %d healthy references makes %d writes", e.references, made)
 	}
@@ -155,7 +155,12 @@ func (e *environment) watchBound(b *testing.B, n int) <-chan map[string]time.Tim
 	if err := e.client.List(e.ctx, list); err != nil {
 		b.Fatal(err)
 	}
-	watcher, err := e.client.Watch(e.ctx, &datav1alpha1.DatasetList{}, &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: list.ResourceVersion}})
+	// The API server ends watches of those who can't keep up, as this busy process may be for a moment.
+	watcher, err := watchtools.NewRetryWatcherWithContext(e.ctx, list.ResourceVersion, &toolscache.ListWatch{
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return e.client.Watch(ctx, &datav1alpha1.DatasetList{}, &client.ListOptions{Raw: &options})
+		},
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
