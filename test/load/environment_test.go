@@ -22,6 +22,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -44,6 +45,8 @@ type environment struct {
 	// writes counts those of controllers, without events, and refused those of them that the API server didn't accept, as in
 	// a conflict; reads counts their requests for one object.
 	writes, refused, reads atomic.Int64
+	// datasets is the controller's informer, while there is a controller.
+	datasets cache.Informer
 	// references is how many have been made so far.
 	references int
 }
@@ -170,6 +173,9 @@ func (e *environment) startController(b *testing.B) (stop func()) {
 	if err := errors.Join(references.SetupWithManager(manager), (&reconcile.DatasetRefReconciler{Client: writer}).SetupWithManager(manager)); err != nil {
 		b.Fatal("setting up the reconcilers:", err)
 	}
+	if e.datasets, err = manager.GetCache().GetInformer(e.ctx, &datav1alpha1.Dataset{}, cache.BlockUntilSynced(false)); err != nil {
+		b.Fatal(err)
+	}
 	reads := e.reads.Load()
 	ctx, cancel := context.WithCancel(e.ctx)
 	ended := make(chan error, 1)
@@ -243,6 +249,8 @@ type bareSet struct {
 	objects       []client.Object
 	thinStatus    client.Patch
 	datasetStatus client.Patch
+	// list is written to the status of a physical Dataset; nil for most references.
+	list client.Patch
 }
 
 func newBareSet(b *testing.B, namespace, name string) *bareSet {
@@ -281,6 +289,16 @@ func statusPatch(b *testing.B, status any) client.Patch {
 	return client.RawPatch(types.MergePatchType, patch)
 }
 
+// listPatch writes a list of n references; the bare client writes it to one of its own Datasets.
+func listPatch(b *testing.B, namespace string, n int) client.Patch {
+	b.Helper()
+	var list []string // null if empty, which takes the field away
+	for i := range n {
+		list = append(list, fmt.Sprintf("%s/bare-%04d", namespace, i))
+	}
+	return statusPatch(b, map[string]any{"datasetRef": list})
+}
+
 // write makes the writes, in the order in which the controller does.
 func (s *bareSet) write(e *environment) error {
 	if err := errors.Join(e.client.Create(e.ctx, s.dataset), e.client.Patch(e.ctx, s.dataset, s.metadata)); err != nil {
@@ -291,8 +309,12 @@ func (s *bareSet) write(e *environment) error {
 			return fmt.Errorf("creating %T %s: %w", object, client.ObjectKeyFromObject(object), err)
 		}
 	}
-	return errors.Join(
+	err := errors.Join(
 		e.client.Status().Patch(e.ctx, s.objects[1], s.thinStatus),
 		e.client.Status().Patch(e.ctx, s.dataset, s.datasetStatus),
 	)
+	if err == nil && s.list != nil {
+		err = e.client.Status().Patch(e.ctx, s.dataset, s.list)
+	}
+	return err
 }
