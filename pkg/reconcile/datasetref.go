@@ -108,8 +108,8 @@ func (r *DatasetRefReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 	return ctrl.Result{}, nil
 }
 
-// pauses keeps the writes of one long list, each of which takes the API server the longer the list is, to a fifth of the
-// time: after one, the next waits four times as long as it took. References that come meanwhile are in that one.
+// pauses keeps the writes of each list to a fifth of the time, since the API server takes longer for a longer list: after one
+// write, the next waits four times as long as it took. References that come meanwhile are in that one.
 type pauses struct {
 	mutex sync.Mutex
 	ends  map[types.NamespacedName]time.Time
