@@ -116,8 +116,7 @@ func TestReferenceIsMadeWithFewWritesAndThenLeftAlone(t *testing.T) {
 	if made := recorded.of(physical + "/phy"); len(made) != 1 {
 		t.Errorf("writes to the physical Dataset: %s", made)
 	}
-	time.Sleep(500 * time.Millisecond)
-	before := len(recorded.of(""))
+	before := recorded.settled(t)
 	// An event of each input that changes nothing.
 	for _, object := range []client.Object{
 		ref,

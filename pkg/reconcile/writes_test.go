@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -36,6 +38,22 @@ func (w *writes) of(namespace string) []string {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	return slices.DeleteFunc(slices.Clone(w.list), func(write string) bool { return !strings.Contains(write, namespace) })
+}
+
+// settled waits until nothing is written any more, and returns how many writes there were: what a watch that has just begun
+// brings may come late on a busy machine.
+func (w *writes) settled(t *testing.T) int {
+	t.Helper()
+	made := -1
+	eventually(t, "quiet", func() string {
+		before := made
+		if made = len(w.of("")); made == before {
+			return ""
+		}
+		time.Sleep(500 * time.Millisecond)
+		return "it still writes"
+	})
+	return made
 }
 
 // recording returns a client that records its writes.
