@@ -35,7 +35,7 @@ type Variant struct {
 type Sidecar struct {
 	dataset     types.NamespacedName
 	variant     Variant
-	container   fragment
+	container   compiledContainer
 	volumes     []compiledVolume
 	pullSecrets []string
 	mountType   string
@@ -48,6 +48,18 @@ type Sidecar struct {
 // wraps reports whether a claim isn't the Dataset's own but has the Dataset's data in it: pods that mount it get the
 // Dataset, but the Dataset's sidecar gets the claim.
 func (s *Sidecar) wraps(claim string) bool { return claim != s.dataset.Name }
+
+// compiledContainer is the sidecar's container as it is in most pods, which have the ServiceAccount's token in each
+// container, and in the others.
+type compiledContainer struct{ withToken, withoutToken fragment }
+
+// of returns the container of a pod.
+func (c *compiledContainer) of(v *values) *fragment {
+	if v.token == "" {
+		return &c.withoutToken
+	}
+	return &c.withToken
+}
 
 // compiledVolume is a volume of the sidecar with the name that it has in the FUSE pod.
 type compiledVolume struct {
@@ -72,7 +84,7 @@ func Compile(sidecar *reference.Sidecar, variant Variant) *Sidecar {
 	if below := path.Join(sidecar.MountDirectory, sidecar.SubPath); below != "" {
 		c.dataAfter = "/" + below
 	}
-	c.size = c.container.size
+	c.size = c.container.withToken.size
 	for i := range c.volumes {
 		c.size += c.volumes[i].json.size
 	}
@@ -90,31 +102,23 @@ func mountVolumePath(sidecar *reference.Sidecar) string {
 }
 
 // compileTemplate encodes the container and its volumes.
-func compileTemplate(sidecar *reference.Sidecar, variant Variant) (fragment, []compiledVolume, error) {
+func compileTemplate(sidecar *reference.Sidecar, variant Variant) (compiledContainer, []compiledVolume, error) {
 	slots, err := newSlots([]any{sidecar.Container, sidecar.Volumes})
 	if err != nil {
-		return fragment{}, nil, err
+		return compiledContainer{}, nil, err
 	}
 	container := sidecarContainer(sidecar, slots.text(slotContainer), slots.text(slotOwnDirectory), variant)
-	var volumes []compiledVolume
+	volumes := sidecarVolumes(sidecar, container, slots.text(slotDirectory), variant)
+	compiled := make([]compiledVolume, len(volumes))
 	renamed, claims := map[string]string{}, map[string]bool{}
-	for _, volume := range sidecar.Volumes {
-		if variant.without(volume.Name) {
-			continue
-		}
-		name, inPod := volume.Name, slots.text(slotVolume+slot(len(volumes)))
-		renamed[name], claims[inPod] = inPod, claimOf(volume) != ""
+	for i, volume := range volumes {
+		inPod := slots.text(slotVolume + slot(i))
+		compiled[i] = compiledVolume{name: volume.Name, claim: claimOf(volume)}
+		renamed[volume.Name], claims[inPod] = inPod, claimOf(volume) != ""
 		volume.Name = inPod
-		if name == sidecar.MountVolume {
-			volume.HostPath = &corev1.HostPathVolumeSource{
-				Path: path.Clean(volume.HostPath.Path) + slots.text(slotDirectory), Type: new(corev1.HostPathDirectoryOrCreate),
-			}
+		if compiled[i].json, err = slots.fragment(volume); err != nil {
+			return compiledContainer{}, nil, err
 		}
-		encoded, err := slots.fragment(volume)
-		if err != nil {
-			return fragment{}, nil, err
-		}
-		volumes = append(volumes, compiledVolume{name, claimOf(volume), encoded})
 	}
 	container.VolumeMounts = slices.DeleteFunc(container.VolumeMounts, func(mount corev1.VolumeMount) bool { return renamed[mount.Name] == "" })
 	for i := range container.VolumeMounts {
@@ -124,18 +128,55 @@ func compileTemplate(sidecar *reference.Sidecar, variant Variant) (fragment, []c
 			mount.MountPropagation = new(corev1.MountPropagationHostToContainer) // The claim may be a Dataset's.
 		}
 	}
-	if hasOwnDirectory(sidecar, variant) {
-		name := slots.text(slotVolume + slot(len(volumes)))
-		volume, mount := allDirectories(name, mountVolumePath(sidecar))
-		encoded, err := slots.fragment(volume)
-		if err != nil {
-			return fragment{}, nil, err
+	encoded, err := compileContainer(slots, container)
+	return encoded, compiled, err
+}
+
+// sidecarVolumes returns the volumes of a sidecar, whose container gets the mount of one that the FUSE pod doesn't have. The
+// volume in which the client mounts is the last, and its mount the first: so the policy kubectl-fluid-sidecars needn't search
+// for them.
+func sidecarVolumes(sidecar *reference.Sidecar, container *corev1.Container, ownDirectory string, variant Variant) []corev1.Volume {
+	var volumes, shared []corev1.Volume
+	for _, volume := range sidecar.Volumes {
+		switch {
+		case variant.without(volume.Name):
+		case volume.Name == sidecar.MountVolume:
+			volume.HostPath = &corev1.HostPathVolumeSource{Path: path.Clean(volume.HostPath.Path) + ownDirectory, Type: new(corev1.HostPathDirectoryOrCreate)}
+			shared = append(shared, volume)
+		default:
+			volumes = append(volumes, volume)
 		}
-		volumes = append(volumes, compiledVolume{allDirectoriesVolume, "", encoded})
-		container.VolumeMounts = append(container.VolumeMounts, mount)
 	}
-	encoded, err := slots.fragment(container)
-	return encoded, volumes, err
+	if hasOwnDirectory(sidecar, variant) {
+		name := allDirectoriesVolume
+		for slices.ContainsFunc(sidecar.Volumes, func(v corev1.Volume) bool { return v.Name == name }) {
+			name += "-own"
+		}
+		volume, mount := allDirectories(name, mountVolumePath(sidecar))
+		volumes, container.VolumeMounts = append(volumes, volume), append(container.VolumeMounts, mount)
+	}
+	mounts := container.VolumeMounts
+	at := slices.IndexFunc(mounts, func(m corev1.VolumeMount) bool {
+		return m.Name == sidecar.MountVolume && m.MountPropagation != nil && *m.MountPropagation == corev1.MountPropagationBidirectional
+	})
+	if at > 0 {
+		container.VolumeMounts = slices.Concat(mounts[at:at+1], mounts[:at], mounts[at+1:])
+	}
+	return append(volumes, shared...)
+}
+
+// compileContainer encodes the container.
+func compileContainer(slots slots, container *corev1.Container) (c compiledContainer, err error) {
+	if c.withoutToken, err = slots.fragment(container); err != nil {
+		return c, err
+	}
+	if slices.ContainsFunc(container.VolumeMounts, func(mount corev1.VolumeMount) bool { return mount.MountPath == tokenPath }) {
+		c.withToken = c.withoutToken
+		return c, nil
+	}
+	container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: slots.text(slotToken), ReadOnly: true, MountPath: tokenPath})
+	c.withToken, err = slots.fragment(container)
+	return c, err
 }
 
 func claimOf(volume corev1.Volume) string {
@@ -145,7 +186,7 @@ func claimOf(volume corev1.Volume) string {
 	return volume.PersistentVolumeClaim.ClaimName
 }
 
-// allDirectoriesVolume is the volume that allDirectories makes.
+// allDirectoriesVolume is the name of the volume that allDirectories makes, if the FUSE pod has none of that name.
 const allDirectoriesVolume = "fluid-pods"
 
 // allDirectories lets a sidecar see the directory on the node that its pod's own directory is in, so that it can remove

@@ -30,6 +30,8 @@ const (
 	slotDirectory
 	// slotOwnDirectory is the same without the slash.
 	slotOwnDirectory
+	// slotToken is the name of the pod's volume with the ServiceAccount's token.
+	slotToken
 	// slotVolume is the name that the sidecar's first volume has in the pod.
 	slotVolume
 )
@@ -79,6 +81,7 @@ func (s slots) fragment(value any) (fragment, error) {
 type values struct {
 	container string
 	directory string
+	token     string
 	volumes   []string
 }
 
@@ -90,6 +93,8 @@ func (v *values) of(s slot) string {
 		return v.directory
 	case s == slotOwnDirectory:
 		return strings.TrimPrefix(v.directory, "/")
+	case s == slotToken:
+		return v.token
 	}
 	return v.volumes[s-slotVolume]
 }

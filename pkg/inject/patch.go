@@ -248,7 +248,7 @@ func (j *injection) findSurprises() {
 
 // nameSidecars gives the sidecars and their volumes names that are free in the pod.
 func (j *injection) nameSidecars() {
-	taken := j.takenIndexes()
+	taken, token := j.takenIndexes(), j.pod.tokenVolume()
 	index := 0
 	for i := range j.served {
 		s := &j.served[i]
@@ -260,7 +260,7 @@ func (j *injection) nameSidecars() {
 			index++
 		}
 		suffix := strconv.Itoa(index)
-		s.values.container, s.values.volumes = containerNamePrefix+suffix, make([]string, len(s.sidecar.volumes))
+		s.values.container, s.values.token, s.values.volumes = containerNamePrefix+suffix, token, make([]string, len(s.sidecar.volumes))
 		for v := range s.sidecar.volumes {
 			s.values.volumes[v] = j.freeVolumeName(s.sidecar.volumes[v].name, suffix)
 		}

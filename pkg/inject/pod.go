@@ -30,7 +30,9 @@ type podSpec struct {
 	InitContainers, Containers []podContainer
 	ImagePullSecrets           []string
 	// OwnUsers says that the pod has a user namespace of its own.
-	OwnUsers      bool
+	OwnUsers bool
+	// NoToken says that no container gets the ServiceAccount's token by itself.
+	NoToken       bool
 	RestartPolicy string
 	// GracePeriod is terminationGracePeriodSeconds; -1 if the pod doesn't say.
 	GracePeriod int64
@@ -140,6 +142,10 @@ func (p *podSpec) scan(s *scanner) {
 			hostUsers := true
 			s.bool(&hostUsers)
 			p.OwnUsers = !hostUsers
+		case "automountServiceAccountToken":
+			automount := true
+			s.bool(&automount)
+			p.NoToken = !automount
 		case "restartPolicy":
 			s.string(&p.RestartPolicy)
 		case "terminationGracePeriodSeconds":
@@ -266,6 +272,32 @@ func (p *Pod) containers(visit func(list string, index int, container *podContai
 	for i := range p.Spec.Containers {
 		visit(containersPointer, i, &p.Spec.Containers[i])
 	}
+}
+
+// The volume with the ServiceAccount's token that the API server's ServiceAccount plugin gives a pod, and where the plugin
+// mounts it in every container that has nothing there (Kubernetes 1.37, plugin/pkg/admission/serviceaccount).
+const (
+	tokenVolumePrefix = "kube-api-access-"
+	tokenPath         = "/var/run/secrets/kubernetes.io/serviceaccount"
+)
+
+// tokenVolume returns the name of the volume with the ServiceAccount's token; empty unless the API server has given it to
+// all containers. It would then give it to those that are added, and ask the webhooks again about the pod for that.
+func (p *Pod) tokenVolume() string {
+	at := slices.IndexFunc(p.Spec.Volumes, func(v podVolume) bool { return strings.HasPrefix(v.Name, tokenVolumePrefix) })
+	if at < 0 || p.Spec.NoToken {
+		return ""
+	}
+	name, given, everywhere := p.Spec.Volumes[at].Name, false, true
+	p.containers(func(_ string, _ int, container *podContainer) {
+		mount := slices.IndexFunc(container.Mounts, func(m podMount) bool { return m.Path == tokenPath })
+		everywhere = everywhere && mount >= 0
+		given = given || mount >= 0 && container.Mounts[mount].Name == name
+	})
+	if !given || !everywhere {
+		return ""
+	}
+	return name
 }
 
 // obstacle says what keeps a sidecar from serving a container a volume that it mounts; empty if nothing does.

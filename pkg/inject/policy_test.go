@@ -71,6 +71,9 @@ func alterations() []alteration {
 	unchanged := func(*corev1.Pod) {}
 	sidecarLost := func(pod *corev1.Pod) { pod.Spec.InitContainers = pod.Spec.InitContainers[1:] }
 	classicLost := func(pod *corev1.Pod) { pod.Spec.Containers = pod.Spec.Containers[1:] }
+	another := func(pod *corev1.Pod) {
+		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: "another", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
+	}
 	return []alteration{
 		{"nothing", "thin-native", unchanged, ""},
 		{"nothing of a classic one", "thin-classic", unchanged, ""},
@@ -87,6 +90,19 @@ func alterations() []alteration {
 			proxy := corev1.Container{Name: "proxy", Image: "proxy", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}
 			pod.Spec.InitContainers = append([]corev1.Container{proxy}, pod.Spec.InitContainers...)
 		}, ""},
+		{"another volume after its own", "thin-native", another, ""},
+		{"another volume after its own, and where the app reads", "thin-native", func(pod *corev1.Pod) {
+			volumeOf(pod, &pod.Spec.Containers[0].VolumeMounts[0]).HostPath.Path = "/elsewhere"
+			another(pod)
+		}, reference.CodeSidecarAltered},
+		{"another container that mounts the data and sees it", "thin-native", func(pod *corev1.Pod) {
+			pod.Spec.Containers = append(pod.Spec.Containers, early(pod))
+		}, ""},
+		{"another container that mounts the data and doesn't see it", "thin-native", func(pod *corev1.Pod) {
+			container := early(pod)
+			container.VolumeMounts = []corev1.VolumeMount{{Name: container.VolumeMounts[0].Name, MountPath: "/data"}}
+			pod.Spec.Containers = append(pod.Spec.Containers, container)
+		}, reference.CodeMountAltered},
 		{"the sidecar", "thin-native", sidecarLost, reference.CodeSidecarLost},
 		{"a classic sidecar", "thin-classic", classicLost, reference.CodeSidecarLost},
 		{"an unprivileged sidecar", "thin-unprivileged-label", sidecarLost, reference.CodeSidecarLost},

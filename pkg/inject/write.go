@@ -142,7 +142,7 @@ func (j *injection) writeContainers(w *patchWriter) {
 	}
 	w.insertAll(list, present, len(j.added), func(i int) {
 		s := &j.served[j.added[i]]
-		w.buffer = s.sidecar.container.appendTo(w.buffer, &s.values)
+		w.buffer = s.sidecar.container.of(&s.values).appendTo(w.buffer, &s.values)
 	})
 }
 
