@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/jsonscan"
 )
 
 // sizes are eight sizes of pods up to 1 MB, each twice the one before.
@@ -138,26 +140,26 @@ func TestThePodIsReadOnce(t *testing.T) {
 	for name, podOf := range growing(t) {
 		for _, size := range sizes() {
 			raw := podOf(size)
-			s := &scanner{text: string(raw)}
+			s := jsonscan.New(string(raw))
 			last, asked := -1, 0
 			var value func()
 			value = func() {
-				if s.next(); s.at <= last {
-					t.Fatalf("%s: after byte %d it goes on at byte %d", name, last, s.at)
+				if s.Next(); s.At() <= last {
+					t.Fatalf("%s: after byte %d it goes on at byte %d", name, last, s.At())
 				}
-				last = s.at
+				last = s.At()
 				asked++
-				switch s.next() {
+				switch s.Next() {
 				case '{':
-					s.members(func(string) { value() })
+					s.Members(func(string) { value() })
 				case '[':
-					s.list(value)
+					s.List(value)
 				default:
-					s.skip()
+					s.Skip()
 				}
 			}
-			if err := s.document(value); err != nil || asked > len(raw) || s.at != len(raw) {
-				t.Errorf("%s: %v, %d values in %d bytes, at byte %d", name, err, asked, len(raw), s.at)
+			if err := s.Document(value); err != nil || asked > len(raw) || s.At() != len(raw) {
+				t.Errorf("%s: %v, %d values in %d bytes, at byte %d", name, err, asked, len(raw), s.At())
 			}
 		}
 	}

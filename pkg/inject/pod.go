@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/jsonscan"
 )
 
 // Pod is what the engine needs to know of a pod.
@@ -69,8 +70,8 @@ func ReadPod(raw []byte) (*Pod, error) {
 
 func parsePod(text string) (*Pod, error) {
 	pod := &Pod{Spec: podSpec{GracePeriod: -1}}
-	s := &scanner{text: text}
-	if err := s.document(func() { pod.scan(s) }); err != nil {
+	s := jsonscan.New(text)
+	if err := s.Document(func() { pod.scan(s) }); err != nil {
 		return nil, fmt.Errorf("reading the pod: %w", err)
 	}
 	return pod, nil
@@ -85,16 +86,16 @@ func roomy[T any](list []T, element T) []T {
 }
 
 // scanList reads a list of what scan reads; nil is null.
-func scanList[T any](s *scanner, scan func(*scanner) T) []T {
+func scanList[T any](s *jsonscan.Scanner, scan func(*jsonscan.Scanner) T) []T {
 	var read []T
-	if s.list(func() { read = roomy(read, scan(s)) }) && read == nil {
+	if s.List(func() { read = roomy(read, scan(s)) }) && read == nil {
 		read = []T{}
 	}
 	return read
 }
 
-func (p *Pod) scan(s *scanner) {
-	s.object(func(field string) bool {
+func (p *Pod) scan(s *jsonscan.Scanner) {
+	s.Object(func(field string) bool {
 		switch field {
 		case "metadata":
 			p.Metadata.scan(s)
@@ -107,19 +108,19 @@ func (p *Pod) scan(s *scanner) {
 	})
 }
 
-func (m *podMetadata) scan(s *scanner) {
-	m.Present = s.object(func(field string) bool {
+func (m *podMetadata) scan(s *jsonscan.Scanner) {
+	m.Present = s.Object(func(field string) bool {
 		switch field {
 		case "namespace":
-			s.string(&m.Namespace)
+			s.String(&m.Namespace)
 		case "name":
-			s.string(&m.Name)
+			s.String(&m.Name)
 		case "generateName":
-			s.string(&m.GenerateName)
+			s.String(&m.GenerateName)
 		case "labels":
-			m.Labels = s.strings()
+			m.Labels = s.Strings()
 		case "annotations":
-			m.Annotations = s.strings()
+			m.Annotations = s.Strings()
 		default:
 			return false
 		}
@@ -127,8 +128,8 @@ func (m *podMetadata) scan(s *scanner) {
 	})
 }
 
-func (p *podSpec) scan(s *scanner) {
-	s.object(func(field string) bool {
+func (p *podSpec) scan(s *jsonscan.Scanner) {
+	s.Object(func(field string) bool {
 		switch field {
 		case "volumes":
 			p.Volumes = scanList(s, scanVolume)
@@ -140,16 +141,16 @@ func (p *podSpec) scan(s *scanner) {
 			p.ImagePullSecrets = scanList(s, scanName)
 		case "hostUsers":
 			hostUsers := true
-			s.bool(&hostUsers)
+			s.Bool(&hostUsers)
 			p.OwnUsers = !hostUsers
 		case "automountServiceAccountToken":
 			automount := true
-			s.bool(&automount)
+			s.Bool(&automount)
 			p.NoToken = !automount
 		case "restartPolicy":
-			s.string(&p.RestartPolicy)
+			s.String(&p.RestartPolicy)
 		case "terminationGracePeriodSeconds":
-			s.int(&p.GracePeriod)
+			s.Int(&p.GracePeriod)
 		default:
 			return false
 		}
@@ -157,18 +158,18 @@ func (p *podSpec) scan(s *scanner) {
 	})
 }
 
-func scanVolume(s *scanner) (v podVolume) {
-	s.object(func(field string) bool {
+func scanVolume(s *jsonscan.Scanner) (v podVolume) {
+	s.Object(func(field string) bool {
 		switch field {
 		case "name":
-			s.string(&v.Name)
+			s.String(&v.Name)
 		case "persistentVolumeClaim":
-			v.Claimed = s.object(func(field string) bool {
+			v.Claimed = s.Object(func(field string) bool {
 				switch field {
 				case "claimName":
-					s.string(&v.Claim)
+					s.String(&v.Claim)
 				case "readOnly":
-					s.bool(&v.ReadOnly)
+					s.Bool(&v.ReadOnly)
 				default:
 					return false
 				}
@@ -182,19 +183,19 @@ func scanVolume(s *scanner) (v podVolume) {
 	return v
 }
 
-func scanContainer(s *scanner) (c podContainer) {
-	s.object(func(field string) bool {
+func scanContainer(s *jsonscan.Scanner) (c podContainer) {
+	s.Object(func(field string) bool {
 		switch field {
 		case "name":
-			s.string(&c.Name)
+			s.String(&c.Name)
 		case "volumeMounts":
 			c.Mounts = scanList(s, scanMount)
 		case "volumeDevices":
 			c.Devices = scanList(s, scanMount)
 		case "lifecycle":
-			c.Lifecycle = s.object(func(field string) bool {
+			c.Lifecycle = s.Object(func(field string) bool {
 				if field == "postStart" {
-					c.PostStart = s.present()
+					c.PostStart = s.Present()
 				}
 				return field == "postStart"
 			})
@@ -206,19 +207,19 @@ func scanContainer(s *scanner) (c podContainer) {
 	return c
 }
 
-func scanMount(s *scanner) (m podMount) {
-	s.object(func(field string) bool {
+func scanMount(s *jsonscan.Scanner) (m podMount) {
+	s.Object(func(field string) bool {
 		switch field {
 		case "name":
-			s.string(&m.Name)
+			s.String(&m.Name)
 		case "mountPath":
-			s.string(&m.Path)
+			s.String(&m.Path)
 		case "mountPropagation":
-			s.string(&m.Propagation)
+			s.String(&m.Propagation)
 		case "readOnly":
-			s.bool(&m.ReadOnly)
+			s.Bool(&m.ReadOnly)
 		case "recursiveReadOnly":
-			s.string(&m.RecursiveReadOnly)
+			s.String(&m.RecursiveReadOnly)
 		default:
 			return false
 		}
@@ -227,10 +228,10 @@ func scanMount(s *scanner) (m podMount) {
 	return m
 }
 
-func scanName(s *scanner) (name string) {
-	s.object(func(field string) bool {
+func scanName(s *jsonscan.Scanner) (name string) {
+	s.Object(func(field string) bool {
 		if field == "name" {
-			s.string(&name)
+			s.String(&name)
 		}
 		return field == "name"
 	})

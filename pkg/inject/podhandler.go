@@ -52,7 +52,6 @@ func (h *PodHandler) Handle(ctx context.Context, request admission.Request) admi
 	if !pod.Wants() {
 		return admission.Allowed("")
 	}
-	logger := log.FromContext(ctx).WithValues("namespace", request.Namespace, "pod", pod.Name())
 	variant, findings := h.variant(ctx, request.Namespace, pod)
 	sidecars, found := h.resolveSoon(ctx, request.Namespace, pod, variant)
 	findings = append(findings, found...)
@@ -63,14 +62,14 @@ func (h *PodHandler) Handle(ctx context.Context, request admission.Request) admi
 	}
 	findings, warnings := findings.Blocking(), warnings(findings)
 	if len(findings) > 0 {
-		logger.Info("Denied", "code", findings[0].Code, "finding", findings[0].Message)
+		log.FromContext(ctx).Info("Denied", "namespace", request.Namespace, "pod", pod.Name(), "code", findings[0].Code, "finding", findings[0].Message)
 		return denied(denial(findings), findings[0]).WithWarnings(warnings...)
 	}
 	if patch == nil {
-		logger.V(1).Info("Nothing to inject")
+		log.FromContext(ctx).V(1).Info("Nothing to inject", "namespace", request.Namespace, "pod", pod.Name())
 		return admission.Allowed("").WithWarnings(warnings...)
 	}
-	logger.Info("Injected", "datasets", len(sidecars))
+	log.FromContext(ctx).Info("Injected", "namespace", request.Namespace, "pod", pod.Name(), "datasets", len(sidecars))
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
 		Allowed: true, Patch: patch, PatchType: new(admissionv1.PatchTypeJSONPatch), Warnings: warnings,
 	}}

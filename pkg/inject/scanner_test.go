@@ -33,6 +33,7 @@ type decodedPod struct {
 		Containers       []decodedContainer            `json:"containers"`
 		ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets"`
 		HostUsers        *bool                         `json:"hostUsers"`
+		Automount        *bool                         `json:"automountServiceAccountToken"`
 		RestartPolicy    string                        `json:"restartPolicy"`
 		GracePeriod      *int64                        `json:"terminationGracePeriodSeconds"`
 	} `json:"spec"`
@@ -88,6 +89,7 @@ func decodePod(raw []byte) (*Pod, error) {
 	p.Spec.Containers = converted(d.Spec.Containers, container)
 	p.Spec.ImagePullSecrets = converted(d.Spec.ImagePullSecrets, func(s corev1.LocalObjectReference) string { return s.Name })
 	p.Spec.OwnUsers = d.Spec.HostUsers != nil && !*d.Spec.HostUsers
+	p.Spec.NoToken = d.Spec.Automount != nil && !*d.Spec.Automount
 	p.Spec.RestartPolicy, p.Spec.GracePeriod = d.Spec.RestartPolicy, -1
 	if d.Spec.GracePeriod != nil {
 		p.Spec.GracePeriod = *d.Spec.GracePeriod

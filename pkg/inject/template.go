@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/jsonscan"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -41,9 +42,9 @@ type Result struct {
 // All pods of one template have the same directory on a node, other than pods that are injected at admission: their
 // sidecars mount one over the other.
 func Template(document []byte, lookup Lookup, options TemplateOptions) ([]Result, error) {
-	s := &scanner{text: string(document)}
+	s := jsonscan.New(string(document))
 	var top header
-	if err := s.document(func() { top = scanHeader(s) }); err != nil {
+	if err := s.Document(func() { top = scanHeader(s) }); err != nil {
 		return nil, fmt.Errorf("reading the object: %w", err)
 	}
 	if top.kind == "" {
@@ -71,13 +72,16 @@ type header struct {
 	items []header
 }
 
-func scanHeader(s *scanner) (h header) {
-	s.next()
-	start := s.at
-	s.object(func(field string) bool {
+func scanHeader(s *jsonscan.Scanner) (h header) {
+	h.text = s.Text(func() { h.scan(s) })
+	return h
+}
+
+func (h *header) scan(s *jsonscan.Scanner) {
+	s.Object(func(field string) bool {
 		switch field {
 		case "kind":
-			s.string(&h.kind)
+			s.String(&h.kind)
 		case "metadata":
 			var metadata podMetadata
 			metadata.scan(s)
@@ -86,7 +90,7 @@ func scanHeader(s *scanner) (h header) {
 				h.name = metadata.GenerateName + "*"
 			}
 		case "items":
-			if s.next() != '[' {
+			if s.Next() != '[' {
 				return false // something else's items
 			}
 			h.items = scanList(s, scanHeader)
@@ -95,8 +99,6 @@ func scanHeader(s *scanner) (h header) {
 		}
 		return true
 	})
-	h.text = s.text[start:s.at]
-	return h
 }
 
 // podTemplates are the paths of pods in objects of Kubernetes that aren't at spec.template.
@@ -112,24 +114,6 @@ func podTemplate(kind string) []string {
 	return []string{"spec", "template"}
 }
 
-// find passes over an object and returns the text of what is at a path in it, or nothing.
-func (s *scanner) find(path []string) string {
-	if len(path) == 0 {
-		s.next()
-		start := s.at
-		s.skip()
-		return s.text[start:s.at]
-	}
-	found := ""
-	s.object(func(field string) bool {
-		if field == path[0] {
-			found = s.find(path[1:])
-		}
-		return field == path[0]
-	})
-	return found
-}
-
 // inObject gives one object its sidecars.
 func inObject(h header, pointer string, lookup Lookup, options TemplateOptions) Result {
 	namespace := h.namespace
@@ -142,10 +126,10 @@ func inObject(h header, pointer string, lookup Lookup, options TemplateOptions) 
 		return result
 	}
 	path := podTemplate(h.kind)
-	s := &scanner{text: h.text}
+	s := jsonscan.New(h.text)
 	var text string
 	var pod *Pod
-	err := s.document(func() { text = s.find(path) })
+	err := s.Document(func() { text = s.Find(path...) })
 	if err == nil && text != "" {
 		pod, err = parsePod(text)
 	}

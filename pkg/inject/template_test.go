@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/jsonscan"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -52,8 +53,8 @@ func TestTemplatesOfAllKindsGetTheSidecar(t *testing.T) {
 		if err != nil || len(results) != 1 || results[0].Patch == nil || results[0].Findings.Block() {
 			t.Fatalf("%s: %+v, %v", kind, results, err)
 		}
-		s := &scanner{text: string(apply(t, raw, results[0].Patch))}
-		template := s.find(podTemplate(kind))
+		s := jsonscan.New(string(apply(t, raw, results[0].Patch)))
+		template := s.Find(podTemplate(kind)...)
 		checkPod(t, []byte(template), true)
 		var pod corev1.Pod
 		if err := json.Unmarshal([]byte(template), &pod); err != nil {
@@ -169,8 +170,8 @@ func TestUnaskedTemplatesWithoutLabelsAndNamespaceGetTheSidecar(t *testing.T) {
 	if err != nil || results[0].Patch == nil {
 		t.Fatal(results, err)
 	}
-	s := &scanner{text: string(apply(t, raw, results[0].Patch))}
-	if names := s.find([]string{"spec", "template", "spec", "containers"}); !bytes.HasPrefix([]byte(names), []byte(`[{"name":"fluid-fuse-0"`)) {
+	s := jsonscan.New(string(apply(t, raw, results[0].Patch)))
+	if names := s.Find("spec", "template", "spec", "containers"); !bytes.HasPrefix([]byte(names), []byte(`[{"name":"fluid-fuse-0"`)) {
 		t.Error(names)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/jsonscan"
 )
 
 // withUnknownFields gives each object of a JSON text one more field, which nobody knows. It returns the fields as they are
@@ -41,21 +43,21 @@ func withUnknownFields(text string) (string, map[int]string) {
 // claimSpans are where in a pod's text its volumes are that claims are in: the patch replaces them.
 func claimSpans(t *testing.T, text string) (spans [][2]int) {
 	t.Helper()
-	s := &scanner{text: text}
-	err := s.document(func() {
-		s.object(func(field string) bool {
+	s := jsonscan.New(text)
+	err := s.Document(func() {
+		s.Object(func(field string) bool {
 			if field != "spec" {
 				return false
 			}
-			s.object(func(field string) bool {
+			s.Object(func(field string) bool {
 				if field != "volumes" {
 					return false
 				}
-				s.list(func() {
-					s.next()
-					start := s.at
+				s.List(func() {
+					s.Next()
+					start := s.At()
 					if volume := scanVolume(s); volume.Claimed {
-						spans = append(spans, [2]int{start, s.at})
+						spans = append(spans, [2]int{start, s.At()})
 					}
 				})
 				return true

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+	sigsjson "sigs.k8s.io/json"
 )
 
 // review is what the API server sends for a pod of some size.
@@ -79,6 +80,26 @@ func TestReviewDoesWhatControllerRuntimeDoes(t *testing.T) {
 		}
 		if len(requests) != 2 || !reflect.DeepEqual(requests[0].AdmissionRequest, requests[1].AdmissionRequest) {
 			t.Errorf("%s: the handler is asked %+v", name, requests)
+		}
+	}
+}
+
+// TestTheReviewIsReadAsTheAPIServerReads: whatever is in it, and wherever.
+func TestTheReviewIsReadAsTheAPIServerReads(t *testing.T) {
+	for _, body := range []string{
+		string(review(t, 10)),
+		`{"request":{"oldObject":{"a":1},"uid":"u","object":[1, 2] ,"options":{"x":1}},"kind":"K"}`,
+		`{"request":{"object":{"a":{"object":3}},"oldObject":null}}`, `{"request":{"object": null}}`, `{"request":{"object":""}}`,
+		`{"request":{}}`, `{"request":null}`, `{}`, `null`, ` {"kind":"K","Request":{"uid":"u"},"object":{}} `, `{"request":{"oldObject":7}}`,
+		``, `{`, `[]`, `{"request":[]}`, `{"request":{"object":{}`, `{"request":{"object":x}}`, `{"request":{"uid":1,"object":{}}}`, `{} {}`,
+	} {
+		want := &admissionv1.AdmissionReview{}
+		wantErr := sigsjson.UnmarshalCaseSensitivePreserveInts([]byte(body), want)
+		got, err := decodeReview([]byte(body))
+		if (err != nil) != (wantErr != nil) {
+			t.Errorf("%s: error %v, the API server has %v", body, err, wantErr)
+		} else if err == nil && !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, the API server has %+v", body, got, want)
 		}
 	}
 }

@@ -1,4 +1,5 @@
-package inject
+// Package jsonscan reads JSON texts for a few fields of them, as the API server reads them, without making anything of the rest.
+package jsonscan
 
 import (
 	"encoding/json"
@@ -7,13 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// scanner reads a JSON text once, from the beginning to the end, for what its caller wants of it. Everything else is
+// Scanner reads a JSON text once, from the beginning to the end, for what its caller wants of it. Everything else is
 // checked to be JSON and passed over without being kept. It takes what sigs.k8s.io/json takes, the API server's own
 // reader: names of fields are case-sensitive, null leaves a value as it is, bytes that aren't UTF-8 become U+FFFD. A
 // field that is wanted and there twice is an error, since a patch could mean either.
 //
 // After the first error nothing more is read.
-type scanner struct {
+type Scanner struct {
 	text  string
 	at    int
 	depth int
@@ -26,15 +27,21 @@ const maxDepth = 10000
 // maxWanted is how many different fields one object may be wanted for.
 const maxWanted = 16
 
-func (s *scanner) fail(format string, args ...any) {
+// New returns a Scanner at the beginning of a text.
+func New(text string) *Scanner { return &Scanner{text: text} }
+
+// At returns how many bytes of the text have been read.
+func (s *Scanner) At() int { return s.at }
+
+func (s *Scanner) fail(format string, args ...any) {
 	if s.err == nil {
 		s.err = fmt.Errorf("at byte %d: %s", s.at, fmt.Sprintf(format, args...))
 		s.at = len(s.text)
 	}
 }
 
-// next passes over blanks and returns the byte after them without taking it, or 0 at the end of the text.
-func (s *scanner) next() byte {
+// Next passes over blanks and returns the byte after them without taking it, or 0 at the end of the text.
+func (s *Scanner) Next() byte {
 	for s.at < len(s.text) {
 		switch c := s.text[s.at]; c {
 		case ' ', '\t', '\n', '\r':
@@ -47,8 +54,8 @@ func (s *scanner) next() byte {
 }
 
 // want takes one byte, which must come next.
-func (s *scanner) want(c byte) bool {
-	if s.next() != c || s.at >= len(s.text) {
+func (s *Scanner) want(c byte) bool {
+	if s.Next() != c || s.at >= len(s.text) {
 		s.unexpected(string(c))
 		return false
 	}
@@ -56,7 +63,7 @@ func (s *scanner) want(c byte) bool {
 	return true
 }
 
-func (s *scanner) unexpected(wanted string) {
+func (s *Scanner) unexpected(wanted string) {
 	if s.at >= len(s.text) {
 		s.fail("the text ends where %s should be", wanted)
 		return
@@ -64,23 +71,23 @@ func (s *scanner) unexpected(wanted string) {
 	s.fail("there is %q where %s should be", s.text[s.at], wanted)
 }
 
-// document reads the whole text as one value.
-func (s *scanner) document(value func()) error {
+// Document reads the whole text as one value.
+func (s *Scanner) Document(value func()) error {
 	value()
-	if s.next(); s.err == nil && s.at < len(s.text) {
+	if s.Next(); s.err == nil && s.at < len(s.text) {
 		s.unexpected("the end")
 	}
 	return s.err
 }
 
-// object reads an object or null; it reports whether it was an object. For each member field is called with its name;
+// Object reads an object or null; it reports whether it was an object. For each member field is called with its name;
 // it reads the value and returns true, or returns false and so leaves it out.
-func (s *scanner) object(field func(name string) bool) bool {
+func (s *Scanner) Object(field func(name string) bool) bool {
 	var seen [maxWanted]string
 	wanted := 0
-	return s.members(func(name string) {
+	return s.Members(func(name string) {
 		if !field(name) {
-			s.skip()
+			s.Skip()
 			return
 		}
 		for i := range wanted {
@@ -94,18 +101,18 @@ func (s *scanner) object(field func(name string) bool) bool {
 	})
 }
 
-// members reads an object or null and calls member for each name; it has to read the value.
-func (s *scanner) members(member func(name string)) bool {
-	if s.next() != '{' {
+// Members reads an object or null and calls member for each name; it has to read the value.
+func (s *Scanner) Members(member func(name string)) bool {
+	if s.Next() != '{' {
 		s.null("an object")
 		return false
 	}
 	s.enter()
 	for first := true; s.err == nil; first = false {
-		if s.next() == '}' && first {
+		if s.Next() == '}' && first {
 			break
 		}
-		if s.next() != '"' {
+		if s.Next() != '"' {
 			s.unexpected("the name of a field")
 			break
 		}
@@ -114,7 +121,7 @@ func (s *scanner) members(member func(name string)) bool {
 			break
 		}
 		member(name)
-		if s.next() == '}' {
+		if s.Next() == '}' {
 			break
 		}
 		s.want(',')
@@ -123,19 +130,19 @@ func (s *scanner) members(member func(name string)) bool {
 	return true
 }
 
-// list reads a list or null; it reports whether it was a list. For each element element is called and has to read it.
-func (s *scanner) list(element func()) bool {
-	if s.next() != '[' {
+// List reads a list or null; it reports whether it was a list. For each element element is called and has to read it.
+func (s *Scanner) List(element func()) bool {
+	if s.Next() != '[' {
 		s.null("a list")
 		return false
 	}
 	s.enter()
 	for first := true; s.err == nil; first = false {
-		if s.next() == ']' && first {
+		if s.Next() == ']' && first {
 			break
 		}
 		element()
-		if s.next() == ']' {
+		if s.Next() == ']' {
 			break
 		}
 		s.want(',')
@@ -145,7 +152,7 @@ func (s *scanner) list(element func()) bool {
 }
 
 // enter takes the bracket that opens a value.
-func (s *scanner) enter() {
+func (s *Scanner) enter() {
 	s.at++
 	if s.depth++; s.depth > maxDepth {
 		s.fail("values are nested too deeply")
@@ -153,24 +160,24 @@ func (s *scanner) enter() {
 }
 
 // leave takes the bracket that closes it.
-func (s *scanner) leave(c byte) {
+func (s *Scanner) leave(c byte) {
 	if s.err == nil && s.want(c) {
 		s.depth--
 	}
 }
 
-// string reads a string into a value; null leaves it alone.
-func (s *scanner) string(value *string) {
-	if s.next() != '"' {
+// String reads a string into a value; null leaves it alone.
+func (s *Scanner) String(value *string) {
+	if s.Next() != '"' {
 		s.null("a string")
 		return
 	}
 	*value = s.quoted()
 }
 
-// bool reads true or false into a value; null leaves it alone. It reports whether it wasn't null.
-func (s *scanner) bool(value *bool) bool {
-	switch s.next() {
+// Bool reads true or false into a value; null leaves it alone. It reports whether it wasn't null.
+func (s *Scanner) Bool(value *bool) bool {
+	switch s.Next() {
 	case 't':
 		*value = s.literal("true")
 		return true
@@ -183,9 +190,9 @@ func (s *scanner) bool(value *bool) bool {
 	return false
 }
 
-// int reads a whole number into a value; null leaves it alone.
-func (s *scanner) int(value *int64) {
-	if c := s.next(); c != '-' && (c < '0' || c > '9') {
+// Int reads a whole number into a value; null leaves it alone.
+func (s *Scanner) Int(value *int64) {
+	if c := s.Next(); c != '-' && (c < '0' || c > '9') {
 		s.null("a number")
 		return
 	}
@@ -203,42 +210,42 @@ func (s *scanner) int(value *int64) {
 	*value = read
 }
 
-// present passes over a value and reports whether it isn't null.
-func (s *scanner) present() bool {
-	c := s.next()
-	s.skip()
+// Present passes over a value and reports whether it isn't null.
+func (s *Scanner) Present() bool {
+	c := s.Next()
+	s.Skip()
 	return c != 'n'
 }
 
-// strings reads an object of strings; nil is null.
-func (s *scanner) strings() map[string]string {
-	if s.next() != '{' {
+// Strings reads an object of strings; nil is null.
+func (s *Scanner) Strings() map[string]string {
+	if s.Next() != '{' {
 		s.null("an object")
 		return nil
 	}
 	read := map[string]string{}
-	s.members(func(name string) {
+	s.Members(func(name string) {
 		if _, twice := read[name]; twice {
 			s.fail("the field %q is there twice", name)
 			return
 		}
 		value := ""
-		s.string(&value)
+		s.String(&value)
 		read[name] = value
 	})
 	return read
 }
 
 // null takes null; anything else isn't what was wanted.
-func (s *scanner) null(wanted string) {
-	if s.next() != 'n' {
+func (s *Scanner) null(wanted string) {
+	if s.Next() != 'n' {
 		s.unexpected(wanted)
 		return
 	}
 	s.literal("null")
 }
 
-func (s *scanner) literal(word string) bool {
+func (s *Scanner) literal(word string) bool {
 	if len(s.text)-s.at < len(word) || s.text[s.at:s.at+len(word)] != word {
 		s.unexpected(word)
 		return false
@@ -248,7 +255,7 @@ func (s *scanner) literal(word string) bool {
 }
 
 // quoted takes a string, whose quotation mark comes next, and returns what it says.
-func (s *scanner) quoted() string {
+func (s *Scanner) quoted() string {
 	start := s.at
 	plain := s.passQuoted()
 	if s.err != nil {
@@ -265,7 +272,7 @@ func (s *scanner) quoted() string {
 }
 
 // passQuoted takes a string and reports whether it has no escapes.
-func (s *scanner) passQuoted() (plain bool) {
+func (s *Scanner) passQuoted() (plain bool) {
 	plain = true
 	for i := s.at + 1; i < len(s.text); i++ {
 		switch c := s.text[i]; {
@@ -293,7 +300,7 @@ func (s *scanner) passQuoted() (plain bool) {
 
 // validEscape reports whether what follows a backslash is an escape. The digits of \u are passed over as the characters
 // that they are.
-func (s *scanner) validEscape(i int) bool {
+func (s *Scanner) validEscape(i int) bool {
 	switch s.text[i] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return true
@@ -311,13 +318,39 @@ func (s *scanner) validEscape(i int) bool {
 	return false
 }
 
-// skip passes over a value.
-func (s *scanner) skip() {
-	switch c := s.next(); {
+// Raw passes over a value and returns its text.
+func (s *Scanner) Raw() string { return s.Text(s.Skip) }
+
+// Text returns the text of the value that comes next, which read has to read.
+func (s *Scanner) Text(read func()) string {
+	s.Next()
+	start := s.at
+	read()
+	return s.text[start:s.at]
+}
+
+// Find passes over an object and returns the text of what is at a path in it, or nothing.
+func (s *Scanner) Find(path ...string) string {
+	if len(path) == 0 {
+		return s.Raw()
+	}
+	found := ""
+	s.Object(func(field string) bool {
+		if field == path[0] {
+			found = s.Find(path[1:]...)
+		}
+		return field == path[0]
+	})
+	return found
+}
+
+// Skip passes over a value.
+func (s *Scanner) Skip() {
+	switch c := s.Next(); {
 	case c == '{':
 		s.skipObject()
 	case c == '[':
-		s.list(s.skip)
+		s.List(s.Skip)
 	case c == '"':
 		s.passQuoted()
 	case c == 't':
@@ -334,13 +367,13 @@ func (s *scanner) skip() {
 }
 
 // skipObject passes over an object without reading its names.
-func (s *scanner) skipObject() {
+func (s *Scanner) skipObject() {
 	s.enter()
 	for first := true; s.err == nil; first = false {
-		if s.next() == '}' && first {
+		if s.Next() == '}' && first {
 			break
 		}
-		if s.next() != '"' {
+		if s.Next() != '"' {
 			s.unexpected("the name of a field")
 			break
 		}
@@ -348,8 +381,8 @@ func (s *scanner) skipObject() {
 		if !s.want(':') {
 			break
 		}
-		s.skip()
-		if s.next() == '}' {
+		s.Skip()
+		if s.Next() == '}' {
 			break
 		}
 		s.want(',')
@@ -358,7 +391,7 @@ func (s *scanner) skipObject() {
 }
 
 // number passes over a number.
-func (s *scanner) number() {
+func (s *Scanner) number() {
 	if s.text[s.at] == '-' {
 		s.at++
 	}
@@ -383,7 +416,7 @@ func (s *scanner) number() {
 }
 
 // digits passes over at least one digit.
-func (s *scanner) digits() bool {
+func (s *Scanner) digits() bool {
 	start := s.at
 	for s.at < len(s.text) && '0' <= s.text[s.at] && s.text[s.at] <= '9' {
 		s.at++
