@@ -16,9 +16,6 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
-	sigsjson "sigs.k8s.io/json"
-
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/jsonscan"
 )
 
 // Review serves AdmissionReviews of version v1, the only one that the webhook configurations name, with a handler. It
@@ -71,77 +68,6 @@ func readReview(request *http.Request) (*admissionv1.AdmissionReview, int, error
 			review.APIVersion, review.Kind, admissionv1.SchemeGroupVersion)
 	}
 	return review, 0, nil
-}
-
-// span is where something is in a body.
-type span struct{ start, end int }
-
-// of returns what is in a span as a RawExtension has it: nothing if it is null or the span empty.
-func (s span) of(body []byte) []byte {
-	raw := body[s.start:s.end]
-	if len(raw) == 0 || string(raw) == "null" {
-		return nil
-	}
-	return raw
-}
-
-// decodeReview reads an AdmissionReview: its objects as they are, and the rest, which is short, as the API server's reader
-// does. The objects are parts of the body.
-func decodeReview(body []byte) (*admissionv1.AdmissionReview, error) {
-	var object, old span
-	s := jsonscan.New(string(body))
-	pass := func(to *span) {
-		s.Next()
-		to.start = s.At()
-		s.Skip()
-		to.end = s.At()
-	}
-	err := s.Document(func() {
-		s.Object(func(field string) bool {
-			if field != "request" {
-				return false
-			}
-			s.Object(func(field string) bool {
-				switch field {
-				case "object":
-					pass(&object)
-				case "oldObject":
-					pass(&old)
-				default:
-					return false
-				}
-				return true
-			})
-			return true
-		})
-	})
-	if err != nil {
-		return nil, err
-	}
-	review := &admissionv1.AdmissionReview{}
-	if err := sigsjson.UnmarshalCaseSensitivePreserveInts(without(body, object, old), review); err != nil {
-		return nil, err
-	}
-	if review.Request != nil {
-		review.Request.Object.Raw, review.Request.OldObject.Raw = object.of(body), old.of(body)
-	}
-	return review, nil
-}
-
-// without returns a body with null in the places of two of its values. Empty spans are of values that aren't there.
-func without(body []byte, a, b span) []byte {
-	if a.start > b.start {
-		a, b = b, a
-	}
-	rest := make([]byte, 0, len(body)-(a.end-a.start)-(b.end-b.start)+2*len("null"))
-	at := 0
-	for _, cut := range []span{a, b} {
-		if cut.end > cut.start {
-			rest = append(append(rest, body[at:cut.start]...), "null"...)
-			at = cut.end
-		}
-	}
-	return append(rest, body[at:]...)
 }
 
 // encodeAnswer returns the AdmissionReview with an answer as JSON. The patch, most of it, is written once only.

@@ -84,24 +84,53 @@ func TestReviewDoesWhatControllerRuntimeDoes(t *testing.T) {
 	}
 }
 
-// TestTheReviewIsReadAsTheAPIServerReads: whatever is in it, and wherever.
-func TestTheReviewIsReadAsTheAPIServerReads(t *testing.T) {
-	for _, body := range []string{
+// reviews are texts of AdmissionReviews, and some that aren't.
+func reviews(t testing.TB) []string {
+	return []string{
 		string(review(t, 10)),
 		`{"request":{"oldObject":{"a":1},"uid":"u","object":[1, 2] ,"options":{"x":1}},"kind":"K"}`,
+		`{"request":{"kind":{"group":"g","version":"v","kind":"k"},"requestKind":{},"requestResource":null,"resource":{"resource":"r"},"subResource":"s"}}`,
+		`{"request":{"userInfo":{"username":"u","uid":"i","groups":[],"extra":{"a":["b","c"],"d":null,"e":[]}},"dryRun":false,"operation":"CREATE"}}`,
+		`{"request":{"userInfo":{"groups":null,"extra":{}},"dryRun":null,"name":"\u00e9","requestSubResource":"x"}}`,
 		`{"request":{"object":{"a":{"object":3}},"oldObject":null}}`, `{"request":{"object": null}}`, `{"request":{"object":""}}`,
 		`{"request":{}}`, `{"request":null}`, `{}`, `null`, ` {"kind":"K","Request":{"uid":"u"},"object":{}} `, `{"request":{"oldObject":7}}`,
 		``, `{`, `[]`, `{"request":[]}`, `{"request":{"object":{}`, `{"request":{"object":x}}`, `{"request":{"uid":1,"object":{}}}`, `{} {}`,
-	} {
-		want := &admissionv1.AdmissionReview{}
-		wantErr := sigsjson.UnmarshalCaseSensitivePreserveInts([]byte(body), want)
-		got, err := decodeReview([]byte(body))
-		if (err != nil) != (wantErr != nil) {
-			t.Errorf("%s: error %v, the API server has %v", body, err, wantErr)
-		} else if err == nil && !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %+v, the API server has %+v", body, got, want)
-		}
+		`{"request":{"dryRun":"x"}}`, `{"request":{"userInfo":{"groups":[1]}}}`, `{"request":{"kind":[]}}`, `{"request":{"uid":"a","uid":"b"}}`,
 	}
+}
+
+// compareReaders makes sure that a body is read as the API server's own reader reads it, but for its response, which nobody
+// sends, and for fields that are there twice.
+func compareReaders(t *testing.T, body []byte) {
+	t.Helper()
+	want := &admissionv1.AdmissionReview{}
+	twice, wantErr := sigsjson.UnmarshalStrict(body, want, sigsjson.DisallowDuplicateFields)
+	got, err := decodeReview(body)
+	if want.Response != nil || (len(twice) > 0 && err != nil) {
+		return
+	}
+	if (err != nil) != (wantErr != nil) {
+		t.Errorf("%s: error %v, the API server has %v", body, err, wantErr)
+	} else if err == nil && !reflect.DeepEqual(got, want) {
+		t.Errorf("%s: %+v, the API server has %+v", body, got, want)
+	}
+}
+
+func TestTheReviewIsReadAsTheAPIServerReads(t *testing.T) {
+	for _, body := range reviews(t) {
+		compareReaders(t, []byte(body))
+	}
+}
+
+func FuzzTheReviewIsReadAsTheAPIServerReads(f *testing.F) {
+	for _, body := range reviews(f) {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if !bytes.Contains(body, []byte("response")) {
+			compareReaders(t, body)
+		}
+	})
 }
 
 // TestWhatIsNoReviewIsNoAnswer: the API server must see a failed call, not a decision.
