@@ -30,7 +30,8 @@ type DatasetRefReconciler struct {
 	// Sharing says whose consent references need: one without it doesn't keep the physical Dataset from being deleted.
 	Sharing reference.Sharing
 
-	pauses pauses
+	pauses  pauses
+	written written
 }
 
 // datasetRefWorkers is how many lists are written at a time, each of another Dataset.
@@ -74,9 +75,10 @@ func (r *DatasetRefReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 	}
 	physical := &datav1alpha1.Dataset{}
 	if err := r.Client.Get(ctx, request.NamespacedName, physical); err != nil {
+		r.written.forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if reference.IsReference(physical) {
+	if reference.IsReference(physical) || r.written.isBehind(request.NamespacedName, physical.ResourceVersion) {
 		return ctrl.Result{}, nil
 	}
 	references, err := referencesTo(ctx, r.Client, request.NamespacedName)
@@ -102,6 +104,7 @@ func (r *DatasetRefReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 	started := time.Now()
 	err = r.Client.Status().Patch(ctx, physical, patch)
 	r.pauses.begin(request.NamespacedName, started, time.Now())
+	r.written.note(request.NamespacedName, before.ResourceVersion, physical.ResourceVersion)
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("patching status.datasetRef of Dataset %s: %w", request, err)
 	}

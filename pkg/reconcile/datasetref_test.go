@@ -1,13 +1,21 @@
 package reconcile
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // TestOnlyWhatChangesAListIsLookedAt: of what happens to a reference, its status changes most often, and no list by that.
@@ -61,4 +69,62 @@ func TestListsAreWrittenForAFifthOfTheTime(t *testing.T) {
 	}
 	p.begin(long, at(500), at(60_500))
 	want(long, 60_500, 1000)
+}
+
+// TestAListIsNotWrittenAgainFromAnOldCache: what this process has written last reaches its cache a little later; until then
+// a write would only meet a conflict.
+func TestAListIsNotWrittenAgainFromAnOldCache(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := datav1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	physical := dataset("default", "phy", "https://example.com/")
+	server := fake.NewClientBuilder().WithScheme(scheme).WithIndex(&datav1alpha1.Dataset{}, indexPhysical, physicalOf).
+		WithStatusSubresource(physical).WithObjects(physical, dataset("ref", "one", "dataset://default/phy")).Build()
+	var cached *datav1alpha1.Dataset // nil while the cache has what the server has
+	writes := 0
+	c := interceptor.NewClient(server, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			if cached != nil {
+				cached.DeepCopyInto(object.(*datav1alpha1.Dataset))
+				return nil
+			}
+			return c.Get(ctx, key, object, options...)
+		},
+		SubResourcePatch: func(ctx context.Context, c client.Client, name string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+			writes++
+			return c.SubResource(name).Patch(ctx, object, patch, options...)
+		},
+	})
+	r := &DatasetRefReconciler{Client: c, Sharing: reference.SharingOpen}
+	key := client.ObjectKeyFromObject(physical)
+	reconcileAfterPauses := func() {
+		t.Helper()
+		r.pauses = pauses{}
+		if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := &datav1alpha1.Dataset{}
+	if err := server.Get(t.Context(), key, old); err != nil {
+		t.Fatal(err)
+	}
+	reconcileAfterPauses()
+	if err := server.Create(t.Context(), dataset("ref", "two", "dataset://default/phy")); err != nil {
+		t.Fatal(err)
+	}
+	cached = old
+	reconcileAfterPauses()
+	if writes != 1 {
+		t.Errorf("%d writes, one of them from the old state", writes)
+	}
+	cached = nil
+	reconcileAfterPauses()
+	got := &datav1alpha1.Dataset{}
+	if err := server.Get(t.Context(), key, got); err != nil {
+		t.Fatal(err)
+	}
+	if writes != 2 || !slices.Equal(got.Status.DatasetRef, []string{"ref/one", "ref/two"}) {
+		t.Errorf("after %d writes the list is %v", writes, got.Status.DatasetRef)
+	}
 }

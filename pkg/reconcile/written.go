@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// written remembers the version that this process last gave to a reference until the cache has it: a reconcile of an
-// older state would write the same again, in vain.
+// written remembers the version that this process last gave to a Dataset until the cache has it: a reconcile of an older
+// state would write the same again, in vain.
 type written struct {
 	mutex    sync.Mutex
 	versions map[types.NamespacedName]uint64
@@ -30,7 +30,7 @@ func (w *written) isBehind(key types.NamespacedName, version string) bool {
 	return false
 }
 
-// note takes in that a reference was read in one version and has another now.
+// note takes in that a Dataset was read in one version and has another now.
 func (w *written) note(key types.NamespacedName, read, now string) {
 	version, err := strconv.ParseUint(now, 10, 64)
 	if err != nil || read == now {
@@ -44,7 +44,7 @@ func (w *written) note(key types.NamespacedName, read, now string) {
 	w.versions[key] = version
 }
 
-// forget drops a reference that is gone.
+// forget drops a Dataset that is gone.
 func (w *written) forget(key types.NamespacedName) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
