@@ -1,0 +1,66 @@
+package jsonscan
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func texts() []string {
+	return []string{``, ` `, `null`, `nul`, `true`, `falsy`, `0`, `-0`, `01`, `1.5e-3`, `1.`, `-`, `"a\u00e9\n"`, `"\x"`, `"\u12"`, "\"\t\"", `"a`, `[]`, `[1,]`, `[,]`, `[1 2]`, `{}`,
+		`{"a":1,"b":[{"c":null}]}`, `{"a":1,}`, `{"a"}`, `{a:1}`, `{"a":1}}`, ` {"a" : 1 } `, `{"a":1,"a":2}`, strings.Repeat("[", 10001) + strings.Repeat("]", 10001),
+		strings.Repeat("[", 10000) + strings.Repeat("]", 10000)}
+}
+
+// checkValid makes sure that a text is passed over if it is JSON, and only then.
+func checkValid(t *testing.T, text string) {
+	t.Helper()
+	s := New(text)
+	if err := s.Document(s.Skip); (err == nil) != json.Valid([]byte(text)) {
+		t.Errorf("%.100q: error %v, encoding/json says %v", text, err, json.Valid([]byte(text)))
+	}
+}
+
+func TestWhatIsPassedOverIsJSON(t *testing.T) {
+	for _, text := range texts() {
+		checkValid(t, text)
+	}
+}
+
+func FuzzWhatIsPassedOverIsJSON(f *testing.F) {
+	for _, text := range texts() {
+		f.Add(text)
+	}
+	f.Fuzz(checkValid)
+}
+
+func TestFindReturnsTheTextAsItIs(t *testing.T) {
+	const text = ` {"other": {"a": 1}, "spec": { "list" : [ {"x": "é\u00e9"} , null ]  }, "last": true}`
+	for path, want := range map[string]string{
+		"spec.list": `[ {"x": "é\u00e9"} , null ]`, "spec": `{ "list" : [ {"x": "é\u00e9"} , null ]  }`, "last": `true`, "other.a": `1`, "other.b": ``, "nosuch.a": ``,
+		"": strings.TrimSpace(text),
+	} {
+		s, found := New(text), ""
+		steps := strings.FieldsFunc(path, func(c rune) bool { return c == '.' })
+		if err := s.Document(func() { found = s.Find(steps...) }); err != nil || found != want {
+			t.Errorf("%q: %q, %v", path, found, err)
+		}
+	}
+}
+
+func TestAWantedFieldThatIsThereTwiceIsAnError(t *testing.T) {
+	for field, wrong := range map[string]bool{"a": true, "b": false} {
+		s := New(`{"a":1,"b":2,"a":3}`)
+		err := s.Document(func() {
+			s.Object(func(name string) bool {
+				if name == field {
+					s.Skip()
+				}
+				return name == field
+			})
+		})
+		if (err != nil) != wrong {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}
