@@ -48,9 +48,29 @@ func missingPackages(ctx context.Context, names []string) []string {
 	return missing
 }
 
+// aptPatience is how long another apt-get may hold a lock: one of another test,
+// or of the machine's own updates.
+const aptPatience = 2 * time.Minute
+
 func aptGet(ctx context.Context, args ...string) error {
-	_, err := command(ctx, "", "apt-get", append([]string{"--quiet", "-o", "DPkg::Lock::Timeout=120"}, args...)...)
-	return err
+	return whileLocked(ctx, aptPatience, func() error {
+		_, err := command(ctx, "", "apt-get", append([]string{"--quiet"}, args...)...)
+		return err
+	})
+}
+
+// whileLocked calls apt until it doesn't fail for a lock of another one any
+// more. apt-get can wait itself, but not for the lock of the lists of packages.
+func whileLocked(ctx context.Context, patience time.Duration, apt func() error) error {
+	for end := time.Now().Add(patience); ; {
+		err := apt()
+		if err == nil || !strings.Contains(err.Error(), "Could not get lock") || time.Now().After(end) {
+			return err
+		}
+		if sleep(ctx, 500*time.Millisecond) != nil {
+			return err
+		}
+	}
 }
 
 // command runs a program of the machine and returns its standard output. The
