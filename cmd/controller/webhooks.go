@@ -66,7 +66,7 @@ func addWebhooks(told context.Context, mgr manager.Manager, o options, f feature
 		handlers.Handle(path, webhook.Limit(webhook.DefaultLimits, webhook.Review(counted.Observe(name, handler))))
 	}
 	handle(inject.PodPath, "pods", &inject.PodHandler{
-		Reader: mgr.GetClient(), MirrorNames: names, Sharing: sharing, NativeSidecars: f.nativeSidecars, SelfHealing: f.selfHealing, Mode: inject.Mode(o.sidecarMode),
+		Reader: mgr.GetCache(), MirrorNames: names, Sharing: sharing, NativeSidecars: f.nativeSidecars, SelfHealing: f.selfHealing, Mode: inject.Mode(o.sidecarMode),
 	})
 	handle(inject.DatasetPath, "datasets", &inject.DatasetHandler{
 		Reader: mgr.GetClient(), MirrorNames: names, Sharing: sharing, Reviewer: inject.AccessReviewer{Client: mgr.GetClient()},

@@ -16,6 +16,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -40,6 +41,7 @@ func TestBesideOthers(t *testing.T) {
 	t.Run("sidecars lost and altered", func(t *testing.T) { n.testPolicy(t, namespace) })
 	t.Run("pods that aren't concerned", func(t *testing.T) { n.testUnconcerned(t, namespace) })
 	t.Run("calls for pods that are", func(t *testing.T) { n.testCalls(t, namespace) })
+	t.Run("resources by default", n.testLimitRange)
 	t.Run("denials of workloads", n.testWorkloads)
 	t.Run("references of a moment ago", func(t *testing.T) { n.testAtOnce(t, namespace) })
 }
@@ -262,6 +264,28 @@ func (n *installation) testCalls(t *testing.T, namespace string) {
 		if injected = n.calls(t, "injected") - injected; (injected == 1) != test.injected {
 			t.Errorf("%s: injected %d times", test.name, injected)
 		}
+	}
+}
+
+// testLimitRange: what Kubernetes itself changes of a sidecar is one more call, and nothing else.
+func (n *installation) testLimitRange(t *testing.T) {
+	namespace := n.newConsumer(t)
+	cpu := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m")}
+	n.create(t, &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "defaults"},
+		Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, DefaultRequest: cpu}}}})
+	err := await(10*time.Second, func() error {
+		calls, pod := n.calls(t, ""), newPod(namespace, "limited")
+		if err := n.client.Create(n.ctx, pod, client.DryRunAll); err != nil {
+			return err
+		}
+		checkInjected(t, pod, []string{"fluid-fuse-0"}, []string{"nginx"})
+		if calls = n.calls(t, "") - calls; calls != 2 || pod.Spec.InitContainers[0].Resources.Requests.Cpu().IsZero() {
+			return fmt.Errorf("asked %d times about a sidecar with the resources %v", calls, pod.Spec.InitContainers[0].Resources)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
