@@ -81,7 +81,7 @@ func (s *Scanner) Document(value func()) error {
 }
 
 // Object reads an object or null; it reports whether it was an object. For each member field is called with its name;
-// it reads the value and returns true, or returns false and so leaves it out.
+// it reads the value and returns true, or returns false and so leaves it out. At most 16 different fields may be wanted.
 func (s *Scanner) Object(field func(name string) bool) bool {
 	var seen [maxWanted]string
 	wanted := 0
