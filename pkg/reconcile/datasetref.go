@@ -3,11 +3,15 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -42,18 +46,61 @@ func (r *DatasetRefReconciler) SetupWithManager(manager ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(manager).
 		Named("datasetref").
 		WithOptions(controller.Options{MaxConcurrentReconciles: datasetRefWorkers, RateLimiter: backOff()}).
-		Watches(&datav1alpha1.Dataset{}, handler.EnqueueRequestsFromMapFunc(concernedPhysical), builder.WithPredicates(refersAnew())).
+		Watches(&datav1alpha1.Dataset{}, r.datasetEvents()).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.concernedByClaim), builder.WithPredicates(comes())).
 		Complete(r)
 }
 
-// refersAnew leaves out changes of references that refer to the same Dataset as before: if its list were looked through at
-// each of them, the work for many references to one Dataset would grow with the square of their number.
-func refersAnew() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		before, after := e.ObjectOld.(*datav1alpha1.Dataset), e.ObjectNew.(*datav1alpha1.Dataset)
-		return !reference.IsReference(before) || !reference.IsReference(after) ||
-			!slices.EqualFunc(before.Spec.Mounts, after.Spec.Mounts, func(a, b datav1alpha1.Mount) bool { return a.MountPoint == b.MountPoint })
-	}}
+// datasetEvents enqueues for Datasets that come, go or change in a way that can change a list.
+func (r *DatasetRefReconciler) datasetEvents() handler.EventHandler {
+	enqueue := handler.EnqueueRequestsFromMapFunc(concernedPhysical)
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			if dataset := e.Object.(*datav1alpha1.Dataset); !reference.IsReference(dataset) || r.isDue(ctx, dataset) {
+				enqueue.Create(ctx, e, queue)
+			}
+		},
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			if changesAList(e.ObjectOld.(*datav1alpha1.Dataset), e.ObjectNew.(*datav1alpha1.Dataset)) {
+				enqueue.Update(ctx, e, queue)
+			}
+		},
+		DeleteFunc: enqueue.Delete,
+	}
+}
+
+// changesAList leaves out changes of references that refer to the same Dataset as before and aren't due by them: if its list
+// were looked through at each, the work for many references to one Dataset would grow with the square of their number.
+func changesAList(before, after *datav1alpha1.Dataset) bool {
+	blocked := before.Status.Phase == datav1alpha1.NonePhase && after.Status.Phase != datav1alpha1.NonePhase && after.Status.Phase != datav1alpha1.BoundPhase
+	return blocked || !reference.IsReference(before) || !reference.IsReference(after) ||
+		!slices.EqualFunc(before.Spec.Mounts, after.Spec.Mounts, func(a, b datav1alpha1.Mount) bool { return a.MountPoint == b.MountPoint })
+}
+
+// comes leaves out all but new objects.
+func comes() predicate.Predicate {
+	no := func(event.UpdateEvent) bool { return false }
+	return predicate.Funcs{UpdateFunc: no, DeleteFunc: func(event.DeleteEvent) bool { return false }}
+}
+
+// concernedByClaim is the physical Dataset of the reference that the claim is of.
+func (r *DatasetRefReconciler) concernedByClaim(ctx context.Context, claim client.Object) []reconcile.Request {
+	dataset := &datav1alpha1.Dataset{}
+	if r.Client.Get(ctx, client.ObjectKeyFromObject(claim), dataset, client.UnsafeDisableDeepCopy) != nil || !reference.IsReference(dataset) {
+		return nil
+	}
+	return concernedPhysical(ctx, dataset)
+}
+
+// isDue reports whether a reference has to be listed: it has its claim, so that pods can use it, or its status says what it
+// waits for. One that is only being made is listed along with another that is due, so that of many that are made at once
+// each doesn't cost a write of the list.
+func (r *DatasetRefReconciler) isDue(ctx context.Context, ref *datav1alpha1.Dataset) bool {
+	if ref.Status.Phase != datav1alpha1.NonePhase {
+		return true
+	}
+	err := r.Client.Get(ctx, client.ObjectKeyFromObject(ref), &corev1.PersistentVolumeClaim{}, client.UnsafeDisableDeepCopy)
+	return !apierrors.IsNotFound(err)
 }
 
 // concernedPhysical is the physical Dataset of a reference, before and after a change, and every other Dataset itself.
@@ -89,12 +136,13 @@ func (r *DatasetRefReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 		source := reference.Source{Namespace: physical.Namespace, Name: physical.Name}
 		return reference.ConsentOf(r.Sharing, physical, source, ref.Namespace) == reference.ConsentWithheld
 	})
-	names := datasetRefs(physical.Status.DatasetRef, references)
-	if slices.Equal(names, physical.Status.DatasetRef) {
+	kept, lacking := divide(physical.Status.DatasetRef, references)
+	isDue := func(ref *datav1alpha1.Dataset) bool { return r.isDue(ctx, ref) }
+	if len(kept) == len(physical.Status.DatasetRef) && !slices.ContainsFunc(lacking, isDue) {
 		return ctrl.Result{}, nil
 	}
 	before := physical.DeepCopy()
-	physical.Status.DatasetRef = names
+	physical.Status.DatasetRef = slices.Concat(kept, keysOf(lacking))
 	if physical.Status.Conditions == nil {
 		// The CRD requires the field; a Dataset that nobody has looked at yet doesn't have it.
 		physical.Status.Conditions = []datav1alpha1.DatasetCondition{}
@@ -143,23 +191,27 @@ func (p *pauses) left(key types.NamespacedName, now time.Time) time.Duration {
 	return end.Sub(now)
 }
 
-// datasetRefs returns the names of the references: those that are listed already in their order, then the others.
-func datasetRefs(listed []string, references []datav1alpha1.Dataset) []string {
-	existing := make(map[string]bool, len(references))
+// divide returns the names of a list that are of references, in their order, and the references that it lacks.
+func divide(list []string, references []datav1alpha1.Dataset) (kept []string, lacking []*datav1alpha1.Dataset) {
+	unlisted := make(map[string]*datav1alpha1.Dataset, len(references))
 	for i := range references {
-		existing[client.ObjectKeyFromObject(&references[i]).String()] = true
+		unlisted[client.ObjectKeyFromObject(&references[i]).String()] = &references[i]
 	}
-	var names []string
-	for _, name := range listed {
-		if existing[name] {
-			names = append(names, name)
-			delete(existing, name)
+	for _, name := range list {
+		if unlisted[name] != nil {
+			kept = append(kept, name)
+			delete(unlisted, name)
 		}
 	}
-	kept := len(names)
-	for name := range existing {
-		names = append(names, name)
+	return kept, slices.Collect(maps.Values(unlisted))
+}
+
+// keysOf returns the names of references as a list has them, sorted.
+func keysOf(references []*datav1alpha1.Dataset) []string {
+	var names []string
+	for _, ref := range references {
+		names = append(names, client.ObjectKeyFromObject(ref).String())
 	}
-	slices.Sort(names[kept:])
+	slices.Sort(names)
 	return names
 }

@@ -2,12 +2,16 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -30,20 +34,25 @@ func TestOnlyWhatChangesAListIsLookedAt(t *testing.T) {
 		before, after *datav1alpha1.Dataset
 		want          bool
 	}{
-		"a reference's status":  {ref, changed(ref, func(d *datav1alpha1.Dataset) { d.Status.Phase = datav1alpha1.BoundPhase }), false},
+		"its first status, Bound, which follows from its being listed": {ref, withPhase(ref, datav1alpha1.BoundPhase), false},
+		"its first status, which says what it waits for":               {ref, withPhase(ref, datav1alpha1.NotBoundPhase), true},
+		"another status":        {withPhase(ref, datav1alpha1.BoundPhase), withPhase(ref, datav1alpha1.NotBoundPhase), false},
 		"a finalizer":           {ref, changed(ref, func(d *datav1alpha1.Dataset) { d.Finalizers = []string{"x"} }), false},
 		"another source":        {ref, dataset("ref", "refdemo", "dataset://default/other"), true},
 		"no reference any more": {ref, dataset("ref", "refdemo", "https://example.com/"), true},
 		"a reference now":       {dataset("ref", "refdemo", "https://example.com/"), ref, true},
 		"the physical's status": {physical, changed(physical, func(d *datav1alpha1.Dataset) { d.Status.DatasetRef = nil }), true},
 	} {
-		if got := refersAnew().Update(event.UpdateEvent{ObjectOld: test.before, ObjectNew: test.after}); got != test.want {
+		if got := changesAList(test.before, test.after); got != test.want {
 			t.Errorf("%s: looked at: %v", name, got)
 		}
 	}
-	if !refersAnew().Create(event.CreateEvent{Object: ref}) || !refersAnew().Delete(event.DeleteEvent{Object: ref}) {
-		t.Error("references that come or go aren't looked at")
-	}
+}
+
+func withPhase(dataset *datav1alpha1.Dataset, phase datav1alpha1.DatasetPhase) *datav1alpha1.Dataset {
+	dataset = dataset.DeepCopy()
+	dataset.Status.Phase = phase
+	return dataset
 }
 
 // TestListsAreWrittenForAFifthOfTheTime: each list by itself, and never with a pause that somebody would notice.
@@ -71,60 +80,128 @@ func TestListsAreWrittenForAFifthOfTheTime(t *testing.T) {
 	want(long, 60_500, 1000)
 }
 
-// TestAListIsNotWrittenAgainFromAnOldCache: what this process has written last reaches its cache a little later; until then
-// a write would only meet a conflict.
-func TestAListIsNotWrittenAgainFromAnOldCache(t *testing.T) {
+// lists is a DatasetRefReconciler on a fake API server that has the physical Dataset default/phy.
+type lists struct {
+	reconciler *DatasetRefReconciler
+	server     client.Client
+	cached     *datav1alpha1.Dataset // what the reconciler reads; nil if that is what the server has
+	writes     int
+}
+
+func newLists(t *testing.T, objects ...client.Object) *lists {
+	t.Helper()
 	scheme := runtime.NewScheme()
-	if err := datav1alpha1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(datav1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
 	physical := dataset("default", "phy", "https://example.com/")
 	server := fake.NewClientBuilder().WithScheme(scheme).WithIndex(&datav1alpha1.Dataset{}, indexPhysical, physicalOf).
-		WithStatusSubresource(physical).WithObjects(physical, dataset("ref", "one", "dataset://default/phy")).Build()
-	var cached *datav1alpha1.Dataset // nil while the cache has what the server has
-	writes := 0
-	c := interceptor.NewClient(server, interceptor.Funcs{
+		WithStatusSubresource(physical).WithObjects(append(objects, physical)...).Build()
+	l := &lists{server: server}
+	l.reconciler = &DatasetRefReconciler{Sharing: reference.SharingOpen, Client: interceptor.NewClient(server, interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
-			if cached != nil {
-				cached.DeepCopyInto(object.(*datav1alpha1.Dataset))
+			if dataset, ok := object.(*datav1alpha1.Dataset); ok && l.cached != nil {
+				l.cached.DeepCopyInto(dataset)
 				return nil
 			}
 			return c.Get(ctx, key, object, options...)
 		},
 		SubResourcePatch: func(ctx context.Context, c client.Client, name string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-			writes++
+			l.writes++
 			return c.SubResource(name).Patch(ctx, object, patch, options...)
 		},
-	})
-	r := &DatasetRefReconciler{Client: c, Sharing: reference.SharingOpen}
-	key := client.ObjectKeyFromObject(physical)
-	reconcileAfterPauses := func() {
-		t.Helper()
-		r.pauses = pauses{}
-		if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
-			t.Fatal(err)
+	})}
+	return l
+}
+
+// physical returns what the server has.
+func (l *lists) physical(t *testing.T) *datav1alpha1.Dataset {
+	t.Helper()
+	physical := &datav1alpha1.Dataset{}
+	if err := l.server.Get(t.Context(), types.NamespacedName{Namespace: "default", Name: "phy"}, physical); err != nil {
+		t.Fatal(err)
+	}
+	return physical
+}
+
+// wantAfterReconcile reconciles as if there was no pause, and compares the number of writes so far and the list.
+func (l *lists) wantAfterReconcile(t *testing.T, writes int, list ...string) {
+	t.Helper()
+	l.reconciler.pauses = pauses{}
+	if _, err := l.reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "default", Name: "phy"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.physical(t).Status.DatasetRef; l.writes != writes || !slices.Equal(got, list) {
+		t.Errorf("after %d writes the list is %q, want %q after %d", l.writes, got, list, writes)
+	}
+}
+
+// TestAListIsWrittenWhenOneIsDue: with all that are known by then, so that many references that are made at once don't cost
+// a write each.
+func TestAListIsWrittenWhenOneIsDue(t *testing.T) {
+	one, two, three := dataset("ref", "one", "dataset://default/phy"), dataset("ref", "two", "dataset://default/phy"), dataset("ref", "three", "dataset://default/phy")
+	l := newLists(t, two, one)
+	l.wantAfterReconcile(t, 0)
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ref", Name: "two"}}
+	if err := l.server.Create(t.Context(), claim); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.reconciler.concernedByClaim(t.Context(), claim); len(got) != 1 || got[0].String() != "default/phy" {
+		t.Errorf("a reference's claim has %v looked at", got)
+	}
+	l.wantAfterReconcile(t, 1, "ref/one", "ref/two")
+	if err := l.server.Create(t.Context(), three); err != nil {
+		t.Fatal(err)
+	}
+	l.wantAfterReconcile(t, 1, "ref/one", "ref/two")
+	three.Status.Phase = datav1alpha1.NotBoundPhase
+	if err := l.server.Status().Update(t.Context(), three); err != nil {
+		t.Fatal(err)
+	}
+	l.wantAfterReconcile(t, 2, "ref/one", "ref/two", "ref/three")
+	if err := l.server.Delete(t.Context(), one); err != nil {
+		t.Fatal(err)
+	}
+	l.wantAfterReconcile(t, 3, "ref/two", "ref/three")
+}
+
+// TestNewReferencesAreLookedAtWhenDue: as at the start of the controller.
+func TestNewReferencesAreLookedAtWhenDue(t *testing.T) {
+	ref := dataset("ref", "refdemo", "dataset://default/phy")
+	l := newLists(t, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ref", Name: "claimed"}})
+	for name, test := range map[string]struct {
+		dataset *datav1alpha1.Dataset
+		want    int
+	}{
+		"a new reference":                {ref, 0},
+		"a reference that is Bound":      {withPhase(ref, datav1alpha1.BoundPhase), 1},
+		"a reference that waits":         {withPhase(ref, datav1alpha1.NotBoundPhase), 1},
+		"a reference that has its claim": {dataset("ref", "claimed", "dataset://default/phy"), 1},
+		"a physical Dataset":             {dataset("default", "phy", "https://example.com/"), 1},
+	} {
+		queue := workqueue.NewTypedRateLimitingQueue(backOff())
+		l.reconciler.datasetEvents().Create(t.Context(), event.CreateEvent{Object: test.dataset}, queue)
+		if queue.Len() != test.want {
+			t.Errorf("%s: %d lists are looked at", name, queue.Len())
 		}
+		queue.ShutDown()
 	}
-	old := &datav1alpha1.Dataset{}
-	if err := server.Get(t.Context(), key, old); err != nil {
+}
+
+// TestAListIsNotWrittenAgainFromAnOldCache: what this process has written last reaches its cache a little later; until then
+// a write would only meet a conflict.
+func TestAListIsNotWrittenAgainFromAnOldCache(t *testing.T) {
+	due := func(name string) *datav1alpha1.Dataset {
+		return withPhase(dataset("ref", name, "dataset://default/phy"), datav1alpha1.NotBoundPhase)
+	}
+	l := newLists(t, due("one"))
+	old := l.physical(t)
+	l.wantAfterReconcile(t, 1, "ref/one")
+	if err := l.server.Create(t.Context(), due("two")); err != nil {
 		t.Fatal(err)
 	}
-	reconcileAfterPauses()
-	if err := server.Create(t.Context(), dataset("ref", "two", "dataset://default/phy")); err != nil {
-		t.Fatal(err)
-	}
-	cached = old
-	reconcileAfterPauses()
-	if writes != 1 {
-		t.Errorf("%d writes, one of them from the old state", writes)
-	}
-	cached = nil
-	reconcileAfterPauses()
-	got := &datav1alpha1.Dataset{}
-	if err := server.Get(t.Context(), key, got); err != nil {
-		t.Fatal(err)
-	}
-	if writes != 2 || !slices.Equal(got.Status.DatasetRef, []string{"ref/one", "ref/two"}) {
-		t.Errorf("after %d writes the list is %v", writes, got.Status.DatasetRef)
-	}
+	l.cached = old
+	l.wantAfterReconcile(t, 1, "ref/one")
+	l.cached = nil
+	l.wantAfterReconcile(t, 2, "ref/one", "ref/two")
 }

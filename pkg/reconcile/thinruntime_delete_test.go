@@ -132,13 +132,17 @@ func TestThinRuntimeDeletedAloneUnbindsItsDataset(t *testing.T) {
 	eventuallyBound(t, p)
 }
 
-// addReference creates a reference Dataset, which no reconciler of these tests serves.
+// addReference creates a reference Dataset, which no reconciler of these tests serves, with a status as if one did.
 func addReference(t *testing.T, p *physical) *datav1alpha1.Dataset {
 	t.Helper()
 	source := reference.Source{Namespace: p.dataset.Namespace, Name: p.dataset.Name}
 	ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: newNamespace(t), Name: "refdemo"},
 		Spec: datav1alpha1.DatasetSpec{Mounts: []datav1alpha1.Mount{{MountPoint: source.MountPoint()}}}}
 	create(t, ref)
+	ref.Status = datav1alpha1.DatasetStatus{Phase: datav1alpha1.NotBoundPhase, Conditions: []datav1alpha1.DatasetCondition{}}
+	if err := live.client.Status().Update(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
 	return ref
 }
 
