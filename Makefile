@@ -87,7 +87,7 @@ race: ## Run the tests that need no cluster with the race detector, if there is 
 .PHONY: bench
 bench: ## Run the benchmarks, the last of them on a cluster
 	go test -run '^$$' -bench . -benchmem ./pkg/...
-	go test -run '^$$' -bench . -benchtime 1x -timeout 20m ./test/load
+	go test -run '^$$' -bench . -benchtime 1x -timeout 40m ./test/load
 
 .PHONY: fuzz
 fuzz: ## Fuzz the parsers and the patch engine (FUZZTIME=30s each)
