@@ -37,7 +37,7 @@ const indexPhysical = "physical"
 
 // referenceWorkers is how many references are reconciled at a time. A reconcile mostly waits for the API server, one
 // write after the other.
-const referenceWorkers = 16
+const referenceWorkers = 32
 
 // mostBackOff is the longest time after which a reconcile that failed is repeated: that the API server has recovered from
 // whatever made it fail is no event.

@@ -19,7 +19,7 @@ import (
 )
 
 // writers is how many requests are under way at a time, of those who create references and of the bare client.
-const writers = 16
+const writers = 32
 
 // BenchmarkReferences creates references and waits until all of them are Bound. Run it with -benchtime 1x.
 func BenchmarkReferences(b *testing.B) {
