@@ -63,14 +63,14 @@ type podMount struct {
 }
 
 // ReadPod reads what matters from a pod's JSON, by the rules of the API server: names of fields are case-sensitive. The
-// error says what isn't a pod about it; that a field is there twice is an error too, since a patch could mean either.
+// error says what isn't a pod about it; that a field is there twice is an error too, since a patch could mean either. The
+// Pod's strings are parts of raw, which mustn't change any more.
 func ReadPod(raw []byte) (*Pod, error) {
-	return parsePod(string(raw))
+	return scanPod(jsonscan.InPlace(raw))
 }
 
-func parsePod(text string) (*Pod, error) {
+func scanPod(s *jsonscan.Scanner) (*Pod, error) {
 	pod := &Pod{Spec: podSpec{GracePeriod: -1}}
-	s := jsonscan.New(text)
 	if err := s.Document(func() { pod.scan(s) }); err != nil {
 		return nil, fmt.Errorf("reading the pod: %w", err)
 	}

@@ -131,7 +131,7 @@ func inObject(h header, pointer string, lookup Lookup, options TemplateOptions) 
 	var pod *Pod
 	err := s.Document(func() { text = s.Find(path...) })
 	if err == nil && text != "" {
-		pod, err = parsePod(text)
+		pod, err = scanPod(jsonscan.New(text))
 	}
 	switch {
 	case err != nil:

@@ -49,7 +49,7 @@ func appendPrefix(prefix string) string { return string(appendEscaped(nil, prefi
 
 // size is about how long the patch gets.
 func (j *injection) size() int {
-	size := 2048
+	size := 1024
 	for _, i := range j.added {
 		size += j.served[i].sidecar.size + 512
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Scanner reads a JSON text once, from the beginning to the end, for what its caller wants of it. Everything else is
@@ -29,6 +30,10 @@ const maxWanted = 16
 
 // New returns a Scanner at the beginning of a text.
 func New(text string) *Scanner { return &Scanner{text: text} }
+
+// InPlace is New for bytes, without a copy of them: the strings that are read are parts of the text, so it mustn't change
+// any more.
+func InPlace(text []byte) *Scanner { return New(unsafe.String(unsafe.SliceData(text), len(text))) }
 
 // At returns how many bytes of the text have been read.
 func (s *Scanner) At() int { return s.at }

@@ -9,10 +9,10 @@ import (
 )
 
 // decodeReview reads an AdmissionReview as the API server's own reader does, but for its response: nobody sends one. The
-// objects in it stay as they are, and are parts of the body.
+// objects in it stay as they are. They and all strings are parts of the body, which mustn't change any more.
 func decodeReview(body []byte) (*admissionv1.AdmissionReview, error) {
 	review := &admissionv1.AdmissionReview{}
-	d := decoder{jsonscan.New(string(body)), body}
+	d := decoder{jsonscan.InPlace(body), body}
 	err := d.Document(func() {
 		d.Object(func(field string) bool {
 			switch field {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
@@ -52,8 +54,9 @@ func install(t testing.TB, e *environment, args ...string) *installation {
 	}
 	n.apply(t, n.kubectl(t, "", "kustomize", "../../config/host"))
 	n.kubeconfig = n.serviceAccountKubeconfig(t)
+	variables := n.deployedVariables(t)
 	for i := range 2 {
-		n.replicas = append(n.replicas, newReplica(t, n, i, args))
+		n.replicas = append(n.replicas, newReplica(t, n, i, args, variables))
 	}
 	n.serve(t)
 	for _, r := range n.replicas {
@@ -68,6 +71,30 @@ func install(t testing.TB, e *environment, args ...string) *installation {
 	}
 	n.connect(t)
 	return n
+}
+
+// deployedVariables returns the variables that the Deployment gives the controller, without those of its pod.
+func (n *installation) deployedVariables(t testing.TB) []string {
+	t.Helper()
+	var variables []string
+	for _, manifest := range strings.Split(n.kubectl(t, "", "kustomize", "../../config/controller"), "\n---\n") {
+		deployment := &appsv1.Deployment{}
+		if !strings.Contains(manifest, "\nkind: Deployment\n") {
+			continue
+		}
+		if err := yaml.Unmarshal([]byte(manifest), deployment); err != nil {
+			t.Fatal(err)
+		}
+		for _, variable := range deployment.Spec.Template.Spec.Containers[0].Env {
+			if variable.ValueFrom == nil {
+				variables = append(variables, variable.Name+"="+variable.Value)
+			}
+		}
+	}
+	if len(variables) == 0 {
+		t.Fatal("the Deployment gives the controller no variables")
+	}
+	return variables
 }
 
 // connect waits until each replica has a seat of its own, and then makes the endpoints.

@@ -26,17 +26,19 @@ type replica struct {
 	// ports of webhooks, of probes and of metrics
 	port, health, metrics string
 
-	args    []string
+	// args and variables are what the process gets, beside the variables of this one.
+	args, variables []string
+
 	log     *os.File
 	slices  []*discoveryv1.EndpointSlice
 	command *exec.Cmd
 	ended   chan struct{}
 }
 
-func newReplica(t testing.TB, n *installation, index int, args []string) *replica {
+func newReplica(t testing.TB, n *installation, index int, args, variables []string) *replica {
 	t.Helper()
 	ports := freePorts(t, 3)
-	r := &replica{n: n, index: index, port: ports[0], health: ports[1], metrics: ports[2]}
+	r := &replica{n: n, index: index, variables: variables, port: ports[0], health: ports[1], metrics: ports[2]}
 	r.args = append([]string{
 		"--kubeconfig=" + n.kubeconfig, "--namespace=" + systemNamespace, "--leader-elect",
 		"--webhook-port=" + r.port, "--health-probe-bind-address=127.0.0.1:" + r.health,
@@ -74,6 +76,7 @@ func (r *replica) seat(t testing.TB) string {
 
 func (r *replica) start() error {
 	r.command = exec.Command(r.n.program, r.args...)
+	r.command.Env = append(os.Environ(), r.variables...)
 	r.command.Stdout, r.command.Stderr = r.log, r.log
 	if err := r.command.Start(); err != nil {
 		return err
