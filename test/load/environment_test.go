@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -55,6 +56,7 @@ func newEnvironment(b testing.TB) *environment {
 	b.Helper()
 	ctx := context.Background()
 	ctrl.SetLogger(logr.Discard())
+	debug.SetGCPercent(200) // as the controller's Deployment does
 	c, err := cluster.Start(ctx, cluster.Options{StateDir: b.TempDir(), Out: os.Stderr})
 	if err != nil {
 		b.Fatal(err)
