@@ -85,7 +85,7 @@ func (r *ReferenceReconciler) applyFuseTemplate(ctx context.Context, world *refe
 	err = r.Client.Get(ctx, key, present, client.UnsafeDisableDeepCopy)
 	switch {
 	case apierrors.IsNotFound(err):
-		return r.create(ctx, wanted)
+		return r.create(ctx, world.Key(), wanted)
 	case err != nil:
 		return fmt.Errorf("reading DaemonSet %s: %w", key, err)
 	}

@@ -79,8 +79,10 @@ func changesAList(before, after *datav1alpha1.Dataset) bool {
 
 // comes leaves out all but new objects.
 func comes() predicate.Predicate {
-	no := func(event.UpdateEvent) bool { return false }
-	return predicate.Funcs{UpdateFunc: no, DeleteFunc: func(event.DeleteEvent) bool { return false }}
+	return predicate.Funcs{
+		UpdateFunc: func(event.UpdateEvent) bool { return false },
+		DeleteFunc: func(event.DeleteEvent) bool { return false },
+	}
 }
 
 // concernedByClaim is the physical Dataset of the reference that the claim is of.

@@ -25,11 +25,17 @@ func (r *ReferenceReconciler) forbidden(object client.Object, err error) error {
 	if !apierrors.IsForbidden(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return err
 	}
-	kind, kindErr := r.Client.GroupVersionKindFor(object)
-	if kindErr != nil {
-		return errors.Join(err, kindErr)
+	name, nameErr := r.objectOf(object)
+	if nameErr != nil {
+		return errors.Join(err, nameErr)
 	}
-	return forbiddenWrite{reference.Object{Kind: kind.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}, err}
+	return forbiddenWrite{name, err}
+}
+
+// objectOf names an object. The error is that of a kind that the scheme doesn't have.
+func (r *ReferenceReconciler) objectOf(object client.Object) (reference.Object, error) {
+	kind, err := r.Client.GroupVersionKindFor(object)
+	return reference.Object{Kind: kind.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}, err
 }
 
 // refused notes in the World what an error says was refused, and reports whether it says so.

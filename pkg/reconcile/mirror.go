@@ -42,7 +42,7 @@ func (r *ReferenceReconciler) applyMirror(ctx context.Context, world *reference.
 		return err
 	}
 	if existingMeta == nil {
-		if err := r.create(ctx, wanted); err != nil {
+		if err := r.create(ctx, world.Key(), wanted); err != nil {
 			return err
 		}
 		r.inputs.verify(world.Key(), mirror.Target, wanted, source)

@@ -57,6 +57,7 @@ type ReferenceReconciler struct {
 	runtimes   runtimeWatches
 	reported   reported
 	written    written
+	created    created
 }
 
 // Delays after which a reference is looked at again where no event would bring it back.
@@ -121,6 +122,9 @@ func (r *ReferenceReconciler) reconcileLive(ctx context.Context, dataset *datav1
 	if err := r.runtimes.ensure(world.Physical); err != nil {
 		return 0, err
 	}
+	if left := r.created.awaited(world, r.Now()); left > 0 {
+		return left, nil // unless the events come first, which they do
+	}
 	world.Sharing, world.Controller = r.Sharing, &r.Controller
 	again, err = r.makeTrue(ctx, world, reference.NewPlan(world))
 	return cmp.Or(orphan, again), err // while the orphan has the name, there is nothing else to look for
@@ -175,6 +179,7 @@ func (r *ReferenceReconciler) watchSecrets(key types.NamespacedName) (watched bo
 // forget drops what is known of a reference that is gone.
 func (r *ReferenceReconciler) forget(key types.NamespacedName) {
 	r.written.forget(key)
+	r.created.forget(key)
 	r.reported.forget(key)
 	r.reported.forget(reference.FuseTemplateKey(key))
 	needed := r.inputs.secretNamespacesOf(key)
@@ -220,18 +225,18 @@ func (r *ReferenceReconciler) apply(ctx context.Context, world *reference.World,
 		return err
 	}
 	if world.ThinRuntime == nil {
-		if err := r.create(ctx, plan.ThinRuntime); err != nil {
+		if err := r.create(ctx, world.Key(), plan.ThinRuntime); err != nil {
 			return err
 		}
 		world.ThinRuntime = plan.ThinRuntime
 	}
 	if world.Volume == nil {
-		if err := r.create(ctx, plan.Volume); err != nil {
+		if err := r.create(ctx, world.Key(), plan.Volume); err != nil {
 			return err
 		}
 	}
 	if world.Claim == nil {
-		if err := r.create(ctx, plan.Claim); err != nil {
+		if err := r.create(ctx, world.Key(), plan.Claim); err != nil {
 			return err
 		}
 	}
@@ -242,11 +247,16 @@ func (r *ReferenceReconciler) apply(ctx context.Context, world *reference.World,
 	return r.applyFuseTemplate(ctx, world, plan)
 }
 
-func (r *ReferenceReconciler) create(ctx context.Context, object client.Object) error {
+// create creates an object for a reference.
+func (r *ReferenceReconciler) create(ctx context.Context, key types.NamespacedName, object client.Object) error {
 	if err := r.Client.Create(ctx, object); err != nil {
 		return r.forbidden(object, fmt.Errorf("creating %T %s: %w", object, client.ObjectKeyFromObject(object), err))
 	}
-	return nil
+	name, err := r.objectOf(object)
+	if err == nil {
+		r.created.note(key, name, r.Now())
+	}
+	return err
 }
 
 // writeStatus writes the statuses of the reference and of its ThinRuntime where they differ. A new reference of which

@@ -28,10 +28,10 @@ func BenchmarkReferences(b *testing.B) {
 	}
 	e := newEnvironment(b)
 	b.Run("one by one", e.oneByOne)
-	for _, load := range []struct{ references, physicals int }{{100, 1}, {1000, 1}, {100, 100}, {1000, 100}} {
+	for _, load := range []struct{ references, physicals, rounds int }{{100, 1, 9}, {1000, 1, 3}, {100, 100, 9}, {1000, 100, 3}} {
 		b.Run(fmt.Sprintf("%d to %d", load.references, load.physicals), func(b *testing.B) {
 			for b.Loop() {
-				e.many(b, load.references, load.physicals)
+				e.many(b, load.references, load.physicals, load.rounds)
 			}
 		})
 	}
@@ -54,10 +54,6 @@ func (e *environment) oneByOne(b *testing.B) {
 	}
 }
 
-// rounds is how often each load is measured, in turn with the bare client; that of the middle ratio counts, so that a slow
-// phase of the machine in one of them doesn't decide.
-const rounds = 3
-
 // round is what was measured of many references at once.
 type round struct {
 	took                               []time.Duration
@@ -65,9 +61,9 @@ type round struct {
 	bare, ratio                        float64
 }
 
-// many measures many references at once, and the bare client before and after each round on the same cluster, since neither
-// is alone on its machine.
-func (e *environment) many(b *testing.B, references, physicals int) {
+// many measures many references at once several times, and the bare client before and after each round on the same cluster,
+// since neither is alone on its machine. The round of the middle ratio counts, so that a slow phase doesn't decide.
+func (e *environment) many(b *testing.B, references, physicals, rounds int) {
 	var namespaces []string
 	for range physicals {
 		namespaces = append(namespaces, e.newPhysical(b))
