@@ -1,11 +1,19 @@
 package reconcile
 
 import (
+	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -60,5 +68,34 @@ func TestWhatNobodyLooksForIsNotAwaited(t *testing.T) {
 	}
 	if left := c.awaited(world, time.Now()); left > 0 {
 		t.Errorf("it waits %s", left)
+	}
+}
+
+// TestNothingIsCreatedAgainBeforeTheCacheHasIt: the events of a reference's other objects have it reconciled while the cache
+// doesn't have its claim yet.
+func TestNothingIsCreatedAgainBeforeTheCacheHasIt(t *testing.T) {
+	needCluster(t)
+	var creations, first atomic.Int64 // first is when, in nanoseconds
+	startManager(t, func(manager ctrl.Manager) error {
+		c := interceptor.NewClient(withWatch{client.WithFieldOwner(manager.GetClient(), reference.FieldManager)}, interceptor.Funcs{
+			Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
+				if _, ok := object.(*corev1.PersistentVolumeClaim); ok && creations.Add(1) == 1 {
+					first.Store(time.Now().UnixNano())
+				}
+				return c.Create(ctx, object, options...)
+			},
+			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+				if _, ok := object.(*corev1.PersistentVolumeClaim); ok && time.Since(time.Unix(0, first.Load())) < cacheDelay/2 {
+					return apierrors.NewNotFound(corev1.Resource("persistentvolumeclaims"), key.Name)
+				}
+				return c.Get(ctx, key, object, options...)
+			},
+		})
+		references := &ReferenceReconciler{Client: c, Live: manager.GetAPIReader(), Recorder: events.NewFakeRecorder(1000), MirrorNames: reference.UniqueNames, Now: time.Now}
+		return errors.Join(AddIndexes(t.Context(), manager), references.SetupWithManager(manager), (&DatasetRefReconciler{Client: manager.GetClient()}).SetupWithManager(manager))
+	})
+	newBoundReference(t, newPhysicalOf(t, "alluxio"))
+	if made := creations.Load(); made != 1 {
+		t.Errorf("its claim was created %d times", made)
 	}
 }

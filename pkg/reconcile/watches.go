@@ -36,7 +36,7 @@ import (
 const indexPhysical = "physical"
 
 // referenceWorkers is how many references are reconciled at a time. A reconcile mostly waits for the API server, one
-// write after the other.
+// write after the other, and etcd commits together what comes at the same time.
 const referenceWorkers = 32
 
 // mostBackOff is the longest time after which a reconcile that failed is repeated: that the API server has recovered from

@@ -244,7 +244,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
 
-// bareSet is what is written for one reference, but for a Dataset that isn't one: to the byte nearly the same.
+// bareSet is what is written for one reference, but for a Dataset that isn't one and without the versions that patches expect.
 type bareSet struct {
 	dataset       *datav1alpha1.Dataset
 	metadata      client.Patch
