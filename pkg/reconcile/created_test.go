@@ -3,7 +3,8 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,18 +76,29 @@ func TestWhatNobodyLooksForIsNotAwaited(t *testing.T) {
 // doesn't have its claim yet.
 func TestNothingIsCreatedAgainBeforeTheCacheHasIt(t *testing.T) {
 	needCluster(t)
-	var creations, first atomic.Int64 // first is when, in nanoseconds
+	var mutex sync.Mutex
+	creations := map[client.ObjectKey][]time.Time{} // of claims, those of other tests' references too
+	created := func(key client.ObjectKey) []time.Time {
+		mutex.Lock()
+		defer mutex.Unlock()
+		return slices.Clone(creations[key])
+	}
 	startManager(t, func(manager ctrl.Manager) error {
 		c := interceptor.NewClient(withWatch{client.WithFieldOwner(manager.GetClient(), reference.FieldManager)}, interceptor.Funcs{
 			Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
-				if _, ok := object.(*corev1.PersistentVolumeClaim); ok && creations.Add(1) == 1 {
-					first.Store(time.Now().UnixNano())
+				if claim, ok := object.(*corev1.PersistentVolumeClaim); ok {
+					mutex.Lock()
+					key := client.ObjectKeyFromObject(claim)
+					creations[key] = append(creations[key], time.Now())
+					mutex.Unlock()
 				}
 				return c.Create(ctx, object, options...)
 			},
 			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
-				if _, ok := object.(*corev1.PersistentVolumeClaim); ok && time.Since(time.Unix(0, first.Load())) < cacheDelay/2 {
-					return apierrors.NewNotFound(corev1.Resource("persistentvolumeclaims"), key.Name)
+				if _, ok := object.(*corev1.PersistentVolumeClaim); ok {
+					if times := created(key); len(times) > 0 && time.Since(times[0]) < cacheDelay/2 {
+						return apierrors.NewNotFound(corev1.Resource("persistentvolumeclaims"), key.Name)
+					}
 				}
 				return c.Get(ctx, key, object, options...)
 			},
@@ -94,8 +106,8 @@ func TestNothingIsCreatedAgainBeforeTheCacheHasIt(t *testing.T) {
 		references := &ReferenceReconciler{Client: c, Live: manager.GetAPIReader(), Recorder: events.NewFakeRecorder(1000), MirrorNames: reference.UniqueNames, Now: time.Now}
 		return errors.Join(AddIndexes(t.Context(), manager), references.SetupWithManager(manager), (&DatasetRefReconciler{Client: manager.GetClient()}).SetupWithManager(manager))
 	})
-	newBoundReference(t, newPhysicalOf(t, "alluxio"))
-	if made := creations.Load(); made != 1 {
-		t.Errorf("its claim was created %d times", made)
+	ref := newBoundReference(t, newPhysicalOf(t, "alluxio"))
+	if made := created(client.ObjectKeyFromObject(ref)); len(made) != 1 {
+		t.Errorf("its claim was created %d times", len(made))
 	}
 }
