@@ -85,13 +85,24 @@ func comes() predicate.Predicate {
 	}
 }
 
-// concernedByClaim is the physical Dataset of the reference that the claim is of.
+// concernedByClaim is the physical Dataset of the reference that the claim is of, if the claim makes it due: one that has a
+// status is due by that. Nor is one that is listed already, along with another: with many references to one Dataset nearly
+// all are, and looking through all of them for each claim would be work that grows with the square of their number.
 func (r *DatasetRefReconciler) concernedByClaim(ctx context.Context, claim client.Object) []reconcile.Request {
-	dataset := &datav1alpha1.Dataset{}
-	if r.Client.Get(ctx, client.ObjectKeyFromObject(claim), dataset, client.UnsafeDisableDeepCopy) != nil || !reference.IsReference(dataset) {
+	ref := &datav1alpha1.Dataset{}
+	key := client.ObjectKeyFromObject(claim)
+	if r.Client.Get(ctx, key, ref, client.UnsafeDisableDeepCopy) != nil || ref.Status.Phase != datav1alpha1.NonePhase || !reference.IsReference(ref) {
 		return nil
 	}
-	return concernedPhysical(ctx, dataset)
+	source, err := reference.SourceOf(ref)
+	if err != nil {
+		return nil
+	}
+	physical := &datav1alpha1.Dataset{}
+	if r.Client.Get(ctx, source.Key(), physical, client.UnsafeDisableDeepCopy) != nil || slices.Contains(physical.Status.DatasetRef, key.String()) {
+		return nil // it isn't there yet, or done
+	}
+	return requests([]types.NamespacedName{source.Key()})
 }
 
 // isDue reports whether a reference has to be listed: it has its claim, so that pods can use it, or its status says what it
