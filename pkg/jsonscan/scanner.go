@@ -280,6 +280,9 @@ func (s *Scanner) quoted() string {
 func (s *Scanner) passQuoted() (plain bool) {
 	plain = true
 	for i := s.at + 1; i < len(s.text); i++ {
+		for i+8 < len(s.text) && isPlain(s.text[i:i+8]) {
+			i += 8
+		}
 		switch c := s.text[i]; {
 		case c == '"':
 			s.at = i + 1
@@ -301,6 +304,18 @@ func (s *Scanner) passQuoted() (plain bool) {
 	s.at = len(s.text)
 	s.unexpected("the end of a string")
 	return false
+}
+
+// isPlain reports whether none of eight bytes ends a string, begins an escape, or is a control character. It looks at all
+// of them at once: a byte borrows from above its highest bit when something larger is taken from it. That it may say no
+// because of a byte after such a one does no harm.
+func isPlain(eight string) bool {
+	const each, highest = 0x0101010101010101, 0x8080808080808080
+	word := uint64(eight[0]) | uint64(eight[1])<<8 | uint64(eight[2])<<16 | uint64(eight[3])<<24 |
+		uint64(eight[4])<<32 | uint64(eight[5])<<40 | uint64(eight[6])<<48 | uint64(eight[7])<<56
+	quotes, escapes := word^(each*'"'), word^(each*'\\')
+	control := (word - each*0x20) &^ word
+	return (control|(quotes-each)&^quotes|(escapes-each)&^escapes)&highest == 0
 }
 
 // validEscape reports whether what follows a backslash is an escape. The digits of \u are passed over as the characters

@@ -27,6 +27,18 @@ func TestWhatIsPassedOverIsJSON(t *testing.T) {
 	}
 }
 
+// TestEachByteOfAStringIsLookedAt: wherever it is in a string, since eight are looked at at once.
+func TestEachByteOfAStringIsLookedAt(t *testing.T) {
+	for c := range 256 {
+		for at := range 20 {
+			text := strings.Repeat("a", at) + string([]byte{byte(c)}) + strings.Repeat("b", 19-at)
+			for _, end := range []string{`"`, `"]`, `" , "cdefghijkl"]`} {
+				checkValid(t, `["`+text+end)
+			}
+		}
+	}
+}
+
 func FuzzWhatIsPassedOverIsJSON(f *testing.F) {
 	for _, text := range texts() {
 		f.Add(text)

@@ -94,20 +94,27 @@ func optional[T any](read func(*T) bool) *T {
 }
 
 func (d decoder) kind(to *metav1.GroupVersionKind) bool {
-	return d.strings(map[string]*string{"group": &to.Group, "version": &to.Version, "kind": &to.Kind})
+	return d.groupVersion("kind", &to.Group, &to.Version, &to.Kind)
 }
 
 func (d decoder) resource(to *metav1.GroupVersionResource) bool {
-	return d.strings(map[string]*string{"group": &to.Group, "version": &to.Version, "resource": &to.Resource})
+	return d.groupVersion("resource", &to.Group, &to.Version, &to.Resource)
 }
 
-func (d decoder) strings(fields map[string]*string) bool {
+// groupVersion reads an API group, its version, and what of it is meant.
+func (d decoder) groupVersion(what string, group, version, value *string) bool {
 	return d.Object(func(field string) bool {
-		value, ok := fields[field]
-		if ok {
+		switch field {
+		case "group":
+			d.String(group)
+		case "version":
+			d.String(version)
+		case what:
 			d.String(value)
+		default:
+			return false
 		}
-		return ok
+		return true
 	})
 }
 
