@@ -23,8 +23,8 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 )
 
-// Each way of creating pods is measured in turn, so that whatever else the machine does meets all of them. It isn't yet in
-// the first moments, in which its connections are made and its memory comes back to the processors: a cluster doesn't
+// Each way of creating pods is measured in turn, so that whatever else the machine does meets all of them. The first moments
+// of a turn, in which its connections are made and its memory comes back to the processors, don't count: a cluster doesn't
 // change between ways.
 const (
 	measuringRounds = 30
@@ -32,11 +32,10 @@ const (
 	measuringTime   = 600 * time.Millisecond
 )
 
-// BenchmarkAdmission creates the documented pod by server-side dry runs: without the label, so that no webhook is called
-// (plain); with a webhook that answers with a constant, the patch that this project's makes of this pod (null); and with
-// this project's (ours).
-// Both webhooks are processes of their own, which the API server reaches by their Services over HTTP/1.1. Run it with
-// -benchtime 1x.
+// BenchmarkAdmission creates the documented pod, without a token, by server-side dry runs: without the label, so that no
+// webhook is called (plain); with a webhook that answers with a constant, the patch that this project's makes of this pod
+// (null); and with this project's (ours). Both webhooks are processes of their own, which the API server reaches by their
+// Services over HTTP/1.1. Run it with -benchtime 1x.
 func BenchmarkAdmission(b *testing.B) {
 	if testing.Short() {
 		b.Skip("a benchmark on a cluster")
@@ -58,7 +57,6 @@ type variant struct {
 	name     string
 	body     []byte
 	injected bool
-	pod      []byte // one that was created
 	took     []time.Duration
 	elapsed  time.Duration
 	// processor is the time of it that the API server, etcd, the webhooks and the client took: what limits the rate on a
@@ -132,12 +130,13 @@ func (n *installation) measure(b *testing.B, namespace string, variants []*varia
 		}
 		return answer, nil
 	}
+	var specs []string
 	for _, v := range variants {
 		v.took, v.elapsed, v.processor = nil, 0, 0
-		v.pod = n.settle(b, v, create)
+		specs = append(specs, specOf(b, n.settle(b, v, create)))
 	}
-	if null, ours := specOf(b, variants[1].pod), specOf(b, variants[2].pod); null != ours {
-		b.Fatalf("null makes another pod than ours:\n%s\n%s", null, ours)
+	if specs[1] != specs[2] {
+		b.Fatalf("null makes another pod than ours:\n%s\n%s", specs[1], specs[2])
 	}
 	// In all orders, since each leaves the API server something to do for the next: garbage of its own amount.
 	orders := [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}, {0, 2, 1}, {2, 0, 1}, {1, 0, 2}}
