@@ -60,7 +60,7 @@ func TestAnAdmissionTakesFewAllocations(t *testing.T) {
 	request := podRequest("ref", raw)
 	ctx := log.IntoContext(t.Context(), logr.Discard()) // The default logger changes after a while.
 	got := allocations(func() { handler.Handle(ctx, request) })
-	if got != 75 || typed < 50*got {
+	if got != 51 || typed < 50*got {
 		t.Errorf("%v allocations, %v for patching in the usual way", got, typed)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -122,39 +124,83 @@ func codes(text string) []reference.Code {
 	return found
 }
 
-// memory reads objects as an informer cache does that isn't asked for copies.
+// memory reads objects as informer caches do that aren't asked for copies.
 type memory struct {
-	client.Reader
-	objects map[memoryKey]client.Object
-}
-
-type memoryKey struct {
-	kind reflect.Type
-	name client.ObjectKey
+	cache.Cache
+	stores map[reflect.Type]toolscache.Store
+	reads  int
 }
 
 // newMemory has the objects of the physical Dataset default/phy, of the reference ref/refdemo to it, and of its namespace.
 func newMemory(t testing.TB) *memory {
+	t.Helper()
 	world := referencetest.World(t, "alluxio", physical)
 	plan := reference.NewPlan(world)
 	namespace := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: "ref"}}
-	m := &memory{objects: map[memoryKey]client.Object{}}
+	m := &memory{stores: map[reflect.Type]toolscache.Store{}}
 	for i, object := range []client.Object{world.Dataset, world.Physical, world.Fuse, world.PhysicalVolume, world.PhysicalClaim,
 		plan.ThinRuntime, plan.Volume, plan.Claim, namespace} {
 		object.SetResourceVersion(fmt.Sprint(i))
-		m.objects[memoryKey{reflect.TypeOf(object), client.ObjectKeyFromObject(object)}] = object
+		m.put(t, object)
 	}
 	return m
 }
 
+// store has the objects of a kind.
+func (m *memory) store(object client.Object) toolscache.Store {
+	kind := reflect.TypeOf(object)
+	if m.stores[kind] == nil {
+		m.stores[kind] = toolscache.NewStore(toolscache.MetaNamespaceKeyFunc)
+	}
+	return m.stores[kind]
+}
+
+func (m *memory) put(t testing.TB, object client.Object) {
+	t.Helper()
+	if err := m.store(object).Add(object); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// change puts a new version of an object in the place of one, as a watch does; a change of nil takes it away.
+func (m *memory) change(t testing.TB, object client.Object, change func(client.Object)) {
+	t.Helper()
+	if change == nil {
+		if err := m.store(object).Delete(object); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	changed := object.DeepCopyObject().(client.Object)
+	changed.SetResourceVersion(object.GetResourceVersion() + "0")
+	change(changed)
+	m.put(t, changed)
+}
+
 func (m *memory) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
-	found, ok := m.objects[memoryKey{reflect.TypeOf(object), key}]
+	m.reads++
+	found, ok, err := m.store(object).GetByKey(toolscache.ObjectName(key).String())
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return notFound(key.Name)
 	}
 	reflect.ValueOf(object).Elem().Set(reflect.ValueOf(found).Elem())
 	return nil
 }
+
+func (m *memory) GetInformer(_ context.Context, object client.Object, _ ...cache.InformerGetOption) (cache.Informer, error) {
+	return memoryInformer{store: m.store(object)}, nil
+}
+
+// memoryInformer is asked for nothing but its store.
+type memoryInformer struct {
+	toolscache.SharedIndexInformer
+	store toolscache.Store
+}
+
+func (i memoryInformer) GetStore() toolscache.Store { return i.store }
 
 func notFound(name string) error {
 	return apierrors.NewNotFound(schema.GroupResource{Resource: "things"}, name)

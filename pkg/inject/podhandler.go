@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -36,9 +35,8 @@ type PodHandler struct {
 	// the API server has them, and classic ones otherwise.
 	Mode Mode
 
-	compiled compiled
-	once     sync.Once
-	reader   *shared
+	claims memo[claimKey, claimed]
+	modes  memo[string, namespaceMode]
 }
 
 var _ admission.Handler = &PodHandler{}
@@ -111,20 +109,10 @@ func (h *PodHandler) resolveSoon(ctx context.Context, namespace string, pod *Pod
 func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod, variant Variant) (map[string]*Sidecar, reference.Findings, bool) {
 	complete := true
 	sidecars, findings := resolve(pod, func(claim string) (*Sidecar, reference.Findings) {
-		key := types.NamespacedName{Namespace: namespace, Name: claim}
-		dataset, present, err := observe.DatasetOfClaim(ctx, h.shared(), key)
-		switch {
-		case err != nil:
-			return nil, reference.Findings{unreadable(key, err)}
-		case dataset != nil:
-			return h.sidecarOf(ctx, dataset, variant)
-		case present == nil:
-			complete = false
-			return nil, nil
-		}
-		orphan := reference.CheckOrphan(present)
-		complete = complete && len(orphan) == 0
-		return nil, orphan
+		key := claimKey{types.NamespacedName{Namespace: namespace, Name: claim}, variant}
+		found := h.claims.of(h.Reader, key, func(reader client.Reader) claimed { return h.resolveClaim(ctx, reader, key) })
+		complete = complete && found.known
+		return found.sidecar, found.findings
 	})
 	complete = complete && len(findings.Of(reference.Waiting)) == 0
 	subject := podObject(namespace, pod)
@@ -138,10 +126,33 @@ func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod, va
 	return sidecars, findings, complete
 }
 
-// shared is the Reader without copies.
-func (h *PodHandler) shared() *shared {
-	h.once.Do(func() { h.reader = newShared(h.Reader) })
-	return h.reader
+// claimKey says whose sidecar is asked for, and which.
+type claimKey struct {
+	types.NamespacedName
+	variant Variant
+}
+
+// claimed is what a claim means: the sidecar of its Dataset, or why that has none, or neither for a claim of something else.
+type claimed struct {
+	sidecar  *Sidecar
+	findings reference.Findings
+	known    bool
+}
+
+// resolveClaim finds the sidecar of a claim's Dataset.
+func (h *PodHandler) resolveClaim(ctx context.Context, reader client.Reader, key claimKey) claimed {
+	dataset, present, err := observe.DatasetOfClaim(ctx, reader, key.NamespacedName)
+	switch {
+	case err != nil:
+		return claimed{findings: reference.Findings{unreadable(key.NamespacedName, err)}, known: true}
+	case dataset != nil:
+		sidecar, findings := h.sidecarOf(ctx, reader, dataset, key.variant)
+		return claimed{sidecar, findings, true}
+	case present == nil:
+		return claimed{}
+	}
+	orphan := reference.CheckOrphan(present)
+	return claimed{findings: orphan, known: len(orphan) == 0}
 }
 
 func unreadable(key types.NamespacedName, err error) reference.Finding {
@@ -150,24 +161,30 @@ func unreadable(key types.NamespacedName, err error) reference.Finding {
 }
 
 // sidecarOf plans the sidecar of a Dataset from the physical's objects, so that nothing waits for copies.
-func (h *PodHandler) sidecarOf(ctx context.Context, dataset *datav1alpha1.Dataset, variant Variant) (*Sidecar, reference.Findings) {
-	read := observe.Physical
-	plan := func(world *reference.World) (*reference.Sidecar, reference.Findings) {
-		sidecar, _, findings := reference.NewSidecar(world, reference.Source{Namespace: dataset.Namespace, Name: dataset.Name})
-		return sidecar, findings
-	}
+func (h *PodHandler) sidecarOf(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, variant Variant) (*Sidecar, reference.Findings) {
+	read, plan := observe.Physical, planPhysical
 	if reference.IsReference(dataset) {
 		read = func(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset) (*reference.World, error) {
 			return observe.ReferenceWithoutMirrors(ctx, reader, dataset, h.MirrorNames)
 		}
 		plan = planReference
 	}
-	world, err := read(ctx, h.shared(), dataset)
+	world, err := read(ctx, reader, dataset)
 	if err != nil {
 		return nil, reference.Findings{unreadable(client.ObjectKeyFromObject(dataset), err)}
 	}
 	world.Sharing = h.Sharing
-	return h.compiled.of(world, variant, func() (*reference.Sidecar, reference.Findings) { return plan(world) })
+	sidecar, findings := plan(world)
+	if sidecar == nil {
+		return nil, findings
+	}
+	return Compile(sidecar, variant), findings
+}
+
+// planPhysical plans the sidecar of a physical Dataset in its own namespace.
+func planPhysical(world *reference.World) (*reference.Sidecar, reference.Findings) {
+	sidecar, _, findings := reference.NewSidecar(world, reference.Source{Namespace: world.Dataset.Namespace, Name: world.Dataset.Name})
+	return sidecar, findings
 }
 
 // planReference plans the sidecar of a reference.

@@ -8,6 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -54,33 +56,38 @@ func (h *PodHandler) variant(ctx context.Context, namespace string, pod *Pod) (V
 	defaults := Variant{SelfHealing: h.SelfHealing, Classic: h.Mode == ModeClassic || h.Mode == "" && !h.NativeSidecars}
 	var findings reference.Findings
 	if _, own := pod.Metadata.Annotations[AnnotationSidecarMode]; !own {
-		mode, found := h.namespaceMode(ctx, namespace)
-		findings = found
-		if mode != "" {
-			defaults.Classic = mode == ModeClassic
+		of := h.modes.of(h.Reader, namespace, func(reader client.Reader) namespaceMode { return readNamespaceMode(ctx, reader, namespace) })
+		findings = of.findings
+		if of.mode != "" {
+			defaults.Classic = of.mode == ModeClassic
 		}
 	}
 	variant, found := pod.Variant(podObject(namespace, pod), defaults)
 	return variant, append(findings, found...)
 }
 
-// namespaceMode returns the mode that a namespace's annotation asks for; empty if there is none.
-func (h *PodHandler) namespaceMode(ctx context.Context, name string) (Mode, reference.Findings) {
+// namespaceMode is the mode that a namespace's annotation asks for; empty if there is none.
+type namespaceMode struct {
+	mode     Mode
+	findings reference.Findings
+}
+
+func readNamespaceMode(ctx context.Context, reader client.Reader, name string) namespaceMode {
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	subject := reference.Object{Kind: "Namespace", Name: name}
-	if err := h.shared().Get(ctx, types.NamespacedName{Name: name}, namespace); apierrors.IsNotFound(err) {
-		return "", nil
+	if err := reader.Get(ctx, types.NamespacedName{Name: name}, namespace); apierrors.IsNotFound(err) {
+		return namespaceMode{}
 	} else if err != nil {
-		return "", reference.Findings{reference.NewFinding(reference.CodeUnread, subject, "it couldn't be read: %v", err)}
+		return namespaceMode{findings: reference.Findings{reference.NewFinding(reference.CodeUnread, subject, "it couldn't be read: %v", err)}}
 	}
 	text, ok := namespace.Annotations[AnnotationSidecarMode]
 	if !ok {
-		return "", nil
+		return namespaceMode{}
 	}
 	mode, err := ParseMode(text)
 	if err != nil {
-		return "", reference.Findings{reference.NewFinding(reference.CodeSwitchUnknown, subject, "its annotation %s: %v", AnnotationSidecarMode, err)}
+		return namespaceMode{findings: reference.Findings{reference.NewFinding(reference.CodeSwitchUnknown, subject, "its annotation %s: %v", AnnotationSidecarMode, err)}}
 	}
-	return mode, nil
+	return namespaceMode{mode: mode}
 }
