@@ -32,7 +32,7 @@ func Review(handler admission.Handler) http.Handler {
 		}
 		response := handle(request.Context(), handler, admission.Request{AdmissionRequest: *review.Request})
 		response.UID = review.Request.UID
-		body, err := encodeAnswer(review.TypeMeta, response.AdmissionResponse)
+		body, err := encodeAnswer(&response.AdmissionResponse)
 		if err != nil {
 			http.Error(w, fmt.Sprintf("encoding the answer: %v", err), http.StatusInternalServerError)
 			return
@@ -70,18 +70,30 @@ func readReview(request *http.Request) (*admissionv1.AdmissionReview, int, error
 	return review, 0, nil
 }
 
-// encodeAnswer returns the AdmissionReview with an answer as JSON. The patch, most of it, is written once only.
-func encodeAnswer(kind metav1.TypeMeta, response admissionv1.AdmissionResponse) ([]byte, error) {
-	patch := response.Patch
-	response.Patch = nil
-	body, err := json.Marshal(admissionv1.AdmissionReview{TypeMeta: kind, Response: &response})
-	if err != nil || len(patch) == 0 {
-		return body, err
+// encodeAnswer returns the AdmissionReview with an answer as encoding/json writes it. One that gives a patch, and says
+// nothing else, is written here: it is that of nearly all pods, and the patch most of it.
+func encodeAnswer(response *admissionv1.AdmissionResponse) ([]byte, error) {
+	if !onlyPatches(response) {
+		kind := metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "AdmissionReview"}
+		return json.Marshal(admissionv1.AdmissionReview{TypeMeta: kind, Response: response})
 	}
-	const before, end = `,"patch":"`, "}}" // of the response and the review
-	answer := make([]byte, 0, len(body)+len(before)+base64.StdEncoding.EncodedLen(len(patch))+1)
-	answer = append(append(answer, body[:len(body)-len(end)]...), before...)
-	return append(append(base64.StdEncoding.AppendEncode(answer, patch), '"'), end...), nil
+	uid, err := json.Marshal(response.UID)
+	if err != nil {
+		return nil, err
+	}
+	const before = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":`
+	const between = `,"allowed":true,"status":{"metadata":{},"code":200},"patch":"`
+	const after = `","patchType":"JSONPatch"}}`
+	answer := make([]byte, 0, len(before)+len(uid)+len(between)+base64.StdEncoding.EncodedLen(len(response.Patch))+len(after))
+	answer = append(append(append(answer, before...), uid...), between...)
+	return append(base64.StdEncoding.AppendEncode(answer, response.Patch), after...), nil
+}
+
+// onlyPatches reports whether an answer has what encodeAnswer writes, and nothing else.
+func onlyPatches(response *admissionv1.AdmissionResponse) bool {
+	return response.Allowed && len(response.Patch) > 0 && response.PatchType != nil && *response.PatchType == admissionv1.PatchTypeJSONPatch &&
+		response.Result != nil && *response.Result == metav1.Status{Code: http.StatusOK} &&
+		len(response.AuditAnnotations) == 0 && len(response.Warnings) == 0
 }
 
 // readBody reads a body into memory that is right from the start where its length is known.

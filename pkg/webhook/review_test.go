@@ -84,6 +84,38 @@ func TestReviewDoesWhatControllerRuntimeDoes(t *testing.T) {
 	}
 }
 
+// TestAnswersAreWrittenAsEncodingJSONDoes: a patch alone, which is written without it, and what else there may be beside it.
+func TestAnswersAreWrittenAsEncodingJSONDoes(t *testing.T) {
+	patch := admissionv1.AdmissionResponse{UID: "<\"u1\">", Allowed: true, Patch: []byte(`[{"op":"add"}]`), PatchType: new(admissionv1.PatchTypeJSONPatch),
+		Result: &metav1.Status{Code: http.StatusOK}}
+	for name, change := range map[string]func(*admissionv1.AdmissionResponse){
+		"only a patch": func(*admissionv1.AdmissionResponse) {},
+		"denied":       func(r *admissionv1.AdmissionResponse) { r.Allowed = false },
+		"no patch":     func(r *admissionv1.AdmissionResponse) { r.Patch = nil },
+		"no type":      func(r *admissionv1.AdmissionResponse) { r.PatchType = nil },
+		"another type": func(r *admissionv1.AdmissionResponse) { r.PatchType = new(admissionv1.PatchType("Other")) },
+		"no result":    func(r *admissionv1.AdmissionResponse) { r.Result = nil },
+		"another result": func(r *admissionv1.AdmissionResponse) {
+			r.Result = &metav1.Status{Code: http.StatusOK, Message: "fine"}
+		},
+		"audit annotation": func(r *admissionv1.AdmissionResponse) { r.AuditAnnotations = map[string]string{"a": "b"} },
+		"warning":          func(r *admissionv1.AdmissionResponse) { r.Warnings = []string{"careful"} },
+	} {
+		response := patch
+		change(&response)
+		want, err := json.Marshal(admissionv1.AdmissionReview{TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"}, Response: &response})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := encodeAnswer(&response); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %s, %v, not %s", name, got, err, want)
+		}
+		if only := onlyPatches(&response); only != (name == "only a patch") {
+			t.Errorf("%s: said to be only a patch: %t", name, only)
+		}
+	}
+}
+
 // reviews are texts of AdmissionReviews, and some that aren't.
 func reviews(t testing.TB) []string {
 	return []string{
