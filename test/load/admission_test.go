@@ -23,13 +23,13 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 )
 
-// Each way of creating pods is measured in turn, so that whatever else the machine does meets all of them. The first moments
-// of a turn, in which its connections are made and its memory comes back to the processors, don't count: a cluster doesn't
-// change between ways.
+// Each way of creating pods is measured in turn, so that whatever else the machine does meets all of them: its speed may
+// change by a third within a second. Many turns are needed, because the API server collects its garbage in some of them and
+// not in others. The first moments of a turn, in which all clients come at once, don't count.
 const (
-	measuringRounds = 30
-	warmingTime     = 200 * time.Millisecond
-	measuringTime   = 600 * time.Millisecond
+	measuringRounds = 60
+	warmingTime     = 100 * time.Millisecond
+	measuringTime   = 900 * time.Millisecond
 )
 
 // BenchmarkAdmission creates the documented pod, without a token, by server-side dry runs: without the label, so that no
@@ -138,16 +138,16 @@ func (n *installation) measure(b *testing.B, namespace string, variants []*varia
 	if specs[1] != specs[2] {
 		b.Fatalf("null makes another pod than ours:\n%s\n%s", specs[1], specs[2])
 	}
-	// In all orders, since each leaves the API server something to do for the next: garbage of its own amount.
-	orders := [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}, {0, 2, 1}, {2, 0, 1}, {1, 0, 2}}
 	for round := range measuringRounds {
-		for i := range variants {
-			v := variants[orders[round%len(orders)][i]]
-			request := func() error { _, err := create(v); return err }
-			hammer(b, clients, warmingTime, request)
-			before := n.processorTime(b)
-			took, elapsed := hammer(b, clients, measuringTime, request)
-			v.took, v.elapsed, v.processor = append(v.took, took...), v.elapsed+elapsed, v.processor+n.processorTime(b)-before
+		turns := slices.Clone(variants[1:])
+		if round%2 > 0 {
+			slices.Reverse(turns)
+		}
+		if round%3 == 0 { // often enough for what isn't part of a ratio
+			turns = append(turns, variants[0])
+		}
+		for _, v := range turns {
+			n.takeTurn(b, v, clients, func() error { _, err := create(v); return err })
 		}
 	}
 	report(b, variants, clients)
@@ -178,33 +178,43 @@ func specOf(b *testing.B, pod []byte) string {
 	return regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`).ReplaceAllString(string(fields.Spec), "UID")
 }
 
-// hammer lets clients make requests one after the other for a while.
-func hammer(b *testing.B, clients int, length time.Duration, request func() error) (took []time.Duration, elapsed time.Duration) {
+// takeTurn lets clients make requests one after the other, and adds to the variant what ends in the measured time: requests
+// that have begun before count, and those that go on after it don't, so the rate is that of clients who never stop.
+func (n *installation) takeTurn(b *testing.B, v *variant, clients int, request func() error) {
 	b.Helper()
 	var mutex sync.Mutex
-	var failed atomic.Pointer[error]
-	started := time.Now()
+	var failed error
+	var measuring, ended atomic.Bool
 	var running sync.WaitGroup
 	for range clients {
 		running.Go(func() {
-			var mine []time.Duration
-			for time.Since(started) < length && failed.Load() == nil {
+			for !ended.Load() {
 				asked := time.Now()
-				if err := request(); err != nil {
-					failed.Store(&err)
+				err := request()
+				took := time.Since(asked)
+				mutex.Lock()
+				if err != nil {
+					failed = err
+					ended.Store(true)
 				}
-				mine = append(mine, time.Since(asked))
+				if measuring.Load() && !ended.Load() {
+					v.took = append(v.took, took)
+				}
+				mutex.Unlock()
 			}
-			mutex.Lock()
-			defer mutex.Unlock()
-			took = append(took, mine...)
 		})
 	}
+	time.Sleep(warmingTime)
+	before, started := n.processorTime(b), time.Now()
+	measuring.Store(true)
+	time.Sleep(measuringTime)
+	ended.Store(true)
+	v.elapsed += time.Since(started)
+	v.processor += n.processorTime(b) - before
 	running.Wait()
-	if err := failed.Load(); err != nil {
-		b.Fatal(*err)
+	if failed != nil {
+		b.Fatal(failed)
 	}
-	return took, time.Since(started)
 }
 
 // report prints a table and the ratios that matter.
