@@ -23,10 +23,11 @@ import (
 // The null webhook knows its patch in advance and looks at nothing but the request's UID: no webhook can be faster. The
 // test binary is its program.
 const (
-	nullWebhookEnv   = "LOAD_NULL_WEBHOOK"       // the address that it serves
-	nullPatchEnv     = "LOAD_NULL_WEBHOOK_PATCH" // a file with the patch
-	nullService      = "null-webhook"
-	nullWebhookLabel = "null-webhook"
+	nullWebhookEnv = "LOAD_NULL_WEBHOOK"       // the address that it serves
+	nullPatchEnv   = "LOAD_NULL_WEBHOOK_PATCH" // a file with the patch
+	nullService    = "null-webhook"
+	// As long as the real one's, with a domain: the API server validates labels by regular expressions.
+	nullWebhookLabel = "webhook.example.com/inject"
 )
 
 func serveNullWebhook(address string) {
