@@ -7,7 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/lru"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache/cacheapi"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -103,11 +103,11 @@ func (r *recorder) List(ctx context.Context, list client.ObjectList, options ...
 // storeOf returns where informer caches have the objects of a kind; nil if the Reader is something else. Its errors are
 // those that reading such an object has.
 func storeOf(ctx context.Context, reader client.Reader, object client.Object) (toolscache.Store, error) {
-	informers, ok := reader.(cache.Informers)
+	informers, ok := reader.(cacheapi.Informers)
 	if !ok {
 		return nil, nil
 	}
-	informer, err := informers.GetInformer(ctx, object, cache.BlockUntilSynced(false))
+	informer, err := informers.GetInformer(ctx, object, cacheapi.BlockUntilSynced(false))
 	if err != nil {
 		return nil, err
 	}
