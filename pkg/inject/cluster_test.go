@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -127,8 +129,9 @@ func codes(text string) []reference.Code {
 // memory reads objects as informer caches do that aren't asked for copies.
 type memory struct {
 	cache.Cache
+	mutex  sync.Mutex // of the map
 	stores map[reflect.Type]toolscache.Store
-	reads  int
+	reads  atomic.Int64
 }
 
 // newMemory has the objects of the physical Dataset default/phy, of the reference ref/refdemo to it, and of its namespace.
@@ -148,6 +151,8 @@ func newMemory(t testing.TB) *memory {
 
 // store has the objects of a kind.
 func (m *memory) store(object client.Object) toolscache.Store {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
 	kind := reflect.TypeOf(object)
 	if m.stores[kind] == nil {
 		m.stores[kind] = toolscache.NewStore(toolscache.MetaNamespaceKeyFunc)
@@ -178,7 +183,7 @@ func (m *memory) change(t testing.TB, object client.Object, change func(client.O
 }
 
 func (m *memory) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
-	m.reads++
+	m.reads.Add(1)
 	found, ok, err := m.store(object).GetByKey(toolscache.ObjectName(key).String())
 	if err != nil {
 		return err

@@ -5,7 +5,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -62,22 +65,22 @@ func TestASidecarIsMadeOncePerChangeOfWhatItIsMadeFrom(t *testing.T) {
 			m := newMemory(t)
 			h := newHandler(m)
 			before := answer(h)
-			m.reads = 0
-			if again := answer(h); again != before || m.reads > 0 {
-				t.Errorf("%s: the second pod takes %d readings and gets %s, the first got %s", name, m.reads, again, before)
+			m.reads.Store(0)
+			if again := answer(h); again != before || m.reads.Load() > 0 {
+				t.Errorf("%s: the second pod takes %d readings and gets %s, the first got %s", name, m.reads.Load(), again, before)
 			}
 			m.change(t, object, change)
 			want := answer(newHandler(m))
-			m.reads = 0
-			if got := answer(h); got != want || m.reads == 0 {
-				t.Errorf("%s is %s: %d readings, then %s, not %s", name, what, m.reads, got, want)
+			m.reads.Store(0)
+			if got := answer(h); got != want || m.reads.Load() == 0 {
+				t.Errorf("%s is %s: %d readings, then %s, not %s", name, what, m.reads.Load(), got, want)
 			}
 			if want != before {
 				different = append(different, what+" "+name)
 			}
-			m.reads = 0
-			if got := answer(h); got != want || m.reads > 0 {
-				t.Errorf("%s was %s: %d more readings, then %s, not %s", name, what, m.reads, got, want)
+			m.reads.Store(0)
+			if got := answer(h); got != want || m.reads.Load() > 0 {
+				t.Errorf("%s was %s: %d more readings, then %s, not %s", name, what, m.reads.Load(), got, want)
 			}
 		}
 	}
@@ -87,6 +90,48 @@ func TestASidecarIsMadeOncePerChangeOfWhatItIsMadeFrom(t *testing.T) {
 			t.Errorf("the answer is the same when there is %s; it differs for %q", want, different)
 		}
 	}
+}
+
+// TestNoPodGetsASidecarFromBeforeItWasSent admits pods all the time while the image of the FUSE pods changes.
+func TestNoPodGetsASidecarFromBeforeItWasSent(t *testing.T) {
+	m := newMemory(t)
+	h := &PodHandler{Reader: m, MirrorNames: reference.UniqueNames, NativeSidecars: true, SelfHealing: true}
+	request := podRequest("ref", readPod(t, "nginx"))
+	var fuse client.Object
+	for _, object := range objectsOf(m) {
+		if _, ok := object.(*appsv1.DaemonSet); ok {
+			fuse = object
+		}
+	}
+	var newest atomic.Int64
+	publish := func(n int64) {
+		m.change(t, fuse, func(changed client.Object) {
+			changed.SetResourceVersion(fmt.Sprint(1000 + n))
+			changed.(*appsv1.DaemonSet).Spec.Template.Spec.Containers[0].Image = fmt.Sprint("example.com/fuse:", n)
+		})
+		newest.Store(n)
+	}
+	publish(0)
+	var admitting sync.WaitGroup
+	for range 8 {
+		admitting.Go(func() {
+			for newest.Load() < 200 {
+				before := newest.Load()
+				response := h.Handle(t.Context(), request)
+				_, image, found := bytes.Cut(response.Patch, []byte("example.com/fuse:"))
+				var got int64
+				if _, err := fmt.Sscanf(string(image), "%d", &got); !found || err != nil || got < before {
+					t.Errorf("after image %d came %d, %v: %v %s", before, got, err, response.Result, response.Patch)
+					return
+				}
+			}
+		})
+	}
+	for n := range int64(200) {
+		publish(n + 1)
+		time.Sleep(time.Millisecond)
+	}
+	admitting.Wait()
 }
 
 // objectsOf lists what a memory has.
