@@ -58,8 +58,8 @@ demo-down: ## Stop the demo's cluster and leave nothing behind
 .PHONY: test
 test: ## Run all tests, on real clusters where they need one; sets up what they need
 	@go run ./test/demo -prepare
-	$(TEST) -timeout 20m ./api/... ./cmd/... $$(go list ./pkg/... | grep -v /pkg/reconcile$$)
-	$(RACE) -timeout 30m ./pkg/reconcile
+	$(TEST) -timeout 20m ./api/... ./cmd/... $$(go list ./pkg/... | grep -v /pkg/reconcile)
+	$(RACE) -timeout 30m -p 1 ./pkg/reconcile/...
 	$(TEST) -timeout 30m ./hack/...
 	$(TEST) -timeout 20m -p 1 ./test/cluster ./test/walkthrough ./test/docs
 	$(TEST) -timeout 20m -parallel 8 -v ./test/e2e

@@ -28,6 +28,8 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/certificate"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/caches"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thinruntime"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/webhook"
 )
@@ -181,8 +183,8 @@ func newManager(restConfig *rest.Config, o options, keeper *certificate.Keeper) 
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), datav1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("registering types: %w", err)
 	}
-	caches := reconcile.CacheOptions()
-	caches.ByObject[&corev1.Secret{}] = keeper.WatchedSecrets()
+	cached := caches.Options()
+	cached.ByObject[&corev1.Secret{}] = keeper.WatchedSecrets()
 	mgr, err := manager.New(restConfig, manager.Options{
 		Scheme:                  scheme,
 		Logger:                  ctrl.Log,
@@ -191,7 +193,7 @@ func newManager(restConfig *rest.Config, o options, keeper *certificate.Keeper) 
 		LeaderElection:          o.leaderElection,
 		LeaderElectionID:        "kubectl-fluid-controller",
 		LeaderElectionNamespace: o.namespace,
-		Cache:                   caches,
+		Cache:                   cached,
 		// Secrets are read live: a cache of them takes the right to list all of them.
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}, Unstructured: true}},
 	})
@@ -219,7 +221,7 @@ func setup(ctx context.Context, mgr manager.Manager, o options, keeper *certific
 		return fmt.Errorf("setting up controllers: %w", err)
 	}
 	if o.thinRuntimes {
-		thinRuntimes := &reconcile.ThinRuntimeReconciler{Client: writer, Recorder: recorder, MountRoot: o.mountRoot, Now: time.Now}
+		thinRuntimes := &thinruntime.Reconciler{Client: writer, Recorder: recorder, MountRoot: o.mountRoot, Now: time.Now}
 		if err := thinRuntimes.SetupWithManager(mgr); err != nil {
 			return fmt.Errorf("setting up the controller of ThinRuntimes: %w", err)
 		}

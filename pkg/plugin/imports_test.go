@@ -33,7 +33,7 @@ func TestManagerIsNotLinked(t *testing.T) {
 				t.Errorf("%s is linked", path)
 			}
 		}
-		for _, unwanted := range []string{"k8s.io/kubectl/", "k8s.io/kubernetes/", "sigs.k8s.io/kustomize/", "github.com/kubectl-fluid/kubectl-fluid/test/"} {
+		for _, unwanted := range []string{"k8s.io/kubectl/", "k8s.io/kubernetes/", "sigs.k8s.io/kustomize/", "github.com/kubectl-fluid/kubectl-fluid/test/", "github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/"} {
 			if strings.HasPrefix(path, unwanted) {
 				t.Errorf("%s is linked", path)
 			}

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 )
 
 // installDeadAdmission installs the webhook configuration for Datasets with nobody behind it, until the test ends.
@@ -34,9 +35,9 @@ func installDeadAdmission(t *testing.T) {
 	if len(configuration.Webhooks) != 1 || len(configuration.Webhooks[0].MatchConditions) == 0 {
 		t.Fatalf("the configuration is %+v", configuration)
 	}
-	create(t, configuration)
+	livetest.Create(t, configuration)
 	t.Cleanup(func() {
-		if err := live.client.Delete(context.Background(), configuration); err != nil {
+		if err := livetest.Client().Delete(context.Background(), configuration); err != nil {
 			t.Error(err)
 		}
 	})
@@ -55,21 +56,21 @@ func dataset(namespace, name string, mountPoints ...string) *datav1alpha1.Datase
 // Dataset without a dataset:// mount, whatever is done to it, and about the statuses and the end of all; what is or becomes a reference
 // is refused.
 func TestOnlyReferencesWaitForAdmission(t *testing.T) {
-	namespace := newNamespace(t)
+	namespace := livetest.NewNamespace(t)
 	ref, former := dataset(namespace, "before", "dataset://default/phy"), dataset(namespace, "former", "dataset://default/phy")
-	create(t, ref, former)
+	livetest.Create(t, ref, former)
 	installDeadAdmission(t)
 	refused := func(err error) bool {
 		return err != nil && strings.Contains(err.Error(), "reference.kubectl-fluid.dev")
 	}
-	eventually(t, "the configuration is in force", func() string {
-		if !refused(live.client.Create(t.Context(), dataset(namespace, "new", "dataset://default/phy"), client.DryRunAll)) {
+	livetest.Eventually(t, "the configuration is in force", func() string {
+		if !refused(livetest.Client().Create(t.Context(), dataset(namespace, "new", "dataset://default/phy"), client.DryRunAll)) {
 			return "a reference is created"
 		}
 		return ""
 	})
 	patch := func(object client.Object, text string) error {
-		return live.client.Patch(t.Context(), object, client.RawPatch(types.MergePatchType, []byte(text)))
+		return livetest.Client().Patch(t.Context(), object, client.RawPatch(types.MergePatchType, []byte(text)))
 	}
 	ordinary := dataset(namespace, "ordinary", "https://example.com/")
 	for _, step := range []struct {
@@ -77,31 +78,31 @@ func TestOnlyReferencesWaitForAdmission(t *testing.T) {
 		refused bool
 		do      func() error
 	}{
-		{"an ordinary one", false, func() error { return live.client.Create(t.Context(), ordinary) }},
-		{"one without mounts", false, func() error { return live.client.Create(t.Context(), dataset(namespace, "empty")) }},
+		{"an ordinary one", false, func() error { return livetest.Client().Create(t.Context(), ordinary) }},
+		{"one without mounts", false, func() error { return livetest.Client().Create(t.Context(), dataset(namespace, "empty")) }},
 		{"several mounts", false, func() error {
-			return live.client.Create(t.Context(), dataset(namespace, "several", "s3://a/", "pvc://dataset", "local:///dataset://"))
+			return livetest.Client().Create(t.Context(), dataset(namespace, "several", "s3://a/", "pvc://dataset", "local:///dataset://"))
 		}},
 		{"its label", false, func() error { return patch(ordinary, `{"metadata":{"labels":{"a":"b"}}}`) }},
 		{"its mounts", false, func() error { return patch(ordinary, `{"spec":{"mounts":[{"mountPoint":"https://example.org/"}]}}`) }},
 		{"its mounts taken away", false, func() error { return patch(ordinary, `{"spec":{"mounts":null}}`) }},
 		{"its status", false, func() error {
-			return live.client.Status().Patch(t.Context(), ordinary, client.RawPatch(types.MergePatchType, []byte(`{"status":{"phase":"Bound","conditions":[]}}`)))
+			return livetest.Client().Status().Patch(t.Context(), ordinary, client.RawPatch(types.MergePatchType, []byte(`{"status":{"phase":"Bound","conditions":[]}}`)))
 		}},
 		{"a reference's status", false, func() error {
-			return live.client.Status().Patch(t.Context(), ref, client.RawPatch(types.MergePatchType, []byte(`{"status":{"phase":"NotBound","conditions":[]}}`)))
+			return livetest.Client().Status().Patch(t.Context(), ref, client.RawPatch(types.MergePatchType, []byte(`{"status":{"phase":"NotBound","conditions":[]}}`)))
 		}},
-		{"a reference's end", false, func() error { return live.client.Delete(t.Context(), former) }},
-		{"an ordinary one's end", false, func() error { return live.client.Delete(t.Context(), dataset(namespace, "empty")) }},
+		{"a reference's end", false, func() error { return livetest.Client().Delete(t.Context(), former) }},
+		{"an ordinary one's end", false, func() error { return livetest.Client().Delete(t.Context(), dataset(namespace, "empty")) }},
 
 		{"a reference", true, func() error {
-			return live.client.Create(t.Context(), dataset(namespace, "new", "dataset://default/phy"))
+			return livetest.Client().Create(t.Context(), dataset(namespace, "new", "dataset://default/phy"))
 		}},
 		{"one with the scheme in capitals", true, func() error {
-			return live.client.Create(t.Context(), dataset(namespace, "new", "DataSet://default/phy"))
+			return livetest.Client().Create(t.Context(), dataset(namespace, "new", "DataSet://default/phy"))
 		}},
 		{"one with other mounts too", true, func() error {
-			return live.client.Create(t.Context(), dataset(namespace, "new", "https://example.com/", "dataset://default/phy"))
+			return livetest.Client().Create(t.Context(), dataset(namespace, "new", "https://example.com/", "dataset://default/phy"))
 		}},
 		{"an ordinary one becomes a reference", true, func() error {
 			return patch(ordinary, `{"spec":{"mounts":[{"mountPoint":"dataset://default/phy"}]}}`)

@@ -11,10 +11,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -115,8 +117,8 @@ func (r *ReferenceReconciler) replaceTemplate(ctx context.Context, live, wanted 
 		}
 		patch, err := json.Marshal([]map[string]any{
 			{"op": "test", "path": "/metadata/resourceVersion", "value": live.ResourceVersion},
-			{"op": "add", "path": "/metadata/labels", "value": merged(live.Labels, wanted.Labels)},
-			{"op": "add", "path": "/metadata/annotations", "value": merged(live.Annotations, map[string]string{reference.AnnotationTemplate: version})},
+			{"op": "add", "path": "/metadata/labels", "value": labels.Merge(live.Labels, wanted.Labels)},
+			{"op": "add", "path": "/metadata/annotations", "value": labels.Merge(live.Annotations, map[string]string{reference.AnnotationTemplate: version})},
 			{"op": "replace", "path": "/spec/template", "value": template},
 		})
 		if err == nil {
@@ -135,9 +137,8 @@ func (r *ReferenceReconciler) replaceTemplate(ctx context.Context, live, wanted 
 func (r *ReferenceReconciler) tellTemplateTaken(dataset *datav1alpha1.Dataset, taken *appsv1.DaemonSet) {
 	message := fmt.Sprintf("Fluid's webhook takes the sidecar from DaemonSet %s, which isn't this Dataset's: %s; rename it, or pods that Fluid's webhook injects get the wrong sidecar",
 		client.ObjectKeyFromObject(taken), reference.Holder(taken))
-	key := client.ObjectKeyFromObject(taken)
-	if r.reported.isNews(key, datav1alpha1.DatasetCondition{Reason: reasonTemplateTaken, Message: message}) {
-		r.Recorder.Eventf(dataset, nil, corev1.EventTypeWarning, reasonTemplateTaken, "Reconcile", "%s", clip(message))
+	if r.saidOfTemplate.IsNews(client.ObjectKeyFromObject(dataset), reasonTemplateTaken, message) {
+		r.Recorder.Eventf(dataset, nil, corev1.EventTypeWarning, reasonTemplateTaken, "Reconcile", "%s", tell.Clip(message))
 	}
 }
 
@@ -190,7 +191,7 @@ func (r *ReferenceReconciler) annotateObstacle(ctx context.Context, dataset *dat
 	if obstacle == "" && !keepEmpty {
 		delete(dataset.Annotations, reference.AnnotationObstacle)
 	} else {
-		dataset.Annotations = merged(dataset.Annotations, map[string]string{reference.AnnotationObstacle: obstacle})
+		dataset.Annotations = labels.Merge(dataset.Annotations, map[string]string{reference.AnnotationObstacle: obstacle})
 	}
 	if err := r.patch(ctx, dataset, before); err != nil {
 		return false, err

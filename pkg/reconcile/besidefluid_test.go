@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -24,15 +25,15 @@ import (
 func installFluidWebhook(t *testing.T) *admissionregistrationv1.MutatingWebhookConfiguration {
 	t.Helper()
 	webhook := &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: reference.FluidWebhook}}
-	create(t, webhook)
-	t.Cleanup(func() { _ = live.client.Delete(context.Background(), webhook) })
+	livetest.Create(t, webhook)
+	t.Cleanup(func() { _ = livetest.Client().Delete(context.Background(), webhook) })
 	return webhook
 }
 
 func newAlluxioReference(t *testing.T) (ref *datav1alpha1.Dataset, physical string) {
 	t.Helper()
 	physical = newPhysicalOf(t, "alluxio")
-	ref = &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: newNamespace(t), Name: "refdemo"}}
+	ref = &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: livetest.NewNamespace(t), Name: "refdemo"}}
 	ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + physical + "/phy"}}
 	return ref, physical
 }
@@ -46,9 +47,9 @@ func fuseTemplateOf(ref *datav1alpha1.Dataset) *appsv1.DaemonSet {
 func awaitTemplate(t *testing.T, ref *datav1alpha1.Dataset, image string) *appsv1.DaemonSet {
 	t.Helper()
 	daemonSet := fuseTemplateOf(ref)
-	eventually(t, "the template for Fluid's webhook", func() string {
+	livetest.Eventually(t, "the template for Fluid's webhook", func() string {
 		mirrored := mirrors(t, ref)
-		if !exists(t, daemonSet) || len(mirrored) != 1 {
+		if !livetest.Exists(t, daemonSet) || len(mirrored) != 1 {
 			return fmt.Sprintf("it isn't there, or there are %d mirrors", len(mirrored))
 		}
 		template := &daemonSet.Spec.Template.Spec
@@ -65,7 +66,7 @@ func awaitTemplate(t *testing.T, ref *datav1alpha1.Dataset, image string) *appsv
 func setImage(t *testing.T, daemonSet *appsv1.DaemonSet, image string) {
 	t.Helper()
 	patch := `[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"` + image + `"}]`
-	if err := live.client.Patch(t.Context(), daemonSet, client.RawPatch(types.JSONPatchType, []byte(patch))); err != nil {
+	if err := livetest.Client().Patch(t.Context(), daemonSet, client.RawPatch(types.JSONPatchType, []byte(patch))); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -85,7 +86,7 @@ func neverChanges(t *testing.T, ref *datav1alpha1.Dataset, physical string) {
 		return text.String()
 	}
 	last, since := states(), time.Now()
-	eventually(t, "nobody writing for 1.5 seconds", func() string {
+	livetest.Eventually(t, "nobody writing for 1.5 seconds", func() string {
 		if now := states(); now != last {
 			last, since = now, time.Now()
 		}
@@ -103,8 +104,8 @@ func TestBesideFluidBothServeAReferenceInPeace(t *testing.T) {
 		t.Run(order, func(t *testing.T) {
 			installFluidWebhook(t)
 			ref, physical := newAlluxioReference(t)
-			create(t, ref)
-			w, fluid := &wire{}, &writes{}
+			livetest.Create(t, ref)
+			w, fluid := &wire{}, &livetest.Writes{}
 			switch order {
 			case "Fluid first":
 				runFluid(t, ref, physical, fluid)
@@ -122,7 +123,7 @@ func TestBesideFluidBothServeAReferenceInPeace(t *testing.T) {
 			awaitTemplate(t, ref, "example.com/alluxio-fuse:2.9.0")
 			neverChanges(t, ref, physical)
 			checkBounded(t, w, fluid)
-			if refresh(t, ref); readyCondition(ref.Status.Conditions).Type != "" {
+			if livetest.Refresh(t, ref); readyCondition(ref.Status.Conditions).Type != "" {
 				t.Errorf("a condition that Fluid erases is in the status: %+v", ref.Status.Conditions)
 			}
 
@@ -134,8 +135,8 @@ func TestBesideFluidBothServeAReferenceInPeace(t *testing.T) {
 
 			claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}}
 			volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}}
-			remove(t, ref)
-			eventuallyGone(t, ref, claim, volume, fuseTemplateOf(ref), &datav1alpha1.ThinRuntime{ObjectMeta: claim.ObjectMeta})
+			livetest.Remove(t, ref)
+			livetest.EventuallyGone(t, ref, claim, volume, fuseTemplateOf(ref), &datav1alpha1.ThinRuntime{ObjectMeta: claim.ObjectMeta})
 		})
 	}
 }
@@ -143,16 +144,16 @@ func TestBesideFluidBothServeAReferenceInPeace(t *testing.T) {
 // checkBounded wants not many more writes of both together than each needs alone: 7, the mirror and the template here; of
 // Fluid, which tries again what was in its way, two finalizers, ThinRuntime, three statuses and that of the physical, two
 // copies, volume and claim.
-func checkBounded(t *testing.T, w *wire, fluid *writes) {
+func checkBounded(t *testing.T, w *wire, fluid *livetest.Writes) {
 	t.Helper()
 	const alone, fluidAlone = 7 + 1 + 1, 11
 	ours := w.calls(call.isWrite)
-	t.Logf("%d writes here, %d of them conflicts; %d of Fluid's", len(ours), w.conflicts.Load(), fluid.count())
+	t.Logf("%d writes here, %d of them conflicts; %d of Fluid's", len(ours), w.conflicts.Load(), fluid.Count())
 	if len(ours) > 2*alone {
 		t.Errorf("%d writes: %s", len(ours), ours)
 	}
 	// Volume and claim it tries to create each time that it looks.
-	needed := slices.DeleteFunc(fluid.of(""), func(write string) bool { return strings.HasPrefix(write, "create *v1.PersistentVolume") })
+	needed := slices.DeleteFunc(fluid.Of(""), func(write string) bool { return strings.HasPrefix(write, "create *v1.PersistentVolume") })
 	if len(needed) > 2*fluidAlone {
 		t.Errorf("%d writes of Fluid's: %s", len(needed), strings.Join(needed, "\n"))
 	}
@@ -162,15 +163,15 @@ func checkBounded(t *testing.T, w *wire, fluid *writes) {
 // just be making again; where Fluid's controller doesn't do it, nothing hangs. Without Fluid it goes at once.
 func TestAThinRuntimeIsLeftToFluidForAWhile(t *testing.T) {
 	orphan := func(t *testing.T) *datav1alpha1.ThinRuntime {
-		former := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: newNamespace(t), Name: "refdemo", UID: "former"}}
+		former := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: livetest.NewNamespace(t), Name: "refdemo", UID: "former"}}
 		thin := &datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: former.Namespace, Name: former.Name,
 			Labels: map[string]string{reference.LabelReferenceUID: "former"}, Finalizers: []string{datav1alpha1.FinalizerThinRuntime}}}
-		create(t, thin)
-		remove(t, thin)
+		livetest.Create(t, thin)
+		livetest.Remove(t, thin)
 		// With an owner that doesn't exist the garbage collector would be quicker than the test.
 		owned := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"ownerReferences":[`+
 			`{"apiVersion":"data.fluid.io/v1alpha1","kind":"Dataset","name":"refdemo","uid":"former","controller":true}]}}`))
-		if err := live.client.Patch(t.Context(), thin, owned); err != nil {
+		if err := livetest.Client().Patch(t.Context(), thin, owned); err != nil {
 			t.Fatal(err)
 		}
 		return thin
@@ -178,19 +179,19 @@ func TestAThinRuntimeIsLeftToFluidForAWhile(t *testing.T) {
 	now := time.Now()
 	for beside, released := range map[BesideFluid]time.Duration{BesideFluidFalse: 0, BesideFluidTrue: fluidTakesDown} {
 		thin := orphan(t)
-		r := &ReferenceReconciler{Client: live.client, Live: live.client, BesideFluid: beside, Now: func() time.Time { return now }}
+		r := &ReferenceReconciler{Client: livetest.Client(), Live: livetest.Client(), BesideFluid: beside, Now: func() time.Time { return now }}
 		if released > 0 {
 			now = thin.DeletionTimestamp.Add(released - time.Second)
 			again, err := r.reconcile(t.Context(), client.ObjectKeyFromObject(thin))
-			if again != time.Second || err != nil || !exists(t, thin) {
-				t.Errorf("beside Fluid %s, a second before its time is over: look again after %s, error %v, there: %t", beside, again, err, exists(t, thin))
+			if again != time.Second || err != nil || !livetest.Exists(t, thin) {
+				t.Errorf("beside Fluid %s, a second before its time is over: look again after %s, error %v, there: %t", beside, again, err, livetest.Exists(t, thin))
 			}
 			now = now.Add(time.Second)
 		}
 		if again, err := r.reconcile(t.Context(), client.ObjectKeyFromObject(thin)); again > 0 || err != nil {
 			t.Errorf("beside Fluid %s: look again after %s, error %v", beside, again, err)
 		}
-		eventuallyGone(t, thin)
+		livetest.EventuallyGone(t, thin)
 	}
 }
 
@@ -199,21 +200,21 @@ func TestAThinRuntimeIsLeftToFluidForAWhile(t *testing.T) {
 func TestBesideFluidObstaclesAreAnnotated(t *testing.T) {
 	installFluidWebhook(t)
 	ref, physical := newAlluxioReference(t)
-	create(t, ref)
+	livetest.Create(t, ref)
 	startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
-	runFluid(t, ref, physical, &writes{})
+	runFluid(t, ref, physical, &livetest.Writes{})
 	awaitBound(t, ref)
 	share := func(with string) {
 		t.Helper()
 		dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
 		patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+reference.AnnotationSharedWith+`":`+with+`}}}`))
-		if err := live.client.Patch(t.Context(), dataset, patch); err != nil {
+		if err := livetest.Client().Patch(t.Context(), dataset, patch); err != nil {
 			t.Fatal(err)
 		}
 	}
 	share(`"somebody-else"`)
-	eventually(t, "the annotation", func() string {
-		if refresh(t, ref); strings.HasPrefix(ref.Annotations[reference.AnnotationObstacle], "NotShared: ") {
+	livetest.Eventually(t, "the annotation", func() string {
+		if livetest.Refresh(t, ref); strings.HasPrefix(ref.Annotations[reference.AnnotationObstacle], "NotShared: ") {
 			return ""
 		}
 		return fmt.Sprintf("the annotations are %v", ref.Annotations)
@@ -223,8 +224,8 @@ func TestBesideFluidObstaclesAreAnnotated(t *testing.T) {
 		t.Errorf("the status, which is Fluid's, is %+v", ref.Status)
 	}
 	share(`null`)
-	eventually(t, "the annotation to go", func() string {
-		if refresh(t, ref); ref.Annotations[reference.AnnotationObstacle] == "" {
+	livetest.Eventually(t, "the annotation to go", func() string {
+		if livetest.Refresh(t, ref); ref.Annotations[reference.AnnotationObstacle] == "" {
 			return ""
 		}
 		return fmt.Sprintf("the annotations are %v", ref.Annotations)
@@ -237,7 +238,7 @@ func TestBesideFluidObstaclesAreAnnotated(t *testing.T) {
 func TestFluidIsNoticedWhenItComes(t *testing.T) {
 	startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
 	ref, physical := newAlluxioReference(t)
-	create(t, ref)
+	livetest.Create(t, ref)
 	awaitBound(t, ref)
 	other := newBoundReference(t, physical)
 	foreign := fuseTemplateOf(other)
@@ -245,14 +246,14 @@ func TestFluidIsNoticedWhenItComes(t *testing.T) {
 	foreign.Spec = appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: labels},
 		Spec:       corev1.PodSpec{NodeSelector: labels, Containers: []corev1.Container{{Name: "mine", Image: "example.com/mine"}}}}}
-	create(t, foreign)
-	if exists(t, fuseTemplateOf(ref)) {
+	livetest.Create(t, foreign)
+	if livetest.Exists(t, fuseTemplateOf(ref)) {
 		t.Error("there is a template for a webhook that isn't there")
 	}
 	installFluidWebhook(t)
 	awaitTemplate(t, ref, "example.com/alluxio-fuse:2.9.0")
-	never(t, func() string {
-		if now := fuseTemplateOf(other); exists(t, now) && now.Spec.Template.Spec.Containers[0].Image == "example.com/mine" && len(now.Labels) == 0 {
+	livetest.Never(t, func() string {
+		if now := fuseTemplateOf(other); livetest.Exists(t, now) && now.Spec.Template.Spec.Containers[0].Image == "example.com/mine" && len(now.Labels) == 0 {
 			return ""
 		}
 		return "a foreign DaemonSet was changed"

@@ -13,6 +13,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -20,7 +21,7 @@ import (
 // TestCasesOnALiveCluster: of each case there is found on a live cluster what is found of the same objects in files, and
 // so does the controller, which says the first of what blocks in the reference's condition.
 func TestCasesOnALiveCluster(t *testing.T) {
-	needCluster(t)
+	livetest.NeedCluster(t)
 	for _, names := range []reference.MirrorNames{reference.UniqueNames, reference.SourceNames} {
 		t.Run(string(names), func(t *testing.T) { casesOnALiveCluster(t, names) }) // the controller of one ends before the other
 	}
@@ -33,7 +34,7 @@ func casesOnALiveCluster(t *testing.T, names reference.MirrorNames) {
 		if c.MirrorNames != names {
 			continue
 		}
-		if err := c.Create(t.Context(), live.client); err != nil {
+		if err := c.Create(t.Context(), livetest.Client()); err != nil {
 			t.Fatalf("case %s: %v", name, err)
 		}
 		t.Cleanup(func() { removeVolumes(t, c) })
@@ -58,7 +59,7 @@ func referenceOf(c *referencetest.Case) *datav1alpha1.Dataset {
 
 func findingsOf(t *testing.T, c *referencetest.Case) []referencetest.WantedFinding {
 	t.Helper()
-	world, err := observe.Reference(t.Context(), live.client, refresh(t, referenceOf(c)), c.MirrorNames)
+	world, err := observe.Reference(t.Context(), livetest.Client(), livetest.Refresh(t, referenceOf(c)), c.MirrorNames)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,8 +81,8 @@ func awaitSaid(t *testing.T, c *referencetest.Case) {
 		want = reference.NewFinding(entry.Code, said(c.Findings[blocking].Object), "%s", c.Findings[blocking].Message).String()
 	}
 	ref := referenceOf(c)
-	eventually(t, "the condition", func() string {
-		for _, condition := range refresh(t, ref).Status.Conditions {
+	livetest.Eventually(t, "the condition", func() string {
+		for _, condition := range livetest.Refresh(t, ref).Status.Conditions {
 			if condition.Type != reference.ConditionReferenceReady {
 				continue
 			}
@@ -91,7 +92,7 @@ func awaitSaid(t *testing.T, c *referencetest.Case) {
 		}
 		return fmt.Sprintf("the conditions are %+v, want %s", ref.Status.Conditions, want)
 	})
-	eventually(t, "the same findings", func() string {
+	livetest.Eventually(t, "the same findings", func() string {
 		if got := findingsOf(t, c); !slices.Equal(got, c.Findings) {
 			return fmt.Sprintf("they are\n%q, want\n%q", got, c.Findings)
 		}
@@ -109,7 +110,7 @@ func removeVolumes(t *testing.T, c *referencetest.Case) {
 	t.Helper()
 	for _, object := range c.Objects {
 		if object.GetKind() == "PersistentVolume" {
-			if err := client.IgnoreNotFound(live.client.Delete(context.Background(), object)); err != nil {
+			if err := client.IgnoreNotFound(livetest.Client().Delete(context.Background(), object)); err != nil {
 				t.Error(err)
 			}
 		}

@@ -7,15 +7,17 @@ import (
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 )
 
 // TestObjectsThatCannotBeReadAreNeverStored: one Dataset or ThinRuntime of which a field isn't of its type would keep the
 // controller, which reads all of them, from reading any. The API server takes none.
 func TestObjectsThatCannotBeReadAreNeverStored(t *testing.T) {
-	namespace := newNamespace(t)
+	namespace := livetest.NewNamespace(t)
 	tried := 0
 	for kind, spec := range map[string]reflect.Type{
 		"Dataset":            reflect.TypeFor[datav1alpha1.DatasetSpec](),
@@ -37,8 +39,10 @@ func TestObjectsThatCannotBeReadAreNeverStored(t *testing.T) {
 					object.SetNamespace("")
 					object.Object["spec"] = map[string]any{"fileSystemType": "nfs"}
 				}
-				set(t, object, wrong, at...)
-				if err := live.client.Create(t.Context(), object, client.DryRunAll); !apierrors.IsInvalid(err) {
+				if err := unstructured.SetNestedField(object.Object, wrong, at...); err != nil {
+					t.Fatal(err)
+				}
+				if err := livetest.Client().Create(t.Context(), object, client.DryRunAll); !apierrors.IsInvalid(err) {
 					t.Errorf("a %s with %v in %s: %v", kind, wrong, strings.Join(at, "."), err)
 				}
 				tried++

@@ -1,63 +1,50 @@
 package reconcile
 
 import (
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/memory"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // created remembers what this process has created for each reference until the caches have it: to a reconcile before that
 // it would be missing, and be created again, in vain.
 type created struct {
-	mutex   sync.Mutex
-	objects map[types.NamespacedName]map[reference.Object]time.Time
+	objects memory.Of[types.NamespacedName, map[reference.Object]time.Time]
 }
-
-// cacheDelay is how long an object that was created may be missing in the caches. After that it has been deleted again.
-const cacheDelay = time.Second
 
 // note takes in that an object was created for a reference.
 func (c *created) note(key types.NamespacedName, object reference.Object, now time.Time) {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	if c.objects == nil {
-		c.objects = map[types.NamespacedName]map[reference.Object]time.Time{}
-	}
-	if c.objects[key] == nil {
-		c.objects[key] = map[reference.Object]time.Time{}
-	}
-	c.objects[key][object] = now
+	c.objects.Update(key, func(objects map[reference.Object]time.Time, known bool) (map[reference.Object]time.Time, bool) {
+		if !known {
+			objects = map[reference.Object]time.Time{}
+		}
+		objects[object] = now
+		return objects, true
+	})
 }
 
 // awaited returns how long the events may still take that bring what a World lacks; zero if it lacks nothing.
-func (c *created) awaited(world *reference.World, now time.Time) time.Duration {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	var longest time.Duration
-	for object, at := range c.objects[world.Key()] {
-		left := at.Add(cacheDelay).Sub(now)
-		if left <= 0 || !lacks(world, object) {
-			delete(c.objects[world.Key()], object)
-			continue
+func (c *created) awaited(world *reference.World, now time.Time) (longest time.Duration) {
+	c.objects.Update(world.Key(), func(objects map[reference.Object]time.Time, _ bool) (map[reference.Object]time.Time, bool) {
+		for object, at := range objects {
+			left := at.Add(cacheDelay).Sub(now)
+			if left <= 0 || !lacks(world, object) {
+				delete(objects, object)
+				continue
+			}
+			longest = max(longest, left)
 		}
-		longest = max(longest, left)
-	}
-	if len(c.objects[world.Key()]) == 0 {
-		delete(c.objects, world.Key())
-	}
+		return objects, len(objects) > 0
+	})
 	return longest
 }
 
 // forget drops a reference that is gone.
-func (c *created) forget(key types.NamespacedName) {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	delete(c.objects, key)
-}
+func (c *created) forget(key types.NamespacedName) { c.objects.Forget(key) }
 
 // lacks reports whether somebody has looked for an object and it isn't there.
 func lacks(world *reference.World, object reference.Object) bool {

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -54,8 +55,8 @@ func TestWhatWasCreatedIsAwaited(t *testing.T) {
 		want(0, 0)
 		c.note(world.Key(), test.object, now)
 		c.forget(world.Key())
-		if len(c.objects) > 0 {
-			t.Errorf("it remembers %v", c.objects)
+		if c.objects.Len() > 0 {
+			t.Errorf("it remembers %d", c.objects.Len())
 		}
 	}
 }
@@ -75,7 +76,7 @@ func TestWhatNobodyLooksForIsNotAwaited(t *testing.T) {
 // TestNothingIsCreatedAgainBeforeTheCacheHasIt: the events of a reference's other objects have it reconciled while the cache
 // doesn't have its claim yet.
 func TestNothingIsCreatedAgainBeforeTheCacheHasIt(t *testing.T) {
-	needCluster(t)
+	livetest.NeedCluster(t)
 	var mutex sync.Mutex
 	creations := map[client.ObjectKey][]time.Time{} // of claims, those of other tests' references too
 	created := func(key client.ObjectKey) []time.Time {
@@ -83,8 +84,8 @@ func TestNothingIsCreatedAgainBeforeTheCacheHasIt(t *testing.T) {
 		defer mutex.Unlock()
 		return slices.Clone(creations[key])
 	}
-	startManager(t, func(manager ctrl.Manager) error {
-		c := interceptor.NewClient(withWatch{client.WithFieldOwner(manager.GetClient(), reference.FieldManager)}, interceptor.Funcs{
+	livetest.StartManager(t, func(manager ctrl.Manager) error {
+		c := interceptor.NewClient(livetest.WithWatch(client.WithFieldOwner(manager.GetClient(), reference.FieldManager)), interceptor.Funcs{
 			Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
 				if claim, ok := object.(*corev1.PersistentVolumeClaim); ok {
 					mutex.Lock()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +21,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/memory"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -45,7 +46,7 @@ const datasetRefWorkers = 8
 func (r *DatasetRefReconciler) SetupWithManager(manager ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(manager).
 		Named("datasetref").
-		WithOptions(controller.Options{MaxConcurrentReconciles: datasetRefWorkers, RateLimiter: backOff()}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: datasetRefWorkers, RateLimiter: queue.BackOff()}).
 		Watches(&datav1alpha1.Dataset{}, r.datasetEvents()).
 		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.concernedByClaim), builder.WithPredicates(comes())).
 		Complete(r)
@@ -55,14 +56,14 @@ func (r *DatasetRefReconciler) SetupWithManager(manager ctrl.Manager) error {
 func (r *DatasetRefReconciler) datasetEvents() handler.EventHandler {
 	enqueue := handler.EnqueueRequestsFromMapFunc(concernedPhysical)
 	return handler.Funcs{
-		CreateFunc: func(ctx context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, requests workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 			if dataset := e.Object.(*datav1alpha1.Dataset); !reference.IsReference(dataset) || r.isDue(ctx, dataset) {
-				enqueue.Create(ctx, e, queue)
+				enqueue.Create(ctx, e, requests)
 			}
 		},
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, requests workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 			if changesAList(e.ObjectOld.(*datav1alpha1.Dataset), e.ObjectNew.(*datav1alpha1.Dataset)) {
-				enqueue.Update(ctx, e, queue)
+				enqueue.Update(ctx, e, requests)
 			}
 		},
 		DeleteFunc: enqueue.Delete,
@@ -102,7 +103,7 @@ func (r *DatasetRefReconciler) concernedByClaim(ctx context.Context, claim clien
 	if r.Client.Get(ctx, source.Key(), physical, client.UnsafeDisableDeepCopy) != nil || slices.Contains(physical.Status.DatasetRef, key.String()) {
 		return nil // it isn't there yet, or done
 	}
-	return requests([]types.NamespacedName{source.Key()})
+	return queue.Requests([]types.NamespacedName{source.Key()})
 }
 
 // isDue reports whether a reference has to be listed: it has its claim, so that pods can use it, or its status says what it
@@ -120,10 +121,10 @@ func (r *DatasetRefReconciler) isDue(ctx context.Context, ref *datav1alpha1.Data
 func concernedPhysical(_ context.Context, object client.Object) []reconcile.Request {
 	dataset := object.(*datav1alpha1.Dataset)
 	if !reference.IsReference(dataset) {
-		return requests([]types.NamespacedName{client.ObjectKeyFromObject(dataset)})
+		return queue.Requests([]types.NamespacedName{client.ObjectKeyFromObject(dataset)})
 	}
 	if source, err := reference.SourceOf(dataset); err == nil {
-		return requests([]types.NamespacedName{source.Key()})
+		return queue.Requests([]types.NamespacedName{source.Key()})
 	}
 	return nil
 }
@@ -175,33 +176,21 @@ func (r *DatasetRefReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 // pauses keeps the writes of each list to a fifth of the time, since the API server takes longer for a longer list: after one
 // write, the next waits four times as long as it took. References that come meanwhile are in that one.
 type pauses struct {
-	mutex sync.Mutex
-	ends  map[types.NamespacedName]time.Time
+	ends memory.Of[types.NamespacedName, time.Time]
 }
-
-// longestPause is the most that a reference waits for a write of its list because of the write before.
-const longestPause = time.Second
 
 // begin notes that a list was written.
 func (p *pauses) begin(key types.NamespacedName, started, ended time.Time) {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	if p.ends == nil {
-		p.ends = map[types.NamespacedName]time.Time{}
-	}
-	p.ends[key] = ended.Add(min(4*ended.Sub(started), longestPause))
+	p.ends.Put(key, ended.Add(min(4*ended.Sub(started), longestPause)))
 }
 
 // left returns how long the next write of a list has to wait.
-func (p *pauses) left(key types.NamespacedName, now time.Time) time.Duration {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	end, ok := p.ends[key]
-	if ok && !now.Before(end) {
-		delete(p.ends, key)
-		return 0
-	}
-	return end.Sub(now)
+func (p *pauses) left(key types.NamespacedName, now time.Time) (left time.Duration) {
+	p.ends.Update(key, func(end time.Time, _ bool) (time.Time, bool) {
+		left = max(0, end.Sub(now))
+		return end, left > 0
+	})
+	return left
 }
 
 // divide returns the names of a list that are of references, in their order, and the references that it lacks.

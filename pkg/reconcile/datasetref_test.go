@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -74,8 +75,8 @@ func TestListsAreWrittenForAFifthOfTheTime(t *testing.T) {
 	want(long, 499, 1)
 	want(other, 100, 0)
 	want(long, 500, 0)
-	if len(p.ends) != 0 {
-		t.Errorf("pauses that are over are kept: %v", p.ends)
+	if p.ends.Len() != 0 {
+		t.Errorf("pauses that are over are kept: %d", p.ends.Len())
 	}
 	p.begin(long, at(500), at(60_500))
 	want(long, 60_500, 1000)
@@ -177,7 +178,7 @@ func TestNewReferencesAreLookedAtWhenDue(t *testing.T) {
 		"a reference that has its claim": {dataset("ref", "claimed", "dataset://default/phy"), 1},
 		"a physical Dataset":             {dataset("default", "phy", "https://example.com/"), 1},
 	} {
-		queue := workqueue.NewTypedRateLimitingQueue(backOff())
+		queue := workqueue.NewTypedRateLimitingQueue(queue.BackOff())
 		l.reconciler.datasetEvents().Create(t.Context(), event.CreateEvent{Object: test.dataset}, queue)
 		if queue.Len() != test.want {
 			t.Errorf("%s: %d lists are looked at", name, queue.Len())
@@ -198,7 +199,7 @@ func TestAClaimHasNoListLookedAtThatNeedsNoChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string][]reconcile.Request{
-		"lacking": requests([]types.NamespacedName{{Namespace: "default", Name: "phy"}}),
+		"lacking": queue.Requests([]types.NamespacedName{{Namespace: "default", Name: "phy"}}),
 		"listed":  nil,
 		"waiting": nil, // its status has it listed
 		"early":   nil, // the Dataset that it refers to has the list looked at when it comes

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -28,15 +29,15 @@ func newReference(t *testing.T, namespace, name, physical string) *datav1alpha1.
 	t.Helper()
 	ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + physical + "/phy"}}
-	create(t, ref)
+	livetest.Create(t, ref)
 	return ref
 }
 
 // awaitReason waits until a reference's condition has a reason.
 func awaitReason(t *testing.T, ref *datav1alpha1.Dataset, reason string) {
 	t.Helper()
-	eventually(t, "the reason "+reason, func() string {
-		if got := readyReason(refresh(t, ref).Status.Conditions); got != reason {
+	livetest.Eventually(t, "the reason "+reason, func() string {
+		if got := readyReason(livetest.Refresh(t, ref).Status.Conditions); got != reason {
 			return fmt.Sprintf("the conditions are %+v", ref.Status.Conditions)
 		}
 		return ""
@@ -70,9 +71,9 @@ func only(t *testing.T, ref *datav1alpha1.Dataset) *corev1.ConfigMap {
 
 func setData(t *testing.T, namespace, name string, data map[string]string) {
 	t.Helper()
-	source := refresh(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}})
+	source := livetest.Refresh(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}})
 	source.Data = data
-	if err := live.client.Update(t.Context(), source); err != nil {
+	if err := livetest.Client().Update(t.Context(), source); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -82,22 +83,22 @@ func setData(t *testing.T, namespace, name string, data map[string]string) {
 func TestConfigurationOfAnotherClusterIsNeverUsed(t *testing.T) {
 	startReferences(t)
 	physical := newPhysicalOf(t, "alluxio")
-	namespace := newNamespace(t)
+	namespace := livetest.NewNamespace(t)
 	foreign := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "phy-config"}, Data: map[string]string{"key": "foreign"}}
-	create(t, foreign)
+	livetest.Create(t, foreign)
 	ref := newReference(t, namespace, "refdemo", physical)
 	awaitBound(t, ref)
 	if mirror := only(t, ref); mirror.Name == "phy-config" || mirror.Data["key"] != "value" {
 		t.Errorf("the mirror is %s with %v", mirror.Name, mirror.Data)
 	}
-	remove(t, foreign)
+	livetest.Remove(t, foreign)
 	foreign.ResourceVersion, foreign.UID, foreign.Data = "", "", map[string]string{"key": "of a later release"}
-	create(t, foreign)
-	never(t, func() string {
+	livetest.Create(t, foreign)
+	livetest.Never(t, func() string {
 		if mirror := only(t, ref); mirror.Data["key"] != "value" {
 			return fmt.Sprintf("the mirror has %v", mirror.Data)
 		}
-		if refresh(t, foreign); foreign.Data["key"] != "of a later release" || len(foreign.OwnerReferences) > 0 {
+		if livetest.Refresh(t, foreign); foreign.Data["key"] != "of a later release" || len(foreign.OwnerReferences) > 0 {
 			return fmt.Sprintf("the foreign ConfigMap is %+v", foreign)
 		}
 		return ""
@@ -109,34 +110,34 @@ func TestConfigurationOfAnotherClusterIsNeverUsed(t *testing.T) {
 func TestSourceNamesSayWhoTakesThem(t *testing.T) {
 	startReferencesOn(t, &wire{}, logr.Discard(), reference.SourceNames)
 	physical := newPhysicalOf(t, "thin")
-	ref := newReference(t, newNamespace(t), "refdemo", physical)
+	ref := newReference(t, livetest.NewNamespace(t), "refdemo", physical)
 	awaitBound(t, ref)
 	if only(t, ref).Name != "phy-fuse-conf" {
 		t.Fatalf("the mirror is %s", only(t, ref).Name)
 	}
 	other := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "phy"}}
 	other.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "https://example.com/other/"}}
-	create(t, other)
+	livetest.Create(t, other)
 	awaitReason(t, ref, "MirrorNameWanted")
 	// The other Dataset's runtime comes with Helm, which deletes what has the name and creates its own.
 	taker := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "phy-fuse-conf"}}
-	remove(t, taker)
+	livetest.Remove(t, taker)
 	taker.Data = map[string]string{"key": "foreign"}
-	eventually(t, "the name is taken", func() string {
+	livetest.Eventually(t, "the name is taken", func() string {
 		taker.ResourceVersion = ""
-		if err := live.client.Create(t.Context(), taker); err != nil {
-			remove(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "phy-fuse-conf"}})
+		if err := livetest.Client().Create(t.Context(), taker); err != nil {
+			livetest.Remove(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "phy-fuse-conf"}})
 			return err.Error()
 		}
 		return ""
 	})
 	awaitReason(t, ref, "MirrorNameTaken")
-	remove(t, other)
+	livetest.Remove(t, other)
 	awaitReason(t, ref, "MirrorNameTaken")
-	if refresh(t, taker); taker.Data["key"] != "foreign" {
+	if livetest.Refresh(t, taker); taker.Data["key"] != "foreign" {
 		t.Errorf("the foreign ConfigMap has %v", taker.Data)
 	}
-	remove(t, taker)
+	livetest.Remove(t, taker)
 	awaitBound(t, ref)
 }
 
@@ -146,7 +147,7 @@ func TestSecondOfTwoPhysicalsOfOneNameWaitsForTheFirstsName(t *testing.T) {
 	startReferencesOn(t, &wire{}, logr.Discard(), reference.SourceNames)
 	one, two := newPhysicalOf(t, "alluxio"), newPhysicalOf(t, "alluxio")
 	setData(t, two, "phy-config", map[string]string{"key": "second"})
-	namespace := newNamespace(t)
+	namespace := livetest.NewNamespace(t)
 	first := newReference(t, namespace, "first", one)
 	awaitBound(t, first)
 	second := newReference(t, namespace, "second", two)
@@ -154,7 +155,7 @@ func TestSecondOfTwoPhysicalsOfOneNameWaitsForTheFirstsName(t *testing.T) {
 	if mirror := only(t, first); mirror.Data["key"] != "value" || !strings.Contains(readyCondition(second.Status.Conditions).Message, "owned by Dataset first") {
 		t.Errorf("the first has %v, the second says %+v", mirror.Data, second.Status.Conditions)
 	}
-	remove(t, first)
+	livetest.Remove(t, first)
 	awaitBound(t, second)
 	if mirror := only(t, second); mirror.Name != "phy-config" || mirror.Data["key"] != "second" {
 		t.Errorf("the second has %s with %v", mirror.Name, mirror.Data)
@@ -165,25 +166,25 @@ func TestSecondOfTwoPhysicalsOfOneNameWaitsForTheFirstsName(t *testing.T) {
 // is used; one that is out of date is said, and made anew once it is deleted.
 func TestFluidsCopyIsUsedWhileItIsRight(t *testing.T) {
 	physical := newPhysicalOf(t, "alluxio")
-	ref := newReference(t, newNamespace(t), "refdemo", physical)
-	source := refresh(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-config"}})
+	ref := newReference(t, livetest.NewNamespace(t), "refdemo", physical)
+	source := livetest.Refresh(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-config"}})
 	source.BinaryData = nil // which Fluid doesn't copy
-	if err := live.client.Update(t.Context(), source); err != nil {
+	if err := livetest.Client().Update(t.Context(), source); err != nil {
 		t.Fatal(err)
 	}
 	fluids := &corev1.ConfigMap{Data: source.Data, ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "phy-config",
 		Labels:          map[string]string{datav1alpha1.LabelDatasetID: ref.Namespace + "-phy-config"},
 		OwnerReferences: []metav1.OwnerReference{reference.OwnerReference(ref)}}}
-	create(t, fluids)
+	livetest.Create(t, fluids)
 	startReferencesOn(t, &wire{}, logr.Discard(), reference.SourceNames)
 	awaitBound(t, ref)
 	setData(t, physical, "phy-config", map[string]string{"key": "new"})
 	awaitReason(t, ref, "CopyStale")
-	if refresh(t, fluids); fluids.Data["key"] != "value" {
+	if livetest.Refresh(t, fluids); fluids.Data["key"] != "value" {
 		t.Errorf("Fluid's copy was changed to %v", fluids.Data)
 	}
-	remove(t, fluids)
-	eventually(t, "a mirror in its place", func() string {
+	livetest.Remove(t, fluids)
+	livetest.Eventually(t, "a mirror in its place", func() string {
 		if mirror, ok := own(t, ref)["phy-config"]; !ok || mirror.Data["key"] != "new" {
 			return fmt.Sprintf("the mirrors are %v", own(t, ref))
 		}
@@ -198,7 +199,7 @@ func TestReferencesToPhysicalsOfOneNameKeepApart(t *testing.T) {
 	startReferences(t)
 	first, second := newPhysicalOf(t, "alluxio"), newPhysicalOf(t, "alluxio")
 	setData(t, second, "phy-config", map[string]string{"key": "second"})
-	namespace := newNamespace(t)
+	namespace := livetest.NewNamespace(t)
 	refs := []*datav1alpha1.Dataset{newReference(t, namespace, "one", first), newReference(t, namespace, "two", first), newReference(t, namespace, "three", second)}
 	want := []string{"value", "value", "second"}
 	for i, ref := range refs {
@@ -208,11 +209,11 @@ func TestReferencesToPhysicalsOfOneNameKeepApart(t *testing.T) {
 		}
 	}
 	gone := only(t, refs[0])
-	remove(t, refs[0])
-	eventuallyGone(t, refs[0], gone)
-	never(t, func() string {
+	livetest.Remove(t, refs[0])
+	livetest.EventuallyGone(t, refs[0], gone)
+	livetest.Never(t, func() string {
 		for i := 1; i < len(refs); i++ {
-			if refresh(t, refs[i]); refs[i].Status.Phase != datav1alpha1.BoundPhase || only(t, refs[i]).Data["key"] != want[i] {
+			if livetest.Refresh(t, refs[i]); refs[i].Status.Phase != datav1alpha1.BoundPhase || only(t, refs[i]).Data["key"] != want[i] {
 				return fmt.Sprintf("%s is %s", refs[i].Name, refs[i].Status.Phase)
 			}
 		}
@@ -226,9 +227,9 @@ func TestRecreatedRuntimeReachesItsReferences(t *testing.T) {
 	startReferences(t)
 	physical := newPhysicalOf(t, "alluxio")
 	ref := newBoundReference(t, physical)
-	config := refresh(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-config"}})
-	fuse := refresh(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}})
-	remove(t, config, fuse)
+	config := livetest.Refresh(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-config"}})
+	fuse := livetest.Refresh(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}})
+	livetest.Remove(t, config, fuse)
 	awaitReason(t, ref, "FuseDaemonSetMissing")
 	if mirror := only(t, ref); mirror.Data["key"] != "value" { // sidecars that run may be restarted
 		t.Errorf("without the runtime the mirror has %v", mirror.Data)
@@ -236,10 +237,10 @@ func TestRecreatedRuntimeReachesItsReferences(t *testing.T) {
 	*config = corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-config"}, Data: map[string]string{"key": "other ports"}}
 	fuse.ObjectMeta = metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse", Labels: fuse.Labels}
 	fuse.Spec.Template.Spec.Containers[0].Image = "example.com/alluxio:next"
-	eventuallyGone(t, fuse.DeepCopy())
-	create(t, config, fuse)
+	livetest.EventuallyGone(t, fuse.DeepCopy())
+	livetest.Create(t, config, fuse)
 	awaitBound(t, ref)
-	eventually(t, "the new configuration", func() string {
+	livetest.Eventually(t, "the new configuration", func() string {
 		if mirror := only(t, ref); mirror.Data["key"] != "other ports" || len(mirror.BinaryData) > 0 {
 			return fmt.Sprintf("the mirror has %v", mirror.Data)
 		}
@@ -257,9 +258,9 @@ func TestEveryRuntimesNeedsAreMirroredWhole(t *testing.T) {
 			physical := newPhysicalOf(t, runtime)
 			for _, mirror := range reference.NewPlan(referencetest.World(t, runtime, "dataset://default/phy")).Mirrors {
 				object := newUnstructured("v1", mirror.Source.Kind, physical, mirror.Source.Name)
-				if exists(t, object) {
+				if livetest.Exists(t, object) {
 					patch := `{"immutable":true,"metadata":{"annotations":{"meta.helm.sh/release-name":"phy"},"labels":{"app.kubernetes.io/managed-by":"Helm","app":"fuse"}}}`
-					if err := live.client.Patch(t.Context(), object, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+					if err := livetest.Client().Patch(t.Context(), object, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -274,11 +275,11 @@ func TestEveryRuntimesNeedsAreMirroredWhole(t *testing.T) {
 			}
 			for _, mirror := range plan.Mirrors {
 				source := newUnstructured("v1", mirror.Source.Kind, physical, mirror.Source.Name)
-				if !exists(t, source) && mirror.Optional {
+				if !livetest.Exists(t, source) && mirror.Optional {
 					continue
 				}
 				target := newUnstructured("v1", mirror.Target.Kind, ref.Namespace, mirror.Target.Name)
-				refresh(t, target)
+				livetest.Refresh(t, target)
 				for _, field := range payload() {
 					if !equality.Semantic.DeepEqual(source.Object[field], target.Object[field]) {
 						t.Errorf("%s of %s isn't that of %s", field, mirror.Target, mirror.Source)
@@ -300,19 +301,19 @@ func TestEveryRuntimesNeedsAreMirroredWhole(t *testing.T) {
 func TestImmutableMirrorFollowsItsSource(t *testing.T) {
 	startReferences(t)
 	physical := newPhysicalOf(t, "alluxio")
-	source := refresh(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-config"}})
+	source := livetest.Refresh(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-config"}})
 	source.Immutable = new(true)
-	if err := live.client.Update(t.Context(), source); err != nil {
+	if err := livetest.Client().Update(t.Context(), source); err != nil {
 		t.Fatal(err)
 	}
 	ref := newBoundReference(t, physical)
 	if mirror := only(t, ref); mirror.Immutable == nil || !*mirror.Immutable {
 		t.Errorf("the mirror isn't immutable")
 	}
-	remove(t, source)
+	livetest.Remove(t, source)
 	source.UID, source.ResourceVersion, source.Data = "", "", map[string]string{"key": "new"}
-	create(t, source)
-	eventually(t, "the new content", func() string {
+	livetest.Create(t, source)
+	livetest.Eventually(t, "the new content", func() string {
 		for _, mirror := range own(t, ref) {
 			if mirror.Data["key"] == "new" && mirror.Immutable != nil {
 				return ""
@@ -328,20 +329,20 @@ func TestImmutableMirrorFollowsItsSource(t *testing.T) {
 func TestClaimAndSecretOfTheSameNameAreNeverUsed(t *testing.T) {
 	startReferences(t)
 	physical := newPhysicalOf(t, "juicefs")
-	namespace := newNamespace(t)
-	create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "jfs-secret"}, Data: map[string][]byte{"access-key": []byte("foreign")}})
+	namespace := livetest.NewNamespace(t)
+	livetest.Create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "jfs-secret"}, Data: map[string][]byte{"access-key": []byte("foreign")}})
 	ref := newReference(t, namespace, "refdemo", physical)
 	awaitBound(t, ref)
 	names := mirroredSecrets(t, ref)
 	if len(names) != 1 || names[0] == "jfs-secret" {
 		t.Fatalf("the mirrored Secrets are %v", names)
 	}
-	mirror := refresh(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: names[0]}})
+	mirror := livetest.Refresh(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: names[0]}})
 	if string(mirror.Data["access-key"]) != "canary" {
 		t.Error("the mirrored Secret isn't the physical's")
 	}
-	create(t, foreignClaim(metav1.ObjectMeta{Namespace: namespace, Name: "cache"}))
-	alter(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}}, func(fuse *appsv1.DaemonSet) {
+	livetest.Create(t, foreignClaim(metav1.ObjectMeta{Namespace: namespace, Name: "cache"}))
+	livetest.Alter(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}}, func(fuse *appsv1.DaemonSet) {
 		pod := &fuse.Spec.Template.Spec
 		pod.Volumes = append(pod.Volumes, corev1.Volume{Name: "cache", VolumeSource: corev1.VolumeSource{
 			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "cache"}}})

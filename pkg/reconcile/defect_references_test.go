@@ -16,6 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -23,15 +25,15 @@ import (
 // instead of being Bound, and when the quota is raised the claim comes, with the access modes that were asked for.
 func TestClaimThatFailedAtFirstIsMadeLater(t *testing.T) {
 	physical := newPhysicalOf(t, "alluxio")
-	alter(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}, func(volume *corev1.PersistentVolume) {
+	livetest.Alter(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}, func(volume *corev1.PersistentVolume) {
 		volume.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}
 	})
-	namespace := newNamespace(t)
+	namespace := livetest.NewNamespace(t)
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "no-claims"},
 		Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"persistentvolumeclaims": resource.MustParse("0")}}}
-	create(t, quota)
-	eventually(t, "the quota", func() string {
-		if refresh(t, quota); len(quota.Status.Hard) == 0 {
+	livetest.Create(t, quota)
+	livetest.Eventually(t, "the quota", func() string {
+		if livetest.Refresh(t, quota); len(quota.Status.Hard) == 0 {
 			return "it isn't in force"
 		}
 		return ""
@@ -40,25 +42,25 @@ func TestClaimThatFailedAtFirstIsMadeLater(t *testing.T) {
 	ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "refdemo"}}
 	ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + physical + "/phy"}}
 	ref.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany, corev1.ReadWriteOnce}
-	create(t, ref)
+	livetest.Create(t, ref)
 	awaitReason(t, ref, "WriteRefused")
 	for _, condition := range ref.Status.Conditions {
 		if !strings.Contains(condition.Message, "exceeded quota: no-claims") {
 			t.Errorf("the condition is %+v", condition)
 		}
 	}
-	if ref.Status.Phase != datav1alpha1.NotBoundPhase || !exists(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: namespace + "-refdemo"}}) {
+	if ref.Status.Phase != datav1alpha1.NotBoundPhase || !livetest.Exists(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: namespace + "-refdemo"}}) {
 		t.Errorf("the phase is %s, or there is no volume", ref.Status.Phase)
 	}
-	remove(t, quota)
+	livetest.Remove(t, quota)
 	touch(t, ref) // or it is tried again after unreadDelay
 	awaitBound(t, ref)
-	claim := refresh(t, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "refdemo"}})
+	claim := livetest.Refresh(t, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "refdemo"}})
 	if !slices.Equal(claim.Spec.AccessModes, ref.Spec.AccessModes) {
 		t.Errorf("the claim has %v", claim.Spec.AccessModes)
 	}
-	eventually(t, "Kubernetes binds it", func() string {
-		if refresh(t, claim); claim.Status.Phase != corev1.ClaimBound {
+	livetest.Eventually(t, "Kubernetes binds it", func() string {
+		if livetest.Refresh(t, claim); claim.Status.Phase != corev1.ClaimBound {
 			return fmt.Sprintf("its status is %+v", claim.Status)
 		}
 		return ""
@@ -71,19 +73,19 @@ func TestChangedMountPointIsSaidAndNothingIsMixed(t *testing.T) {
 	startReferences(t)
 	first, second := newPhysicalOf(t, "thin"), newPhysicalOf(t, "thin")
 	ref := newBoundReference(t, first)
-	volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}})
+	volume := livetest.Refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}})
 	path := volume.Spec.CSI.VolumeAttributes[datav1alpha1.VolumeAttributePath]
 	point := func(mountPoint string) {
 		t.Helper()
 		patch := fmt.Sprintf(`{"spec":{"mounts":[{"mountPoint":%q}]}}`, mountPoint)
-		if err := live.client.Patch(t.Context(), ref, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+		if err := livetest.Client().Patch(t.Context(), ref, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, mountPoint := range []string{"dataset://" + first + "/phy/sub/path", "dataset://" + second + "/phy/sub/path"} {
 		point(mountPoint)
 		awaitReason(t, ref, "MountPointChanged")
-		if refresh(t, volume); volume.Spec.CSI.VolumeAttributes[datav1alpha1.VolumeAttributePath] != path || ref.Status.UfsTotal != "" {
+		if livetest.Refresh(t, volume); volume.Spec.CSI.VolumeAttributes[datav1alpha1.VolumeAttributePath] != path || ref.Status.UfsTotal != "" {
 			t.Errorf("to %s: the volume leads to %v, the status is %+v", mountPoint, volume.Spec.CSI.VolumeAttributes, ref.Status)
 		}
 	}
@@ -96,40 +98,40 @@ func TestChangedMountPointIsSaidAndNothingIsMixed(t *testing.T) {
 // has, and its volume.
 func TestReferenceBeforeItsPhysicalIsBoundByEvents(t *testing.T) {
 	startReferences(t)
-	namespace := newNamespace(t)
-	ref := newReference(t, newNamespace(t), "refdemo", namespace)
+	namespace := livetest.NewNamespace(t)
+	ref := newReference(t, livetest.NewNamespace(t), "refdemo", namespace)
 	awaitReason(t, ref, "PhysicalDatasetMissing")
 
 	other := newPhysicalOf(t, "jindo") // whose objects serve as models
 	physical := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "phy"}}
 	physical.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "https://example.com/"}}
-	create(t, physical)
+	livetest.Create(t, physical)
 	awaitReason(t, ref, "PhysicalDatasetNotBound")
-	status := refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: other, Name: "phy"}}).Status
+	status := livetest.Refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: other, Name: "phy"}}).Status
 	patch, err := wholeStatus("", datav1alpha1.DatasetStatus{}, status)
 	if err == nil {
-		err = live.client.Status().Patch(t.Context(), physical, patch)
+		err = livetest.Client().Status().Patch(t.Context(), physical, patch)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	awaitReason(t, ref, "FuseDaemonSetMissing")
-	fuse := refresh(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: other, Name: "phy-jindofs-fuse"}})
+	fuse := livetest.Refresh(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: other, Name: "phy-jindofs-fuse"}})
 	fuse.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: fuse.Name} // without any label
-	create(t, fuse)
+	livetest.Create(t, fuse)
 	awaitReason(t, ref, "PhysicalVolumeMissing")
-	volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: other + "-phy"}})
+	volume := livetest.Refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: other + "-phy"}})
 	volume.ObjectMeta = metav1.ObjectMeta{Name: namespace + "-phy", Annotations: volume.Annotations}
 	volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: namespace, Name: "phy"}
-	create(t, volume)
-	t.Cleanup(func() { _ = live.client.Delete(context.Background(), volume) })
+	livetest.Create(t, volume)
+	t.Cleanup(func() { _ = livetest.Client().Delete(context.Background(), volume) })
 	awaitReason(t, ref, "SourceMissing")
 	for _, kind := range []string{"ConfigMap", "Secret"} {
 		for _, object := range objectsIn(t, other) {
 			if object.GetKind() == kind && object.GetName() != "kube-root-ca.crt" {
 				made := newUnstructured("v1", kind, namespace, object.GetName())
 				made.Object["data"] = object.Object["data"]
-				create(t, made)
+				livetest.Create(t, made)
 			}
 		}
 	}
@@ -144,10 +146,10 @@ func TestReferenceMadeAgainAtOnceBecomesBound(t *testing.T) {
 	ref := newBoundReference(t, physical)
 	for range 3 {
 		former := ref.UID
-		remove(t, ref)
-		eventually(t, "a new one", func() string {
+		livetest.Remove(t, ref)
+		livetest.Eventually(t, "a new one", func() string {
 			ref = &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "refdemo"}, Spec: ref.Spec}
-			if err := live.client.Create(t.Context(), ref); err != nil {
+			if err := livetest.Client().Create(t.Context(), ref); err != nil {
 				return err.Error()
 			}
 			return ""
@@ -155,7 +157,7 @@ func TestReferenceMadeAgainAtOnceBecomesBound(t *testing.T) {
 		awaitBound(t, ref)
 		meta := metav1.ObjectMeta{Namespace: ref.Namespace, Name: "refdemo"}
 		for _, object := range []client.Object{&datav1alpha1.ThinRuntime{ObjectMeta: meta}, &corev1.PersistentVolumeClaim{ObjectMeta: meta}, only(t, ref)} {
-			if refresh(t, object); !reference.Owns(ref, object) || object.GetDeletionTimestamp() != nil {
+			if livetest.Refresh(t, object); !reference.Owns(ref, object) || object.GetDeletionTimestamp() != nil {
 				t.Errorf("%T is %+v after %s", object, object, former)
 			}
 		}
@@ -170,28 +172,28 @@ func TestReferenceStaysWhilePodsHaveItsSidecar(t *testing.T) {
 	ref := newBoundReference(t, physical)
 	createUser(t, ref, "reader")
 	createUser(t, ref, "second")
-	remove(t, ref)
+	livetest.Remove(t, ref)
 	for range 3 {
 		touch(t, ref) // which is no news
 	}
-	never(t, func() string {
-		if refresh(t, ref); len(own(t, ref)) != 1 || len(mirroredSecrets(t, ref)) != 1 {
+	livetest.Never(t, func() string {
+		if livetest.Refresh(t, ref); len(own(t, ref)) != 1 || len(mirroredSecrets(t, ref)) != 1 {
 			return "its mirrors went"
 		}
-		if !exists(t, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "refdemo"}}) {
+		if !livetest.Exists(t, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "refdemo"}}) {
 			return "its claim went"
 		}
-		known := refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}).Status.DatasetRef
+		known := livetest.Refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}).Status.DatasetRef
 		if !slices.Contains(known, ref.Namespace+"/refdemo") {
 			return "the physical Dataset may go"
 		}
 		return ""
 	})
-	remove(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "second"}})
+	livetest.Remove(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "second"}})
 	var said []string
-	eventually(t, "an event of who is left", func() string {
+	livetest.Eventually(t, "an event of who is left", func() string {
 		for len(made) > 0 {
-			if event := <-made; strings.Contains(event, reasonErrorDeleteDataset) {
+			if event := <-made; strings.Contains(event, tell.ReasonErrorDeleteDataset) {
 				said = append(said, event)
 			}
 		}
@@ -200,8 +202,8 @@ func TestReferenceStaysWhilePodsHaveItsSidecar(t *testing.T) {
 		}
 		return ""
 	})
-	remove(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "reader"}})
-	eventuallyGone(t, ref)
+	livetest.Remove(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "reader"}})
+	livetest.EventuallyGone(t, ref)
 	if len(said) != 2 || !strings.Contains(said[0], "reader, second") || strings.Contains(said[1], "second") {
 		t.Errorf("the events are %q", said)
 	}
@@ -217,15 +219,15 @@ func TestTroubleOfThePhysicalIsMirroredAndForgotten(t *testing.T) {
 		t.Helper()
 		dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
 		patch := fmt.Sprintf(`{"status":{"phase":%q,"conditions":[{"type":%q,"status":%q,"reason":"R","message":"M"}]}}`, phase, kind, status)
-		if err := live.client.Status().Patch(t.Context(), dataset, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+		if err := livetest.Client().Status().Patch(t.Context(), dataset, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	mirrored := func(phase datav1alpha1.DatasetPhase, want ...string) {
 		t.Helper()
-		eventually(t, "the mirrored conditions", func() string {
+		livetest.Eventually(t, "the mirrored conditions", func() string {
 			var got []string
-			for _, condition := range refresh(t, ref).Status.Conditions {
+			for _, condition := range livetest.Refresh(t, ref).Status.Conditions {
 				got = append(got, fmt.Sprintf("%s=%s", condition.Type, condition.Status))
 			}
 			if ref.Status.Phase != phase || !slices.Equal(got, want) {
@@ -248,7 +250,7 @@ func TestNothingRunsForAReference(t *testing.T) {
 	startReferences(t)
 	ref := newBoundReference(t, newPhysicalOf(t, "alluxio"))
 	for _, list := range []client.ObjectList{&appsv1.DaemonSetList{}, &corev1.PodList{}} {
-		if err := live.client.List(t.Context(), list, client.InNamespace(ref.Namespace)); err != nil {
+		if err := livetest.Client().List(t.Context(), list, client.InNamespace(ref.Namespace)); err != nil {
 			t.Fatal(err)
 		}
 		if text := fmt.Sprint(list); strings.Contains(text, ref.Namespace) {
@@ -268,10 +270,10 @@ func TestNamesAtTheLimitsMakeValidObjects(t *testing.T) {
 		t.Run(fmt.Sprint(length), func(t *testing.T) {
 			name := strings.Repeat("n", (length-prefix)/2)
 			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: string(rune('a'+i)) + strings.Repeat("x", length-prefix-len(name)-1)}}
-			create(t, namespace)
+			livetest.Create(t, namespace)
 			ref := newReference(t, namespace.Name, name, physical)
 			awaitBound(t, ref)
-			claim := refresh(t, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: name}})
+			claim := livetest.Refresh(t, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: name}})
 			whole, hashed := "fluid.io/s-"+namespace.Name+"-"+name, "fluid.io/s-"+string(ref.UID)
 			if _, isWhole := claim.Labels[whole]; isWhole != (length < 63) {
 				t.Errorf("the claim's labels are %v", claim.Labels)
@@ -279,15 +281,15 @@ func TestNamesAtTheLimitsMakeValidObjects(t *testing.T) {
 			if _, isHashed := claim.Labels[hashed]; isHashed != (length >= 63) {
 				t.Errorf("the claim's labels are %v", claim.Labels)
 			}
-			eventually(t, "Kubernetes binds the claim", func() string {
-				if refresh(t, claim); claim.Status.Phase != corev1.ClaimBound {
+			livetest.Eventually(t, "Kubernetes binds the claim", func() string {
+				if livetest.Refresh(t, claim); claim.Status.Phase != corev1.ClaimBound {
 					return fmt.Sprintf("its status is %+v", claim.Status)
 				}
 				return ""
 			})
-			remove(t, ref)
-			eventuallyGone(t, ref, claim, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: namespace.Name + "-" + name}})
-			remove(t, namespace)
+			livetest.Remove(t, ref)
+			livetest.EventuallyGone(t, ref, claim, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: namespace.Name + "-" + name}})
+			livetest.Remove(t, namespace)
 		})
 	}
 }
@@ -298,22 +300,22 @@ func TestReplacedPhysicalIsServedAndNoted(t *testing.T) {
 	startReferences(t)
 	physical := newPhysicalOf(t, "thin")
 	ref := newBoundReference(t, physical)
-	former := refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}})
+	former := livetest.Refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}})
 	releaseFinalizers(t, former)
-	remove(t, former)
+	livetest.Remove(t, former)
 	awaitReason(t, ref, "PhysicalDatasetMissing")
 	next := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}, Spec: former.Spec}
-	create(t, next)
+	livetest.Create(t, next)
 	former.Status.DatasetRef = nil
 	patch, err := wholeStatus("", datav1alpha1.DatasetStatus{}, former.Status)
 	if err == nil {
-		err = live.client.Status().Patch(t.Context(), next, patch)
+		err = livetest.Client().Status().Patch(t.Context(), next, patch)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	awaitBound(t, ref)
-	volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}})
+	volume := livetest.Refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}})
 	if was := volume.Annotations[reference.AnnotationPhysicalUID]; was != string(former.UID) || was == string(next.UID) {
 		t.Errorf("the volume was made for %q, the former had %s", was, former.UID)
 	}
@@ -324,20 +326,20 @@ func TestReplacedPhysicalIsServedAndNoted(t *testing.T) {
 func TestVolumeOfOneNameBelongsToTheFirst(t *testing.T) {
 	startReferences(t)
 	physical := newPhysicalOf(t, "thin")
-	short := "a" + strings.TrimPrefix(newNamespace(t), "t-")
-	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: short}}, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: short + "-b"}})
+	short := "a" + strings.TrimPrefix(livetest.NewNamespace(t), "t-")
+	livetest.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: short}}, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: short + "-b"}})
 	first := newReference(t, short+"-b", "c", physical)
 	awaitBound(t, first)
 	second := newReference(t, short, "b-c", physical)
 	awaitReason(t, second, "VolumeNameTaken")
-	remove(t, second)
-	eventuallyGone(t, second)
-	volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: short + "-b-c"}})
+	livetest.Remove(t, second)
+	livetest.EventuallyGone(t, second)
+	volume := livetest.Refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: short + "-b-c"}})
 	if !reference.Owns(first, volume) || volume.DeletionTimestamp != nil || volume.Spec.ClaimRef.Namespace != first.Namespace {
 		t.Errorf("the first reference's volume is %+v after the second one went", volume)
 	}
-	remove(t, first)
-	eventuallyGone(t, first, volume)
+	livetest.Remove(t, first)
+	livetest.EventuallyGone(t, first, volume)
 }
 
 // TestPartsOfOneDatasetHaveVolumesOfTheirOwn: two references of one namespace to two directories of a Dataset. Each has its
@@ -346,27 +348,27 @@ func TestVolumeOfOneNameBelongsToTheFirst(t *testing.T) {
 func TestPartsOfOneDatasetHaveVolumesOfTheirOwn(t *testing.T) {
 	startReferences(t)
 	physical := newPhysicalOf(t, "alluxio")
-	namespace := newNamespace(t)
+	namespace := livetest.NewNamespace(t)
 	handles := map[string]bool{}
 	for name, part := range map[string]string{"one": "a", "two": "b/c", "three": ""} {
 		ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 		ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: strings.TrimSuffix("dataset://"+physical+"/phy/"+part, "/")}}
-		create(t, ref)
+		livetest.Create(t, ref)
 		awaitBound(t, ref)
-		volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: namespace + "-" + name}})
+		volume := livetest.Refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: namespace + "-" + name}})
 		if got := volume.Spec.CSI.VolumeAttributes[datav1alpha1.VolumeAttributeSubPath]; got != part || !reference.Owns(ref, volume) {
 			t.Errorf("the volume of %s leads to %q", name, got)
 		}
 		handles[volume.Spec.CSI.VolumeHandle] = true
 		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-		eventually(t, "Kubernetes binds the claim", func() string {
-			if refresh(t, claim); claim.Status.Phase != corev1.ClaimBound || claim.Spec.VolumeName != volume.Name {
+		livetest.Eventually(t, "Kubernetes binds the claim", func() string {
+			if livetest.Refresh(t, claim); claim.Status.Phase != corev1.ClaimBound || claim.Spec.VolumeName != volume.Name {
 				return fmt.Sprintf("it wants %s, its status is %+v", claim.Spec.VolumeName, claim.Status)
 			}
 			return ""
 		})
 	}
-	if len(handles) != 1 || !handles[refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}).Spec.CSI.VolumeHandle] {
+	if len(handles) != 1 || !handles[livetest.Refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}).Spec.CSI.VolumeHandle] {
 		t.Errorf("the volumes have the handles %v", handles)
 	}
 }

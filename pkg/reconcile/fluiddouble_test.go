@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -30,9 +31,9 @@ type fluidDouble struct {
 
 // runFluid lets the double look every 100 milliseconds, where Fluid looks every 90 seconds, until stop is called or the
 // test ends. What it writes is recorded.
-func runFluid(t *testing.T, ref *datav1alpha1.Dataset, physical string, made *writes) (stop func()) {
+func runFluid(t *testing.T, ref *datav1alpha1.Dataset, physical string, made *livetest.Writes) (stop func()) {
 	t.Helper()
-	f := &fluidDouble{client: made.recording(withWatch{live.client}), ref: client.ObjectKeyFromObject(ref), physical: types.NamespacedName{Namespace: physical, Name: "phy"}}
+	f := &fluidDouble{client: made.Recording(livetest.WithWatch(livetest.Client())), ref: client.ObjectKeyFromObject(ref), physical: types.NamespacedName{Namespace: physical, Name: "phy"}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -21,7 +22,7 @@ func TestManyReferencesToOneDatasetDoNotFight(t *testing.T) {
 	w := &wire{}
 	startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
 	physical := newPhysicalOf(t, "alluxio")
-	namespaces := []string{newNamespace(t), newNamespace(t), newNamespace(t)}
+	namespaces := []string{livetest.NewNamespace(t), livetest.NewNamespace(t), livetest.NewNamespace(t)}
 	w.settle(t)
 	before := reconciles(t)
 	var refs []*datav1alpha1.Dataset
@@ -49,7 +50,7 @@ func TestManyReferencesToOneDatasetDoNotFight(t *testing.T) {
 	if looked > 20*references {
 		t.Errorf("%d references were looked at %d times", references, looked)
 	}
-	phy := refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}})
+	phy := livetest.Refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}})
 	if len(phy.Status.DatasetRef) != references {
 		t.Errorf("the physical Dataset knows %d references", len(phy.Status.DatasetRef))
 	}
@@ -58,14 +59,14 @@ func TestManyReferencesToOneDatasetDoNotFight(t *testing.T) {
 // TestEventsAreMadeOncePerChange: what blocks a reference is said when it changes, however often the reference is looked at.
 func TestEventsAreMadeOncePerChange(t *testing.T) {
 	made := startSharing(t, reference.SharingRBAC)
-	missing := newNamespace(t)
-	ref := newReference(t, newNamespace(t), "refdemo", missing)
+	missing := livetest.NewNamespace(t)
+	ref := newReference(t, livetest.NewNamespace(t), "refdemo", missing)
 	lookAgain := func() {
 		t.Helper()
 		for range 3 {
 			before := reconciles(t)
 			touch(t, ref)
-			eventually(t, "a reconcile", func() string {
+			livetest.Eventually(t, "a reconcile", func() string {
 				if reconciles(t) == before {
 					return "there is none"
 				}
@@ -75,7 +76,7 @@ func TestEventsAreMadeOncePerChange(t *testing.T) {
 	}
 	awaitReason(t, ref, "PhysicalDatasetMissing")
 	lookAgain()
-	create(t, dataset(missing, "phy", "https://example.com/"))
+	livetest.Create(t, dataset(missing, "phy", "https://example.com/"))
 	awaitReason(t, ref, "PhysicalDatasetNotBound")
 	lookAgain()
 	var said []string

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -122,8 +122,8 @@ func wantedMirror(dataset *datav1alpha1.Dataset, mirror reference.Mirror, source
 // one can't be patched, nor can the type of a Secret: it is deleted, and its deletion is the event that makes it new.
 func (r *ReferenceReconciler) repair(ctx context.Context, existing, wanted *unstructured.Unstructured) error {
 	before := existing.DeepCopy()
-	existing.SetLabels(merged(existing.GetLabels(), wanted.GetLabels()))
-	existing.SetAnnotations(merged(existing.GetAnnotations(), wanted.GetAnnotations()))
+	existing.SetLabels(labels.Merge(existing.GetLabels(), wanted.GetLabels()))
+	existing.SetAnnotations(labels.Merge(existing.GetAnnotations(), wanted.GetAnnotations()))
 	existing.SetOwnerReferences(withOwners(existing.GetOwnerReferences(), wanted.GetOwnerReferences()))
 	changed := false
 	for _, field := range payload() {
@@ -164,15 +164,6 @@ func withOwners(present, wanted []metav1.OwnerReference) []metav1.OwnerReference
 			all = append(all, owner)
 		}
 	}
-	return all
-}
-
-func merged(present, wanted map[string]string) map[string]string {
-	all := maps.Clone(present)
-	if all == nil {
-		all = map[string]string{}
-	}
-	maps.Copy(all, wanted)
 	return all
 }
 

@@ -15,6 +15,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -33,11 +34,11 @@ func TestMirrorStrippedOfItsMarkIsRepaired(t *testing.T) {
 					w.settle(t)
 					before := len(w.calls(call.isWrite))
 					patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{`+stripped+`}}`))
-					if err := live.client.Patch(t.Context(), mirror, patch, client.FieldOwner("kubectl-label")); err != nil {
+					if err := livetest.Client().Patch(t.Context(), mirror, patch, client.FieldOwner("kubectl-label")); err != nil {
 						t.Fatal(err)
 					}
-					eventually(t, "the mark of "+mirror.GetName(), func() string {
-						if refresh(t, mirror); reference.Owns(ref, mirror) {
+					livetest.Eventually(t, "the mark of "+mirror.GetName(), func() string {
+						if livetest.Refresh(t, mirror); reference.Owns(ref, mirror) {
 							return ""
 						}
 						return fmt.Sprintf("labels %v, owners %v", mirror.GetLabels(), mirror.GetOwnerReferences())
@@ -46,7 +47,7 @@ func TestMirrorStrippedOfItsMarkIsRepaired(t *testing.T) {
 					if made := w.calls(call.isWrite)[before:]; len(made) != 1 {
 						t.Errorf("a mirror with %s takes the writes %s", stripped, made)
 					}
-					if refresh(t, ref); ref.Status.Phase != datav1alpha1.BoundPhase || readyReason(ref.Status.Conditions) != reference.ReasonReady {
+					if livetest.Refresh(t, ref); ref.Status.Phase != datav1alpha1.BoundPhase || readyReason(ref.Status.Conditions) != reference.ReasonReady {
 						t.Errorf("the status is %+v", ref.Status)
 					}
 				}
@@ -68,13 +69,13 @@ func TestRevocationTakesMirrorsWithoutMarkOrOwnerToo(t *testing.T) {
 		stop()
 		for i, mirror := range mirrored {
 			patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{`+stripped[i]+`}}`))
-			if err := live.client.Patch(t.Context(), mirror, patch, client.FieldOwner("kubectl-label")); err != nil {
+			if err := livetest.Client().Patch(t.Context(), mirror, patch, client.FieldOwner("kubectl-label")); err != nil {
 				t.Fatal(err)
 			}
 		}
 		share(t, physical, "somebody-else")
 		stop = startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
-		eventuallyGone(t, mirrored...)
+		livetest.EventuallyGone(t, mirrored...)
 		awaitReason(t, ref, "NotShared")
 		stop()
 	}
@@ -88,19 +89,19 @@ func TestMirrorThatIsNotNeededAnyMoreGoes(t *testing.T) {
 	ref := newBoundReference(t, physical)
 	former, secrets := only(t, ref), mirroredSecrets(t, ref)
 	foreign := foreignConfigMap(metav1.ObjectMeta{Namespace: ref.Namespace, Name: "mine", Labels: map[string]string{reference.LabelReferenceUID: string(ref.UID)}})
-	create(t, foreign, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "next-script"}, Data: map[string]string{"key": "next"}})
+	livetest.Create(t, foreign, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "next-script"}, Data: map[string]string{"key": "next"}})
 	if len(secrets) != 1 {
 		t.Fatalf("the mirrored Secrets are %v", secrets)
 	}
 	needOnly(t, physical, "next-script")
-	eventuallyGone(t, former, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: secrets[0]}})
-	eventually(t, "the next mirror", func() string {
+	livetest.EventuallyGone(t, former, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: secrets[0]}})
+	livetest.Eventually(t, "the next mirror", func() string {
 		if found := own(t, ref); len(found) != 1 || only(t, ref).Data["key"] != "next" {
 			return fmt.Sprintf("the mirrors are %v", found)
 		}
 		return ""
 	})
-	if !exists(t, foreign) {
+	if !livetest.Exists(t, foreign) {
 		t.Error("a ConfigMap that has nothing but the mark went with them")
 	}
 	awaitBound(t, ref)
@@ -109,7 +110,7 @@ func TestMirrorThatIsNotNeededAnyMoreGoes(t *testing.T) {
 // needOnly lets a JuiceFS client need nothing but a ConfigMap.
 func needOnly(t *testing.T, physical, configMap string) {
 	t.Helper()
-	alter(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}}, func(fuse *appsv1.DaemonSet) {
+	livetest.Alter(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}}, func(fuse *appsv1.DaemonSet) {
 		template := &fuse.Spec.Template.Spec
 		template.Containers[0].Env, template.Containers[0].EnvFrom, template.ImagePullSecrets = nil, nil, nil
 		for i := range template.Volumes {
@@ -126,13 +127,13 @@ func TestSecretThatMayNotBeListedGoesWhenItIsNotNeededAnyMore(t *testing.T) {
 	installRoles(t)
 	controller := reference.DefaultController()
 	s := newSpecimen(t)
-	create(t, s.ref)
-	world, err := observe.Reference(t.Context(), live.client, s.ref, reference.UniqueNames)
+	livetest.Create(t, s.ref)
+	world, err := observe.Reference(t.Context(), livetest.Client(), s.ref, reference.UniqueNames)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, access := range reference.SecretAccessOf(reference.NewPlan(world), controller) {
-		create(t, access.Role, access.Binding)
+		livetest.Create(t, access.Role, access.Binding)
 	}
 	w := &wire{user: "system:serviceaccount:" + controller.Namespace + ":" + controller.Name}
 	startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
@@ -142,15 +143,15 @@ func TestSecretThatMayNotBeListedGoesWhenItIsNotNeededAnyMore(t *testing.T) {
 		t.Fatal("no Secret is mirrored")
 	}
 	needOnly(t, s.physical, "phy-fuse-script")
-	eventuallyGone(t, mirror)
+	livetest.EventuallyGone(t, mirror)
 	awaitBound(t, s.ref)
 }
 
 // newSource replaces the Secret that a JuiceFS client needs with one of another type.
 func newSource(t *testing.T, physical string, secretType corev1.SecretType, annotations map[string]string) {
 	t.Helper()
-	remove(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "jfs-secret"}})
-	create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "jfs-secret", Annotations: annotations}, Type: secretType,
+	livetest.Remove(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "jfs-secret"}})
+	livetest.Create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "jfs-secret", Annotations: annotations}, Type: secretType,
 		Data: map[string][]byte{"metaurl": []byte("next"), "access-key": []byte("canary")}})
 }
 
@@ -162,7 +163,7 @@ func mirrorOf(t *testing.T, ref *datav1alpha1.Dataset) *corev1.Secret {
 		return nil
 	}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: names[0]}}
-	if !exists(t, secret) {
+	if !livetest.Exists(t, secret) {
 		return nil
 	}
 	return secret
@@ -174,7 +175,7 @@ func TestSecretMadeAgainWithAnotherTypeIsFollowed(t *testing.T) {
 	physical := newPhysicalOf(t, "juicefs")
 	ref := newBoundReference(t, physical)
 	newSource(t, physical, "example.com/other", nil)
-	eventually(t, "the mirror's type and content", func() string {
+	livetest.Eventually(t, "the mirror's type and content", func() string {
 		if secret := mirrorOf(t, ref); secret == nil || secret.Type != "example.com/other" || string(secret.Data["metaurl"]) != "next" {
 			return fmt.Sprintf("the mirror is %+v", secret)
 		}
@@ -187,11 +188,11 @@ func TestSecretMadeAgainWithAnotherTypeIsFollowed(t *testing.T) {
 // without that ServiceAccount, so the mirror has the content and another type.
 func TestMirroredTokenOfAServiceAccountStays(t *testing.T) {
 	physical := newPhysicalOf(t, "juicefs")
-	create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "fuse"}})
+	livetest.Create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "fuse"}})
 	newSource(t, physical, corev1.SecretTypeServiceAccountToken, map[string]string{corev1.ServiceAccountNameKey: "fuse"})
 	source := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "jfs-secret"}}
-	eventually(t, "a token", func() string {
-		if refresh(t, source); len(source.Data["token"]) == 0 {
+	livetest.Eventually(t, "a token", func() string {
+		if livetest.Refresh(t, source); len(source.Data["token"]) == 0 {
 			return "Kubernetes hasn't put one into the Secret"
 		}
 		return ""
@@ -199,7 +200,7 @@ func TestMirroredTokenOfAServiceAccountStays(t *testing.T) {
 	startReferences(t)
 	ref := newBoundReference(t, physical)
 	first := mirrorOf(t, ref)
-	never(t, func() string {
+	livetest.Never(t, func() string {
 		secret := mirrorOf(t, ref)
 		if secret == nil || secret.UID != first.UID || secret.Type != corev1.SecretTypeOpaque || !slices.Equal(secret.Data["token"], source.Data["token"]) {
 			return "the mirror went, or isn't what its source is"
@@ -214,12 +215,12 @@ func TestSourceNamesOfEveryLengthAreMirrored(t *testing.T) {
 	for _, length := range []int{62, 63, 64, 253} {
 		physical := newPhysicalOf(t, "alluxio")
 		name := strings.Repeat("s", length)
-		create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: name}, Data: map[string]string{"key": name}})
+		livetest.Create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: name}, Data: map[string]string{"key": name}})
 		patch := client.RawPatch(types.JSONPatchType, []byte(`[{"op":"replace","path":"/spec/template/spec/containers/0/envFrom/0/configMapRef/name","value":"`+name+`"}]`))
-		if err := live.client.Patch(t.Context(), &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}}, patch); err != nil {
+		if err := livetest.Client().Patch(t.Context(), &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}}, patch); err != nil {
 			t.Fatal(err)
 		}
-		ref := newReference(t, newNamespace(t), "refdemo", physical)
+		ref := newReference(t, livetest.NewNamespace(t), "refdemo", physical)
 		awaitBound(t, ref)
 		if mirror := only(t, ref); mirror.Data["key"] != name || !strings.HasPrefix(mirror.Name, "refdemo-sss") {
 			t.Errorf("the mirror of a name of %d characters is %s with %v", length, mirror.Name, mirror.Data)

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -12,13 +11,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/memory"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
-// ownMirrors knows the names of the mirrors of one kind that there are of each reference, from the events of informers. An index of the cache would do the same with seven times the memory.
+// ownMirrors knows the names of the mirrors of one kind that there are of each reference, from the events of informers.
+// An index of the cache would do the same with seven times the memory.
 type ownMirrors struct {
-	mutex sync.Mutex
-	names map[types.UID][]string
+	names memory.Of[types.UID, []string]
 }
 
 // kept hears of the events before a handler.
@@ -40,29 +40,29 @@ func (m *ownMirrors) kept(next handler.EventHandler) handler.EventHandler {
 	}
 }
 
-// replace takes in that an object has changed from one state to another; nil is none.
+// replace takes in that an object has changed from one state to another; nil is none. The lists are copied, since others
+// may be reading them.
 func (m *ownMirrors) replace(before, after client.Object) {
-	m.mutex.Lock()
-	defer m.mutex.Unlock()
-	if m.names == nil {
-		m.names = map[types.UID][]string{}
-	}
 	if uid := markOf(before); uid != "" && uid != markOf(after) {
-		left := slices.DeleteFunc(m.names[uid], func(name string) bool { return name == before.GetName() })
-		if m.names[uid] = left; len(left) == 0 {
-			delete(m.names, uid)
-		}
+		m.names.Update(uid, func(names []string, _ bool) ([]string, bool) {
+			left := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == before.GetName() })
+			return left, len(left) > 0
+		})
 	}
-	if uid := markOf(after); uid != "" && !slices.Contains(m.names[uid], after.GetName()) {
-		m.names[uid] = append(m.names[uid], after.GetName())
+	if uid := markOf(after); uid != "" {
+		m.names.Update(uid, func(names []string, _ bool) ([]string, bool) {
+			if slices.Contains(names, after.GetName()) {
+				return names, true
+			}
+			return append(slices.Clone(names), after.GetName()), true
+		})
 	}
 }
 
-// of returns the names of a reference's mirrors.
+// of returns the names of a reference's mirrors, which the caller mustn't change.
 func (m *ownMirrors) of(uid types.UID) []string {
-	m.mutex.Lock()
-	defer m.mutex.Unlock()
-	return slices.Clone(m.names[uid])
+	names, _ := m.names.Get(uid)
+	return names
 }
 
 // markOf returns the UID of the reference that an object was made for.

@@ -19,6 +19,8 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -50,32 +52,17 @@ type ReferenceReconciler struct {
 	Controller types.NamespacedName
 	Now        func() time.Time
 
-	inputs     inputs
-	ownMirrors map[string]*ownMirrors // by kind
-	sources    sources
-	secrets    secretWatches
-	runtimes   runtimeWatches
-	reported   reported
-	written    written
-	created    created
+	memories
+	secrets  secretWatches
+	runtimes runtimeWatches
 }
-
-// Delays after which a reference is looked at again where no event would bring it back.
-const (
-	// staleDelay follows a write that the API server refused because the cache it rests on was behind.
-	staleDelay = 50 * time.Millisecond
-	// unreadDelay follows a read or a write that isn't allowed: granting a right or raising a quota is no event.
-	unreadDelay = 30 * time.Second
-	// secretDelay is how often mirrored Secrets are compared with their sources where they may be read but not watched.
-	secretDelay = 5 * time.Minute
-)
 
 // Reconcile brings one reference nearer to its Plan.
 func (r *ReferenceReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	again, err := r.reconcile(ctx, request.NamespacedName)
 	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 		log.FromContext(ctx).V(1).Info("Trying again with a newer cache", "reason", err.Error())
-		return ctrl.Result{RequeueAfter: staleDelay}, nil
+		return ctrl.Result{RequeueAfter: queue.StaleDelay}, nil
 	}
 	return ctrl.Result{RequeueAfter: again}, err
 }
@@ -176,14 +163,10 @@ func (r *ReferenceReconciler) watchSecrets(key types.NamespacedName) (watched bo
 	return watched, nil
 }
 
-// forget drops what is known of a reference that is gone.
+// forget drops what is known of a reference that is gone, and ends the watches that only it needed.
 func (r *ReferenceReconciler) forget(key types.NamespacedName) {
-	r.written.forget(key)
-	r.created.forget(key)
-	r.reported.forget(key)
-	r.reported.forget(reference.FuseTemplateKey(key))
 	needed := r.inputs.secretNamespacesOf(key)
-	r.inputs.forget(key)
+	r.memories.forget(key)
 	if len(needed) > 0 {
 		r.secrets.keepNeeded(r.inputs.needsSecrets)
 	}
@@ -326,14 +309,14 @@ func (r *ReferenceReconciler) report(dataset *datav1alpha1.Dataset, before []dat
 // last change yet.
 func (r *ReferenceReconciler) reportCondition(dataset *datav1alpha1.Dataset, plan *reference.Plan) bool {
 	now := readyCondition(plan.Status.Conditions)
-	if !r.reported.isNews(plan.Reference, now) {
+	if !r.said.IsNews(plan.Reference, now.Reason, now.Message) {
 		return false
 	}
 	eventType := corev1.EventTypeNormal
 	if len(plan.Findings.Of(reference.Error)) > 0 {
 		eventType = corev1.EventTypeWarning
 	}
-	r.Recorder.Eventf(dataset, nil, eventType, now.Reason, "Reconcile", "%s", clip(now.Message))
+	r.Recorder.Eventf(dataset, nil, eventType, now.Reason, "Reconcile", "%s", tell.Clip(now.Message))
 	return true
 }
 

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -33,7 +34,7 @@ type specimen struct {
 // newSpecimen creates a physical Dataset, and makes its reference without creating it.
 func newSpecimen(t *testing.T) *specimen {
 	t.Helper()
-	s := &specimen{namespace: newNamespace(t), physical: newPhysicalOf(t, "juicefs")}
+	s := &specimen{namespace: livetest.NewNamespace(t), physical: newPhysicalOf(t, "juicefs")}
 	s.ref = &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "refdemo"}}
 	s.ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + s.physical + "/phy"}}
 	return s
@@ -64,7 +65,7 @@ func undisturbedLife(t *testing.T) (l life) {
 	w := &wire{}
 	stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
 	defer stop()
-	create(t, s.ref)
+	livetest.Create(t, s.ref)
 	awaitBound(t, s.ref)
 	w.settle(t)
 	s.awaitClaim(t)
@@ -73,7 +74,7 @@ func undisturbedLife(t *testing.T) (l life) {
 	s.awaitChanged(t)
 	w.settle(t)
 	l.changed, l.changes = s.portrait(t), len(w.calls(s.writes))-l.creates
-	remove(t, s.ref)
+	livetest.Remove(t, s.ref)
 	s.eventuallyGone(t)
 	w.settle(t)
 	l.deletes = len(w.calls(s.writes)) - l.creates - l.changes
@@ -93,25 +94,25 @@ func (s *specimen) change(t *testing.T) {
 		}
 	}
 	patch := func(ctx context.Context, object client.Object, patch client.Patch) error {
-		return live.client.Patch(ctx, object, patch)
+		return livetest.Client().Patch(ctx, object, patch)
 	}
 	there := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: s.physical, Name: name} }
 	merge(&corev1.ConfigMap{ObjectMeta: there("phy-fuse-script")}, `{"data":{"key":"changed"}}`, patch)
 	merge(&corev1.Secret{ObjectMeta: there("jfs-secret")}, `{"data":{"access-key":"Y2hhbmdlZA=="}}`, patch)
 	merge(&datav1alpha1.Dataset{ObjectMeta: there("phy")}, `{"status":{"ufsTotal":"7.00B"}}`, func(ctx context.Context, object client.Object, patch client.Patch) error {
-		return live.client.Status().Patch(ctx, object, patch)
+		return livetest.Client().Status().Patch(ctx, object, patch)
 	})
 }
 
 // awaitChanged waits until a reference has followed.
 func (s *specimen) awaitChanged(t *testing.T) {
 	t.Helper()
-	eventually(t, "the change", func() string {
+	livetest.Eventually(t, "the change", func() string {
 		secrets := mirroredSecrets(t, s.ref)
-		if refresh(t, s.ref); s.ref.Status.UfsTotal != "7.00B" || len(secrets) != 1 || len(mirrors(t, s.ref)) != 1 || mirrors(t, s.ref)[0].Data["key"] != "changed" {
+		if livetest.Refresh(t, s.ref); s.ref.Status.UfsTotal != "7.00B" || len(secrets) != 1 || len(mirrors(t, s.ref)) != 1 || mirrors(t, s.ref)[0].Data["key"] != "changed" {
 			return fmt.Sprintf("the status is %+v, the Secrets are %v", s.ref.Status, secrets)
 		}
-		secret := refresh(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.ref.Namespace, Name: secrets[0]}})
+		secret := livetest.Refresh(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.ref.Namespace, Name: secrets[0]}})
 		if string(secret.Data["access-key"]) != "changed" {
 			return "the mirrored Secret is as it was"
 		}
@@ -128,7 +129,7 @@ func TestCrashAfterEachWriteIsHealed(t *testing.T) {
 		s := newSpecimen(t)
 		specimens = append(specimens, s)
 		t.Run(fmt.Sprintf("create %d", n), func(t *testing.T) {
-			s.crash(t, n, func() { create(t, s.ref) })
+			s.crash(t, n, func() { livetest.Create(t, s.ref) })
 		})
 	}
 	completed := func(t *testing.T, want string) {
@@ -153,7 +154,7 @@ func TestCrashAfterEachWriteIsHealed(t *testing.T) {
 	specimens = specimens[:undisturbed.deletes]
 	for n, s := range specimens {
 		t.Run(fmt.Sprintf("delete %d", n), func(t *testing.T) {
-			s.crash(t, n, func() { remove(t, s.ref) })
+			s.crash(t, n, func() { livetest.Remove(t, s.ref) })
 		})
 	}
 	t.Run("the next process clears away", func(t *testing.T) {
@@ -184,7 +185,7 @@ func (s *specimen) crash(t *testing.T, n int, trigger func()) {
 	stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
 	trigger()
 	seen, since := 0, time.Now()
-	eventually(t, "the crash", func() string {
+	livetest.Eventually(t, "the crash", func() string {
 		writes := w.calls(s.writes)
 		if len(writes) != seen {
 			seen, since = len(writes), time.Now()
@@ -204,7 +205,7 @@ func TestEachFailingCallIsRepeated(t *testing.T) {
 	undisturbed := newSpecimen(t)
 	w := &wire{}
 	stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
-	create(t, undisturbed.ref)
+	livetest.Create(t, undisturbed.ref)
 	awaitBound(t, undisturbed.ref)
 	w.settle(t)
 	undisturbed.awaitClaim(t)
@@ -212,7 +213,7 @@ func TestEachFailingCallIsRepeated(t *testing.T) {
 	undisturbed.awaitChanged(t)
 	w.settle(t)
 	want := undisturbed.portrait(t)
-	remove(t, undisturbed.ref)
+	livetest.Remove(t, undisturbed.ref)
 	undisturbed.eventuallyGone(t)
 	w.settle(t)
 	stop()
@@ -235,7 +236,7 @@ func TestEachFailingCallIsRepeated(t *testing.T) {
 	}}
 	startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
 	for _, d := range disturbed {
-		create(t, d.ref)
+		livetest.Create(t, d.ref)
 	}
 	for _, d := range disturbed {
 		awaitBound(t, d.ref)
@@ -248,7 +249,7 @@ func TestEachFailingCallIsRepeated(t *testing.T) {
 	w.settle(t)
 	for _, d := range disturbed {
 		d.awaitPortrait(t, want)
-		remove(t, d.ref)
+		livetest.Remove(t, d.ref)
 	}
 	for _, d := range disturbed {
 		d.eventuallyGone(t)
@@ -319,8 +320,8 @@ func (s *specimen) portrait(t *testing.T) string {
 			add(object)
 		}
 	}
-	add(refresh(t, newUnstructured("v1", "PersistentVolume", "", s.ref.Namespace+"-refdemo")))
-	add(refresh(t, newUnstructured("data.fluid.io/v1alpha1", "Dataset", s.physical, "phy")))
+	add(livetest.Refresh(t, newUnstructured("v1", "PersistentVolume", "", s.ref.Namespace+"-refdemo")))
+	add(livetest.Refresh(t, newUnstructured("data.fluid.io/v1alpha1", "Dataset", s.physical, "phy")))
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
 }
@@ -328,7 +329,7 @@ func (s *specimen) portrait(t *testing.T) string {
 // awaitPortrait waits until all is there for a reference that there should be, and Kubernetes has bound the claim.
 func (s *specimen) awaitPortrait(t *testing.T, want string) {
 	t.Helper()
-	eventually(t, "the same as without disturbance", func() string {
+	livetest.Eventually(t, "the same as without disturbance", func() string {
 		if got := s.portrait(t); got != want {
 			return fmt.Sprintf("there is\n%s\ninstead of\n%s", got, want)
 		}
@@ -340,8 +341,8 @@ func (s *specimen) awaitPortrait(t *testing.T, want string) {
 func (s *specimen) awaitClaim(t *testing.T) {
 	t.Helper()
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: s.ref.Namespace, Name: s.ref.Name}}
-	eventually(t, "a bound claim", func() string {
-		if refresh(t, claim); claim.Status.Phase != corev1.ClaimBound || len(claim.Status.Conditions) == 0 {
+	livetest.Eventually(t, "a bound claim", func() string {
+		if livetest.Refresh(t, claim); claim.Status.Phase != corev1.ClaimBound || len(claim.Status.Conditions) == 0 {
 			return fmt.Sprintf("its status is %+v", claim.Status)
 		}
 		return ""
@@ -352,15 +353,15 @@ func (s *specimen) awaitClaim(t *testing.T) {
 func (s *specimen) eventuallyGone(t *testing.T) {
 	t.Helper()
 	same := metav1.ObjectMeta{Namespace: s.ref.Namespace, Name: s.ref.Name}
-	eventuallyGone(t, s.ref, &datav1alpha1.ThinRuntime{ObjectMeta: same}, &corev1.PersistentVolumeClaim{ObjectMeta: same},
+	livetest.EventuallyGone(t, s.ref, &datav1alpha1.ThinRuntime{ObjectMeta: same}, &corev1.PersistentVolumeClaim{ObjectMeta: same},
 		&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: s.ref.Namespace + "-refdemo"}})
 	physical := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: s.physical, Name: "phy"}}
-	eventually(t, "no mirror and no reference", func() string {
-		if refresh(t, physical); len(physical.Status.DatasetRef) > 0 {
+	livetest.Eventually(t, "no mirror and no reference", func() string {
+		if livetest.Refresh(t, physical); len(physical.Status.DatasetRef) > 0 {
 			return fmt.Sprintf("the physical knows %q", physical.Status.DatasetRef)
 		}
 		for _, list := range []client.ObjectList{&corev1.ConfigMapList{}, &corev1.SecretList{}} {
-			if err := live.client.List(t.Context(), list, client.InNamespace(s.ref.Namespace), client.HasLabels{reference.LabelReferenceUID}); err != nil {
+			if err := livetest.Client().List(t.Context(), list, client.InNamespace(s.ref.Namespace), client.HasLabels{reference.LabelReferenceUID}); err != nil {
 				t.Fatal(err)
 			}
 			if n := meta.LenList(list); n > 0 {

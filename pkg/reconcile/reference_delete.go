@@ -16,6 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/sidecars"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -27,7 +29,7 @@ func (r *ReferenceReconciler) finalize(ctx context.Context, dataset *datav1alpha
 	if !slices.Contains(dataset.Finalizers, datav1alpha1.FinalizerDataset) {
 		return r.releaseOrphan(ctx, key, "")
 	}
-	users, err := sidecarPods(ctx, r.Client, key)
+	users, err := sidecars.Pods(ctx, r.Client, key)
 	if err != nil {
 		return 0, err
 	}
@@ -72,11 +74,6 @@ func (r *ReferenceReconciler) deleteOwned(ctx context.Context, dataset *datav1al
 	}
 	return false, nil
 }
-
-// fluidTakesDown is how long a ThinRuntime that is being deleted is left to Fluid's thinruntime-controller where that runs.
-// Its finalizer is Fluid's as well: without it Fluid may just be making the claim and the volume anew that were deleted, and
-// never look again.
-const fluidTakesDown = 30 * time.Second
 
 // releaseThinRuntime removes the finalizer of the reference's own ThinRuntime, so that it can go after the Dataset. Beside
 // Fluid that is Fluid's to do, once it is being deleted.
@@ -166,10 +163,10 @@ func (r *ReferenceReconciler) removeFinalizer(ctx context.Context, thin *datav1a
 // waitForPods says once who keeps a reference from going. The end of a pod is an event that brings it back.
 func (r *ReferenceReconciler) waitForPods(ctx context.Context, dataset *datav1alpha1.Dataset, users []string) {
 	slices.Sort(users)
-	message := "Pods have the sidecar of this Dataset: " + someOf(users) + "; delete them first"
-	if !r.reported.isNews(client.ObjectKeyFromObject(dataset), datav1alpha1.DatasetCondition{Reason: reasonErrorDeleteDataset, Message: message}) {
+	message := "Pods have the sidecar of this Dataset: " + tell.Names(users) + "; delete them first"
+	if !r.said.IsNews(client.ObjectKeyFromObject(dataset), tell.ReasonErrorDeleteDataset, message) {
 		return
 	}
 	log.FromContext(ctx).Info("Waiting for pods that use the reference", "pods", users)
-	r.Recorder.Eventf(dataset, nil, corev1.EventTypeWarning, reasonErrorDeleteDataset, "Delete", "%s", message)
+	r.Recorder.Eventf(dataset, nil, corev1.EventTypeWarning, tell.ReasonErrorDeleteDataset, "Delete", "%s", message)
 }

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -32,26 +33,26 @@ func TestReferenceGoesInEveryOrder(t *testing.T) {
 		{"alone", func(*testing.T, string, *datav1alpha1.Dataset) {}},
 		{"after its physical Dataset", func(t *testing.T, physical string, _ *datav1alpha1.Dataset) {
 			dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
-			remove(t, dataset)
-			eventuallyGone(t, dataset)
+			livetest.Remove(t, dataset)
+			livetest.EventuallyGone(t, dataset)
 		}},
 		{"after what the physical's runtime made", func(t *testing.T, physical string, _ *datav1alpha1.Dataset) {
 			volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}
-			remove(t, volume, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}})
-			eventuallyGone(t, volume)
+			livetest.Remove(t, volume, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}})
+			livetest.EventuallyGone(t, volume)
 		}},
 		{"after its physical's namespace", func(t *testing.T, physical string, _ *datav1alpha1.Dataset) {
 			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: physical}}
-			remove(t, namespace)
-			eventuallyGone(t, namespace)
+			livetest.Remove(t, namespace)
+			livetest.EventuallyGone(t, namespace)
 		}},
 		{"after its ThinRuntime was deleted", func(t *testing.T, _ string, ref *datav1alpha1.Dataset) {
-			remove(t, &datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}})
+			livetest.Remove(t, &datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}})
 		}},
 		{"with its namespace", func(t *testing.T, _ string, ref *datav1alpha1.Dataset) {
 			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace}}
-			remove(t, namespace)
-			eventuallyGone(t, namespace)
+			livetest.Remove(t, namespace)
+			livetest.EventuallyGone(t, namespace)
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -59,9 +60,9 @@ func TestReferenceGoesInEveryOrder(t *testing.T) {
 			ref := newBoundReference(t, physical)
 			mirrored := mirrors(t, ref)
 			test.before(t, physical, ref)
-			remove(t, ref)
+			livetest.Remove(t, ref)
 			meta := metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}
-			eventuallyGone(t, ref, &datav1alpha1.ThinRuntime{ObjectMeta: meta}, &corev1.PersistentVolumeClaim{ObjectMeta: meta},
+			livetest.EventuallyGone(t, ref, &datav1alpha1.ThinRuntime{ObjectMeta: meta}, &corev1.PersistentVolumeClaim{ObjectMeta: meta},
 				&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}}, &mirrored[0])
 		})
 	}
@@ -79,24 +80,24 @@ func TestReferenceToAVanishedPhysicalGoesAfterARestart(t *testing.T) {
 	stop()
 	dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
 	volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: physical + "-phy"}}
-	remove(t, dataset, volume, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: physical}})
-	eventuallyGone(t, dataset, volume)
+	livetest.Remove(t, dataset, volume, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: physical}})
+	livetest.EventuallyGone(t, dataset, volume)
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace}}
-	remove(t, namespace)
+	livetest.Remove(t, namespace)
 
 	startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
-	eventuallyGone(t, ref, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}}, mirror, namespace)
+	livetest.EventuallyGone(t, ref, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}}, mirror, namespace)
 }
 
 // TestDeletionFindsWhatTheCacheDoesNotKnowYet: caches lag behind each other, so a reference that is deleted just after
 // it was made may have a volume that the cache doesn't show.
 func TestDeletionFindsWhatTheCacheDoesNotKnowYet(t *testing.T) {
 	var blind atomic.Bool
-	startManager(t, func(manager ctrl.Manager) error {
+	livetest.StartManager(t, func(manager ctrl.Manager) error {
 		if err := AddIndexes(t.Context(), manager); err != nil {
 			return err
 		}
-		c := interceptor.NewClient(withWatch{manager.GetClient()}, interceptor.Funcs{
+		c := interceptor.NewClient(livetest.WithWatch(manager.GetClient()), interceptor.Funcs{
 			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 				if _, isDataset := object.(*datav1alpha1.Dataset); blind.Load() && !isDataset {
 					return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
@@ -109,10 +110,10 @@ func TestDeletionFindsWhatTheCacheDoesNotKnowYet(t *testing.T) {
 		return errors.Join(references.SetupWithManager(manager), (&DatasetRefReconciler{Client: c}).SetupWithManager(manager))
 	})
 	s := newSpecimen(t)
-	create(t, s.ref)
+	livetest.Create(t, s.ref)
 	awaitBound(t, s.ref)
 	blind.Store(true)
-	remove(t, s.ref)
+	livetest.Remove(t, s.ref)
 	s.eventuallyGone(t)
 }
 
@@ -121,26 +122,26 @@ func TestFormerReferencesObjectsMakeRoom(t *testing.T) {
 	s := newSpecimen(t)
 	w := &wire{}
 	stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
-	create(t, s.ref)
+	livetest.Create(t, s.ref)
 	awaitBound(t, s.ref)
 	w.settle(t)
 	stop()
-	former := refresh(t, &datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: s.ref.Namespace, Name: s.ref.Name}})
+	former := livetest.Refresh(t, &datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: s.ref.Namespace, Name: s.ref.Name}})
 	releaseFinalizers(t, s.ref)
-	remove(t, s.ref)
-	eventuallyGone(t, s.ref)
+	livetest.Remove(t, s.ref)
+	livetest.EventuallyGone(t, s.ref)
 	next := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: s.ref.Namespace, Name: s.ref.Name}, Spec: s.ref.Spec}
-	create(t, next)
+	livetest.Create(t, next)
 
 	startReferencesOn(t, &wire{}, logr.Discard(), reference.UniqueNames)
-	eventually(t, "the former ThinRuntime has gone", func() string {
-		if now := former.DeepCopy(); exists(t, now) && now.UID == former.UID {
+	livetest.Eventually(t, "the former ThinRuntime has gone", func() string {
+		if now := former.DeepCopy(); livetest.Exists(t, now) && now.UID == former.UID {
 			return fmt.Sprintf("it has the finalizers %v", now.Finalizers)
 		}
 		return ""
 	})
 	awaitBound(t, next)
-	volume := refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: next.Namespace + "-refdemo"}})
+	volume := livetest.Refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: next.Namespace + "-refdemo"}})
 	if !reference.Owns(next, volume) {
 		t.Errorf("the volume has the labels %v", volume.Labels)
 	}

@@ -20,6 +20,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -65,10 +66,10 @@ func TestNothingForeignChanges(t *testing.T) {
 			for _, l := range lots {
 				l.awaitRevoked(t)
 				l.compare(t, "revoke")
-				remove(t, l.ref)
+				livetest.Remove(t, l.ref)
 			}
 			for _, l := range lots {
-				eventuallyGone(t, l.ref)
+				livetest.EventuallyGone(t, l.ref)
 			}
 			w.settle(t)
 			for _, l := range lots {
@@ -94,21 +95,21 @@ type lot struct {
 func newLot(t *testing.T, random *rand.Rand, names reference.MirrorNames) *lot {
 	t.Helper()
 	l := &lot{physical: newPhysicalOf(t, "juicefs"), collected: map[string]bool{}}
-	namespace := newNamespace(t)
+	namespace := livetest.NewNamespace(t)
 	l.owner = &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "other"}}
 	l.ref = &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "refdemo"}}
 	l.ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + l.physical + "/phy"}}
-	create(t, l.owner, l.ref)
+	livetest.Create(t, l.owner, l.ref)
 
 	for _, object := range l.wantedNames(t, names) {
 		if random.IntN(3) == 0 {
 			continue // most references have several names taken, some few or none
 		}
 		l.disguise(random, object)
-		create(t, object)
+		livetest.Create(t, object)
 		terminate := object.GetLabels()[reference.LabelReferenceUID] != string(l.ref.UID) && random.IntN(4) == 0
 		if thin, ok := object.(*datav1alpha1.ThinRuntime); ok && terminate {
-			remove(t, thin) // its finalizer keeps it
+			livetest.Remove(t, thin) // its finalizer keeps it
 			t.Cleanup(func() { releaseFinalizers(t, thin) })
 		}
 	}
@@ -118,7 +119,7 @@ func newLot(t *testing.T, random *rand.Rand, names reference.MirrorNames) *lot {
 // wantedNames returns objects with every name that a reference wants under either naming, and some beside.
 func (l *lot) wantedNames(t *testing.T, names reference.MirrorNames) []client.Object {
 	t.Helper()
-	world, err := observe.Reference(t.Context(), live.client, l.ref, names)
+	world, err := observe.Reference(t.Context(), livetest.Client(), l.ref, names)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +226,7 @@ func (l *lot) disguise(random *rand.Rand, object client.Object) {
 }
 
 func keyOf(object client.Object) string {
-	kind, err := live.client.GroupVersionKindFor(object)
+	kind, err := livetest.Client().GroupVersionKindFor(object)
 	if err != nil {
 		panic(err)
 	}
@@ -260,7 +261,7 @@ func (l *lot) volumes(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
 	var found []*unstructured.Unstructured
 	for _, name := range []string{l.ref.Namespace + "-refdemo", l.physical + "-refdemo", l.physical + "-phy"} {
-		if volume := newUnstructured("v1", "PersistentVolume", "", name); exists(t, volume) {
+		if volume := newUnstructured("v1", "PersistentVolume", "", name); livetest.Exists(t, volume) {
 			found = append(found, volume)
 		}
 	}
@@ -276,7 +277,7 @@ func objectsIn(t *testing.T, namespace string) []*unstructured.Unstructured {
 		list := &unstructured.UnstructuredList{}
 		list.SetAPIVersion(kind[0])
 		list.SetKind(kind[1] + "List")
-		if err := live.client.List(t.Context(), list, client.InNamespace(namespace)); err != nil {
+		if err := livetest.Client().List(t.Context(), list, client.InNamespace(namespace)); err != nil {
 			t.Fatal(err)
 		}
 		for i := range list.Items {
@@ -299,7 +300,7 @@ func newUnstructured(apiVersion, kind, namespace, name string) *unstructured.Uns
 func awaitDustSettled(t *testing.T, lots []*lot) {
 	t.Helper()
 	quiet := 0
-	eventually(t, "Kubernetes' controllers are done", func() string {
+	livetest.Eventually(t, "Kubernetes' controllers are done", func() string {
 		quiet++
 		for _, l := range lots {
 			now := l.snapshot(t)
@@ -357,7 +358,7 @@ func (l *lot) changeSources(t *testing.T) {
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: l.physical, Name: "phy-fuse-script"}},
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: l.physical, Name: "jfs-secret"}},
 	} {
-		if err := live.client.Patch(t.Context(), source, client.RawPatch(types.MergePatchType, []byte(`{"data":{"changed":"eWVz"}}`))); err != nil {
+		if err := livetest.Client().Patch(t.Context(), source, client.RawPatch(types.MergePatchType, []byte(`{"data":{"changed":"eWVz"}}`))); err != nil {
 			t.Fatal(err)
 		}
 		l.before[keyOf(source)] = l.snapshot(t)[keyOf(source)]
@@ -375,7 +376,7 @@ func (l *lot) revoke(t *testing.T) {
 // awaitRevoked waits until no mirror of the reference's own is left; foreign ones may look like them.
 func (l *lot) awaitRevoked(t *testing.T) {
 	t.Helper()
-	eventually(t, "no mirror", func() string {
+	livetest.Eventually(t, "no mirror", func() string {
 		for _, object := range objectsIn(t, l.ref.Namespace) {
 			if kind := object.GetKind(); (kind == "ConfigMap" || kind == "Secret") && reference.Owns(l.ref, object) {
 				return "there is " + keyOf(object)
@@ -389,8 +390,8 @@ func (l *lot) awaitRevoked(t *testing.T) {
 // or its annotation.
 func awaitVerdict(t *testing.T, ref *datav1alpha1.Dataset) {
 	t.Helper()
-	eventually(t, "a condition", func() string {
-		refresh(t, ref)
+	livetest.Eventually(t, "a condition", func() string {
+		livetest.Refresh(t, ref)
 		if readyReason(ref.Status.Conditions) != "" || ref.Status.Phase == datav1alpha1.BoundPhase || ref.Annotations[reference.AnnotationObstacle] != "" {
 			return ""
 		}
@@ -401,7 +402,7 @@ func awaitVerdict(t *testing.T, ref *datav1alpha1.Dataset) {
 func releaseFinalizers(t *testing.T, object client.Object) {
 	t.Helper()
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
-	if err := client.IgnoreNotFound(live.client.Patch(context.Background(), object, patch)); err != nil {
+	if err := client.IgnoreNotFound(livetest.Client().Patch(context.Background(), object, patch)); err != nil {
 		t.Error("removing finalizers:", err)
 	}
 }

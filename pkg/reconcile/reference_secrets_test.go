@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -50,7 +51,7 @@ func TestSecretValuesAreOnlyWrittenToTheirMirror(t *testing.T) {
 			"data":     map[string]any{"access-key": encoded},
 		})
 		if err == nil {
-			err = live.client.Patch(t.Context(), source, client.RawPatch(types.MergePatchType, patch))
+			err = livetest.Client().Patch(t.Context(), source, client.RawPatch(types.MergePatchType, patch))
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -74,27 +75,27 @@ func TestSecretValuesAreOnlyWrittenToTheirMirror(t *testing.T) {
 		return refusal
 	}}
 	startReferencesOn(t, w, logger, reference.UniqueNames)
-	create(t, s.ref)
+	livetest.Create(t, s.ref)
 	awaitBound(t, s.ref)
 	mirrored := &corev1.SecretList{}
-	if err := live.client.List(t.Context(), mirrored, client.InNamespace(s.ref.Namespace)); err != nil || len(mirrored.Items) != 1 {
+	if err := livetest.Client().List(t.Context(), mirrored, client.InNamespace(s.ref.Namespace)); err != nil || len(mirrored.Items) != 1 {
 		t.Fatal("the mirrored Secrets are", len(mirrored.Items), err)
 	}
 	mirror := &mirrored.Items[0]
 	setCanary(canaries()[1])
-	eventually(t, "the changed Secret", func() string {
-		if refresh(t, mirror); string(mirror.Data["access-key"]) != canaries()[1] {
+	livetest.Eventually(t, "the changed Secret", func() string {
+		if livetest.Refresh(t, mirror); string(mirror.Data["access-key"]) != canaries()[1] {
 			return "the mirror isn't changed"
 		}
 		return ""
 	})
 	// A user takes the mirror over, which is a finding.
 	takeOver := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"ownerReferences":null,"labels":{"`+reference.LabelReferenceUID+`":null}}}`))
-	if err := live.client.Patch(t.Context(), mirror, takeOver); err != nil {
+	if err := livetest.Client().Patch(t.Context(), mirror, takeOver); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a finding", func() string {
-		if refresh(t, s.ref); s.ref.Status.Phase == datav1alpha1.BoundPhase {
+	livetest.Eventually(t, "a finding", func() string {
+		if livetest.Refresh(t, s.ref); s.ref.Status.Phase == datav1alpha1.BoundPhase {
 			return "it is Bound"
 		}
 		return ""
@@ -140,9 +141,9 @@ func annotationsOf(object client.Object) string {
 // touch makes an event of a reference.
 func touch(t *testing.T, ref *datav1alpha1.Dataset) {
 	t.Helper()
-	refresh(t, ref)
+	livetest.Refresh(t, ref)
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"touched":"`+ref.ResourceVersion+`"}}}`))
-	if err := live.client.Patch(t.Context(), ref, patch); err != nil {
+	if err := livetest.Client().Patch(t.Context(), ref, patch); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -164,7 +165,7 @@ func gatheredMetrics(t *testing.T) string {
 func (s *specimen) publicObjects(t *testing.T) string {
 	t.Helper()
 	events := &eventsv1.EventList{}
-	if err := live.client.List(t.Context(), events, client.InNamespace(s.ref.Namespace)); err != nil {
+	if err := livetest.Client().List(t.Context(), events, client.InNamespace(s.ref.Namespace)); err != nil {
 		t.Fatal(err)
 	}
 	if len(events.Items) == 0 {

@@ -19,19 +19,20 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
 
 // startReferences runs the reconcilers of references and returns what they write.
-func startReferences(t *testing.T) *writes {
+func startReferences(t *testing.T) *livetest.Writes {
 	t.Helper()
-	recorded := &writes{}
-	startManager(t, func(manager ctrl.Manager) error {
+	recorded := &livetest.Writes{}
+	livetest.StartManager(t, func(manager ctrl.Manager) error {
 		if err := AddIndexes(t.Context(), manager); err != nil {
 			return err
 		}
-		c := recorded.recording(withWatch{client.WithFieldOwner(manager.GetClient(), reference.FieldManager)})
+		c := recorded.Recording(livetest.WithWatch(client.WithFieldOwner(manager.GetClient(), reference.FieldManager)))
 		references := &ReferenceReconciler{Client: c, Live: manager.GetAPIReader(), Recorder: events.NewFakeRecorder(1000),
 			MirrorNames: reference.UniqueNames, Now: time.Now}
 		if err := references.SetupWithManager(manager); err != nil {
@@ -45,16 +46,16 @@ func startReferences(t *testing.T) *writes {
 // newPhysicalOf creates the physical Dataset phy of a runtime in a namespace of its own, with all that goes with it.
 func newPhysicalOf(t *testing.T, runtime string) (namespace string) {
 	t.Helper()
-	namespace = newNamespace(t)
+	namespace = livetest.NewNamespace(t)
 	w := referencetest.World(t, runtime, "dataset://default/phy")
 	dataset := w.Physical.DeepCopy()
 	dataset.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: "phy"}
 	status := dataset.Status
 	status.DatasetRef = nil
-	create(t, dataset)
+	livetest.Create(t, dataset)
 	patch, err := wholeStatus("", datav1alpha1.DatasetStatus{}, status)
 	if err == nil {
-		err = live.client.Status().Patch(t.Context(), dataset, patch)
+		err = livetest.Client().Status().Patch(t.Context(), dataset, patch)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -62,14 +63,14 @@ func newPhysicalOf(t *testing.T, runtime string) (namespace string) {
 	w.Fuse.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: w.Fuse.Name}
 	w.PhysicalVolume.ObjectMeta = metav1.ObjectMeta{Name: namespace + "-phy", Annotations: w.PhysicalVolume.Annotations}
 	w.PhysicalVolume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: namespace, Name: "phy"}
-	create(t, w.Fuse, w.PhysicalVolume)
-	t.Cleanup(func() { _ = live.client.Delete(context.Background(), w.PhysicalVolume) })
+	livetest.Create(t, w.Fuse, w.PhysicalVolume)
+	t.Cleanup(func() { _ = livetest.Client().Delete(context.Background(), w.PhysicalVolume) })
 	for source := range w.Sources {
 		meta := metav1.ObjectMeta{Namespace: namespace, Name: source.Name, Annotations: map[string]string{"helm.sh/hook": "pre-install"}}
 		if source.Kind == "Secret" {
-			create(t, &corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{"metaurl": []byte("redis://"), "access-key": []byte("canary")}})
+			livetest.Create(t, &corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{"metaurl": []byte("redis://"), "access-key": []byte("canary")}})
 		} else {
-			create(t, &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"key": "value"}, BinaryData: map[string][]byte{"binary": {0xff, 0}}})
+			livetest.Create(t, &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"key": "value"}, BinaryData: map[string][]byte{"binary": {0xff, 0}}})
 		}
 	}
 	return namespace
@@ -78,17 +79,17 @@ func newPhysicalOf(t *testing.T, runtime string) (namespace string) {
 // newBoundReference creates the reference refdemo to a physical Dataset and waits until it is Bound.
 func newBoundReference(t *testing.T, physical string) *datav1alpha1.Dataset {
 	t.Helper()
-	ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: newNamespace(t), Name: "refdemo"}}
+	ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: livetest.NewNamespace(t), Name: "refdemo"}}
 	ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + physical + "/phy"}}
-	create(t, ref)
+	livetest.Create(t, ref)
 	awaitBound(t, ref)
 	return ref
 }
 
 func awaitBound(t *testing.T, ref *datav1alpha1.Dataset) {
 	t.Helper()
-	eventually(t, "Bound", func() string {
-		if refresh(t, ref); ref.Status.Phase == datav1alpha1.BoundPhase {
+	livetest.Eventually(t, "Bound", func() string {
+		if livetest.Refresh(t, ref); ref.Status.Phase == datav1alpha1.BoundPhase {
 			return ""
 		}
 		return fmt.Sprintf("the status is %+v", ref.Status)
@@ -99,7 +100,7 @@ func awaitBound(t *testing.T, ref *datav1alpha1.Dataset) {
 func mirrors(t *testing.T, ref *datav1alpha1.Dataset) []corev1.ConfigMap {
 	t.Helper()
 	list := &corev1.ConfigMapList{}
-	if err := live.client.List(t.Context(), list, client.InNamespace(ref.Namespace), client.HasLabels{reference.LabelReferenceUID}); err != nil {
+	if err := livetest.Client().List(t.Context(), list, client.InNamespace(ref.Namespace), client.HasLabels{reference.LabelReferenceUID}); err != nil {
 		t.Fatal(err)
 	}
 	return list.Items
@@ -110,13 +111,13 @@ func TestReferenceIsMadeWithFewWritesAndThenLeftAlone(t *testing.T) {
 	physical := newPhysicalOf(t, "juicefs")
 	ref := newBoundReference(t, physical)
 	// Finalizer and label, ThinRuntime, volume, claim, two statuses, and two mirrors; the physical's datasetRef beside.
-	if made := recorded.of(ref.Namespace); len(made) > 6+2 {
+	if made := recorded.Of(ref.Namespace); len(made) > 6+2 {
 		t.Errorf("%d writes: %s", len(made), strings.Join(made, "\n"))
 	}
-	if made := recorded.of(physical + "/phy"); len(made) != 1 {
+	if made := recorded.Of(physical + "/phy"); len(made) != 1 {
 		t.Errorf("writes to the physical Dataset: %s", made)
 	}
-	before := recorded.settled(t)
+	before := recorded.Settled(t)
 	// An event of each input that changes nothing.
 	for _, object := range []client.Object{
 		ref,
@@ -126,12 +127,12 @@ func TestReferenceIsMadeWithFewWritesAndThenLeftAlone(t *testing.T) {
 		&mirrors(t, ref)[0],
 	} {
 		annotate := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"touched":"yes"}}}`))
-		if err := live.client.Patch(t.Context(), object, annotate); err != nil {
+		if err := livetest.Client().Patch(t.Context(), object, annotate); err != nil {
 			t.Fatal(err)
 		}
 	}
-	never(t, func() string {
-		if after := recorded.of(""); len(after) > before {
+	livetest.Never(t, func() string {
+		if after := recorded.Of(""); len(after) > before {
 			return fmt.Sprintf("it wrote %s", after[before:])
 		}
 		return ""
@@ -154,7 +155,7 @@ func TestRestartedControllerWritesNothing(t *testing.T) {
 	w = &wire{}
 	before := reconciles(t)
 	startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
-	eventually(t, "each is looked at", func() string {
+	livetest.Eventually(t, "each is looked at", func() string {
 		if looked := reconciles(t) - before; looked < len(refs) {
 			return fmt.Sprintf("%d reconciles so far", looked)
 		}
@@ -178,7 +179,7 @@ func TestSecretsAndConfigMapsAreMirroredWhole(t *testing.T) {
 		t.Errorf("the mirrored ConfigMaps are %+v", configMaps)
 	}
 	secrets := &corev1.SecretList{}
-	if err := live.client.List(t.Context(), secrets, client.InNamespace(ref.Namespace)); err != nil {
+	if err := livetest.Client().List(t.Context(), secrets, client.InNamespace(ref.Namespace)); err != nil {
 		t.Fatal(err)
 	}
 	if len(secrets.Items) != 1 || string(secrets.Items[0].Data["access-key"]) != "canary" || !reference.Owns(ref, &secrets.Items[0]) {
@@ -190,12 +191,12 @@ func TestMirrorsFollowTheirSourceAndAreRepaired(t *testing.T) {
 	recorded := startReferences(t)
 	physical := newPhysicalOf(t, "alluxio")
 	ref := newBoundReference(t, physical)
-	source := refresh(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-config"}})
+	source := livetest.Refresh(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-config"}})
 	mirror := mirrors(t, ref)[0]
 
 	same := func(what string) {
 		t.Helper()
-		eventually(t, what, func() string {
+		livetest.Eventually(t, what, func() string {
 			present := mirrors(t, ref)
 			if len(present) == 1 && equality.Semantic.DeepEqual(present[0].Data, source.Data) && reference.Owns(ref, &present[0]) {
 				return ""
@@ -204,23 +205,23 @@ func TestMirrorsFollowTheirSourceAndAreRepaired(t *testing.T) {
 		})
 	}
 	source.Data = map[string]string{"new": "content"}
-	before := len(recorded.of(ref.Namespace))
-	if err := live.client.Update(t.Context(), source); err != nil {
+	before := len(recorded.Of(ref.Namespace))
+	if err := livetest.Client().Update(t.Context(), source); err != nil {
 		t.Fatal(err)
 	}
 	same("a changed source")
-	if made := recorded.of(ref.Namespace)[before:]; len(made) != 1 {
+	if made := recorded.Of(ref.Namespace)[before:]; len(made) != 1 {
 		t.Errorf("a changed source takes the writes %s", made)
 	}
 	edit := func(patch string) {
 		t.Helper()
-		if err := live.client.Patch(t.Context(), &mirror, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+		if err := livetest.Client().Patch(t.Context(), &mirror, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	edit(`{"data":{"new":"edited","more":"x"}}`)
 	same("an edited mirror")
-	remove(t, &mirror)
+	livetest.Remove(t, &mirror)
 	same("a deleted mirror")
 }
 
@@ -230,11 +231,11 @@ func TestUnmarkedMirrorIsForeign(t *testing.T) {
 	ref := newBoundReference(t, newPhysicalOf(t, "alluxio"))
 	mirror := mirrors(t, ref)[0]
 	patch := `{"metadata":{"labels":{"kubectl-fluid.dev/reference-uid":null},"ownerReferences":null},"data":{"mine":"now"}}`
-	if err := live.client.Patch(t.Context(), &mirror, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+	if err := livetest.Client().Patch(t.Context(), &mirror, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a finding", func() string {
-		refresh(t, ref)
+	livetest.Eventually(t, "a finding", func() string {
+		livetest.Refresh(t, ref)
 		for _, condition := range ref.Status.Conditions {
 			if condition.Type == reference.ConditionReferenceReady && condition.Reason == "MirrorNameTaken" {
 				return ""
@@ -242,10 +243,10 @@ func TestUnmarkedMirrorIsForeign(t *testing.T) {
 		}
 		return fmt.Sprintf("the conditions are %+v", ref.Status.Conditions)
 	})
-	if refresh(t, &mirror); mirror.Data["mine"] != "now" {
+	if livetest.Refresh(t, &mirror); mirror.Data["mine"] != "now" {
 		t.Errorf("the ConfigMap was overwritten with %v", mirror.Data)
 	}
-	remove(t, &mirror)
+	livetest.Remove(t, &mirror)
 	awaitBound(t, ref)
 }
 
@@ -257,20 +258,20 @@ func TestPhysicalKnowsItsReferences(t *testing.T) {
 	dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
 	knows := func(want ...string) {
 		t.Helper()
-		eventually(t, "datasetRef", func() string {
-			if refresh(t, dataset); slices.Equal(dataset.Status.DatasetRef, want) {
+		livetest.Eventually(t, "datasetRef", func() string {
+			if livetest.Refresh(t, dataset); slices.Equal(dataset.Status.DatasetRef, want) {
 				return ""
 			}
 			return fmt.Sprintf("it knows %q", dataset.Status.DatasetRef)
 		})
 	}
 	knows(first.Namespace+"/refdemo", second.Namespace+"/refdemo")
-	remove(t, first)
+	livetest.Remove(t, first)
 	knows(second.Namespace + "/refdemo")
 	if dataset.Status.Phase != datav1alpha1.BoundPhase || dataset.Status.UfsTotal != "6.00B" {
 		t.Errorf("the physical's status is %+v", dataset.Status)
 	}
-	remove(t, second)
+	livetest.Remove(t, second)
 	knows()
 }
 
@@ -280,27 +281,27 @@ func TestReferenceOutlivesItsPhysical(t *testing.T) {
 	startReferences(t)
 	physical := newPhysicalOf(t, "thin")
 	ref := newBoundReference(t, physical)
-	dataset := refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}})
+	dataset := livetest.Refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}})
 	again := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}, Spec: dataset.Spec}
 	status := dataset.Status
-	remove(t, dataset)
-	eventually(t, "NotBound", func() string {
-		if refresh(t, ref); ref.Status.Phase == datav1alpha1.NotBoundPhase {
+	livetest.Remove(t, dataset)
+	livetest.Eventually(t, "NotBound", func() string {
+		if livetest.Refresh(t, ref); ref.Status.Phase == datav1alpha1.NotBoundPhase {
 			return ""
 		}
 		return "its phase is " + string(ref.Status.Phase)
 	})
-	create(t, again)
+	livetest.Create(t, again)
 	status.DatasetRef = nil
 	patch, err := wholeStatus("", datav1alpha1.DatasetStatus{}, status)
 	if err == nil {
-		err = live.client.Status().Patch(t.Context(), again, patch)
+		err = livetest.Client().Status().Patch(t.Context(), again, patch)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	awaitBound(t, ref)
-	if refresh(t, again); !slices.Equal(again.Status.DatasetRef, []string{ref.Namespace + "/refdemo"}) {
+	if livetest.Refresh(t, again); !slices.Equal(again.Status.DatasetRef, []string{ref.Namespace + "/refdemo"}) {
 		t.Errorf("the new physical Dataset knows %q", again.Status.DatasetRef)
 	}
 }
@@ -312,25 +313,25 @@ func TestUnknownFieldsOfReferencesSurvive(t *testing.T) {
 	physical := newPhysicalOf(t, "thin")
 	ref := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "data.fluid.io/v1alpha1", "kind": "Dataset",
-		"metadata": map[string]any{"namespace": newNamespace(t), "name": "refdemo"},
+		"metadata": map[string]any{"namespace": livetest.NewNamespace(t), "name": "refdemo"},
 		"spec": map[string]any{
 			"future": map[string]any{"a": "b"},
 			"mounts": []any{map[string]any{"mountPoint": "dataset://" + physical + "/phy", "future": "c"}},
 		},
 	}}
-	create(t, ref)
+	livetest.Create(t, ref)
 	typed := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: ref.GetNamespace(), Name: ref.GetName()}}
 	awaitBound(t, typed)
-	if err := live.client.Status().Patch(t.Context(), ref, client.RawPatch(types.MergePatchType, []byte(`{"status":{"future":{"d":"e"},"observedGeneration":1}}`))); err != nil {
+	if err := livetest.Client().Status().Patch(t.Context(), ref, client.RawPatch(types.MergePatchType, []byte(`{"status":{"future":{"d":"e"},"observedGeneration":1}}`))); err != nil {
 		t.Fatal(err)
 	}
 	// A generation says what its own object's status is about: the physical's is never the reference's.
 	annotate := client.RawPatch(types.MergePatchType, []byte(`{"status":{"ufsTotal":"7.00B","observedGeneration":7}}`))
-	if err := live.client.Status().Patch(t.Context(), &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}, annotate); err != nil {
+	if err := livetest.Client().Status().Patch(t.Context(), &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}, annotate); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the mirrored status", func() string {
-		if refresh(t, ref); ref.Object["status"].(map[string]any)["ufsTotal"] == "7.00B" {
+	livetest.Eventually(t, "the mirrored status", func() string {
+		if livetest.Refresh(t, ref); ref.Object["status"].(map[string]any)["ufsTotal"] == "7.00B" {
 			return ""
 		}
 		return fmt.Sprintf("the status is %v", ref.Object["status"])

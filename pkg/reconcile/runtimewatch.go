@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"fmt"
-	"sync"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -16,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/memory"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -24,8 +24,7 @@ import (
 type runtimeWatches struct {
 	watch func(reference.Runtime) error
 
-	mutex   sync.Mutex
-	watched map[string]bool
+	watched memory.Of[string, bool] // by kind
 }
 
 // setup says where the events go.
@@ -57,19 +56,15 @@ func (w *runtimeWatches) ensure(physical *datav1alpha1.Dataset) error {
 	if !known || rt.NoSidecar != "" || rt.Type == reference.ThinType {
 		return nil
 	}
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-	if w.watched[rt.Kind] {
-		return nil
-	}
-	if err := w.watch(rt); meta.IsNoMatchError(err) {
-		return nil // the CRD isn't installed; whoever installs it makes a runtime, which is an event of the physical Dataset
-	} else if err != nil {
+	var err error
+	w.watched.Update(rt.Kind, func(watched, _ bool) (bool, bool) {
+		if !watched {
+			err = w.watch(rt)
+		}
+		return true, err == nil
+	})
+	if err != nil && !meta.IsNoMatchError(err) {
 		return fmt.Errorf("watching %ss: %w", rt.Kind, err)
 	}
-	if w.watched == nil {
-		w.watched = map[string]bool{}
-	}
-	w.watched[rt.Kind] = true
-	return nil
+	return nil // also if the CRD isn't installed: whoever installs it makes a runtime, which is an event of the physical Dataset
 }

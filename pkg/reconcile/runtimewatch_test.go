@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 )
 
 // TestRuntimeStatusReachesReferencesByEvent: also of a kind whose CRD is installed after the controller started and
@@ -29,16 +30,16 @@ func TestRuntimeStatusReachesReferencesByEvent(t *testing.T) {
 	// Its controller makes the physical Dataset Bound, which is an event.
 	dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
 	patch := func(object client.Object, text string) error {
-		return live.client.Patch(t.Context(), object, client.RawPatch(types.MergePatchType, []byte(text)))
+		return livetest.Client().Patch(t.Context(), object, client.RawPatch(types.MergePatchType, []byte(text)))
 	}
-	if err := live.client.Status().Patch(t.Context(), dataset, client.RawPatch(types.MergePatchType, []byte(`{"status":{"ufsTotal":"7.00B"}}`))); err != nil {
+	if err := livetest.Client().Status().Patch(t.Context(), dataset, client.RawPatch(types.MergePatchType, []byte(`{"status":{"ufsTotal":"7.00B"}}`))); err != nil {
 		t.Fatal(err)
 	}
 	thin := &datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}}
 	mirrors := func(phase datav1alpha1.RuntimePhase) {
 		t.Helper()
-		eventually(t, "the status of the ThinRuntime", func() string {
-			if refresh(t, thin); thin.Status.FusePhase == phase {
+		livetest.Eventually(t, "the status of the ThinRuntime", func() string {
+			if livetest.Refresh(t, thin); thin.Status.FusePhase == phase {
 				return ""
 			}
 			return "its FUSE phase is " + string(thin.Status.FusePhase)
@@ -69,12 +70,12 @@ func installRuntimeKind(t *testing.T, kind string) {
 	if err := yaml.Unmarshal([]byte(moved), crd); err != nil {
 		t.Fatal(err)
 	}
-	create(t, crd)
+	livetest.Create(t, crd)
 	t.Cleanup(func() {
 		ctx := context.Background()
-		err := live.client.Delete(ctx, crd)
-		for end := time.Now().Add(patience); err == nil && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-			err = live.client.Get(ctx, client.ObjectKeyFromObject(crd), crd)
+		err := livetest.Client().Delete(ctx, crd)
+		for end := time.Now().Add(livetest.Patience); err == nil && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			err = livetest.Client().Get(ctx, client.ObjectKeyFromObject(crd), crd)
 		}
 		if !apierrors.IsNotFound(err) {
 			t.Error("the CRD of ", kind, " is still there: ", err)
@@ -87,8 +88,8 @@ func newRuntime(t *testing.T, kind, physical string, status map[string]any) *uns
 	t.Helper()
 	runtime := newUnstructured(datav1alpha1.GroupVersion.String(), kind, physical, "phy")
 	runtime.Object["status"] = status
-	eventually(t, "a "+kind, func() string {
-		if err := live.client.Create(t.Context(), runtime); meta.IsNoMatchError(err) || client.IgnoreAlreadyExists(err) != nil {
+	livetest.Eventually(t, "a "+kind, func() string {
+		if err := livetest.Client().Create(t.Context(), runtime); meta.IsNoMatchError(err) || client.IgnoreAlreadyExists(err) != nil {
 			return err.Error()
 		}
 		return ""

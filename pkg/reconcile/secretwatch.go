@@ -44,10 +44,6 @@ type secretWatch struct {
 	again time.Duration
 }
 
-// rewatchDelay is how long after its first refusal a watch is tried again; it doubles with each, up to secretDelay. Granting
-// a right is no event, and the refusal may be older than the right by the time that it is known.
-const rewatchDelay = 10 * time.Second
-
 // Start ends the watches when the manager ends.
 func (s *secretWatches) Start(ctx context.Context) error {
 	<-ctx.Done()

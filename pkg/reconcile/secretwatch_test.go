@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -25,11 +26,11 @@ import (
 // so; once the role is bound in both namespaces it becomes ready, and a changed Secret reaches its mirror by an event.
 func TestSecretsAreWatchedWhereTheRoleIsBound(t *testing.T) {
 	installRoles(t)
-	restricted := rest.CopyConfig(live.config)
+	restricted := rest.CopyConfig(livetest.Config())
 	restricted.QPS = -1
 	restricted.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:kubectl-fluid-system:kubectl-fluid-controller",
 		Groups: []string{"system:serviceaccounts", "system:authenticated"}}
-	startManagerOn(t, restricted, logr.Discard(), func(manager ctrl.Manager) error {
+	livetest.StartManagerOn(t, restricted, logr.Discard(), func(manager ctrl.Manager) error {
 		if err := AddIndexes(t.Context(), manager); err != nil {
 			return err
 		}
@@ -42,34 +43,34 @@ func TestSecretsAreWatchedWhereTheRoleIsBound(t *testing.T) {
 		return (&DatasetRefReconciler{Client: c}).SetupWithManager(manager)
 	})
 	s := newSpecimen(t)
-	create(t, s.ref)
-	eventually(t, "a finding", func() string {
-		refresh(t, s.ref)
+	livetest.Create(t, s.ref)
+	livetest.Eventually(t, "a finding", func() string {
+		livetest.Refresh(t, s.ref)
 		if condition := readyCondition(s.ref.Status.Conditions); condition.Status == corev1.ConditionFalse && condition.Reason != "NotRecorded" {
 			return ""
 		}
 		return fmt.Sprintf("the status is %+v", s.ref.Status)
 	})
 	for _, namespace := range []string{s.physical, s.ref.Namespace} {
-		create(t, &rbacv1.RoleBinding{
+		livetest.Create(t, &rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "secrets"},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "kubectl-fluid-secrets"},
 			Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "kubectl-fluid-system", Name: "kubectl-fluid-controller"}},
 		})
 	}
 	for end := time.Now().Add(2 * unreadDelay); time.Now().Before(end) && s.ref.Status.Phase != datav1alpha1.BoundPhase; time.Sleep(100 * time.Millisecond) {
-		refresh(t, s.ref) // that a role was bound is no event
+		livetest.Refresh(t, s.ref) // that a role was bound is no event
 	}
 	awaitBound(t, s.ref)
-	source := refresh(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.physical, Name: "jfs-secret"}})
+	source := livetest.Refresh(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.physical, Name: "jfs-secret"}})
 	for _, value := range []string{"second", "third"} {
 		source.Data = map[string][]byte{"metaurl": []byte(value)}
-		if err := live.client.Update(t.Context(), source); err != nil {
+		if err := livetest.Client().Update(t.Context(), source); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the mirror", func() string {
+		livetest.Eventually(t, "the mirror", func() string {
 			list := &corev1.SecretList{}
-			if err := live.client.List(t.Context(), list, client.InNamespace(s.ref.Namespace)); err != nil {
+			if err := livetest.Client().List(t.Context(), list, client.InNamespace(s.ref.Namespace)); err != nil {
 				t.Fatal(err)
 			}
 			if len(list.Items) == 1 && string(list.Items[0].Data["metaurl"]) == value {
@@ -108,7 +109,7 @@ func installRoles(t *testing.T) {
 		if err := yaml.UnmarshalStrict(document, object); err != nil {
 			t.Fatal(err)
 		}
-		create(t, object)
-		t.Cleanup(func() { _ = live.client.Delete(context.Background(), object) })
+		livetest.Create(t, object)
+		t.Cleanup(func() { _ = livetest.Client().Delete(context.Background(), object) })
 	}
 }

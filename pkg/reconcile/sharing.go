@@ -11,11 +11,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/sidecars"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
-
-// maxPodsNote is how long a list of pods in an event gets: an event's note has at most 1,024 bytes.
-const maxPodsNote = 700
 
 // revoke takes from a reference what the owner of the physical Dataset doesn't share with it any more: its mirrors, and
 // with its status the permission for new pods. Volume and claim stay, since pods may run with them; whose those are is
@@ -74,23 +73,11 @@ func (r *ReferenceReconciler) removeSecrets(ctx context.Context, world *referenc
 
 // reportPods names the pods that go on having the data of a Dataset that isn't shared any more.
 func (r *ReferenceReconciler) reportPods(ctx context.Context, dataset *datav1alpha1.Dataset) error {
-	users, err := sidecarPods(ctx, r.Client, types.NamespacedName{Namespace: dataset.Namespace, Name: dataset.Name})
+	users, err := sidecars.Pods(ctx, r.Client, types.NamespacedName{Namespace: dataset.Namespace, Name: dataset.Name})
 	if err != nil || len(users) == 0 {
 		return err
 	}
 	r.Recorder.Eventf(dataset, nil, corev1.EventTypeWarning, "StillInUse", "Revoke",
-		"The physical Dataset isn't shared with this namespace any more, but pods still have its sidecar: %s; delete them to end that", someOf(users))
+		"The physical Dataset isn't shared with this namespace any more, but pods still have its sidecar: %s; delete them to end that", tell.Names(users))
 	return nil
-}
-
-// someOf lists names as far as they fit into an event.
-func someOf(names []string) string {
-	text := names[0]
-	for i, name := range names[1:] {
-		if len(text)+len(name) > maxPodsNote {
-			return fmt.Sprintf("%s and %d more", text, len(names)-1-i)
-		}
-		text += ", " + name
-	}
-	return text
 }

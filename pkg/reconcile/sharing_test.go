@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -24,7 +25,7 @@ const revocationWithin = 5 * time.Second
 func startSharing(t *testing.T, sharing reference.Sharing) <-chan string {
 	t.Helper()
 	recorder := events.NewFakeRecorder(1000)
-	startManager(t, func(manager ctrl.Manager) error {
+	livetest.StartManager(t, func(manager ctrl.Manager) error {
 		if err := AddIndexes(t.Context(), manager); err != nil {
 			return err
 		}
@@ -48,7 +49,7 @@ func share(t *testing.T, physical, list string) {
 	}
 	dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%s}}}`, reference.AnnotationSharedWith, value)
-	if err := live.client.Patch(t.Context(), dataset, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+	if err := livetest.Client().Patch(t.Context(), dataset, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -57,7 +58,7 @@ func share(t *testing.T, physical, list string) {
 func mirroredSecrets(t *testing.T, ref *datav1alpha1.Dataset) (names []string) {
 	t.Helper()
 	list := &corev1.SecretList{}
-	if err := live.client.List(t.Context(), list, client.InNamespace(ref.Namespace), client.HasLabels{reference.LabelReferenceUID}); err != nil {
+	if err := livetest.Client().List(t.Context(), list, client.InNamespace(ref.Namespace), client.HasLabels{reference.LabelReferenceUID}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range list.Items {
@@ -79,8 +80,8 @@ func readyReason(conditions []datav1alpha1.DatasetCondition) string {
 func awaitRevoked(t *testing.T, ref *datav1alpha1.Dataset) {
 	t.Helper()
 	began := time.Now()
-	eventually(t, "revocation", func() string {
-		refresh(t, ref)
+	livetest.Eventually(t, "revocation", func() string {
+		livetest.Refresh(t, ref)
 		reason := readyReason(ref.Status.Conditions)
 		if ref.Status.Phase == datav1alpha1.NotBoundPhase && reason == "NotShared" && len(mirrors(t, ref)) == 0 && len(mirroredSecrets(t, ref)) == 0 {
 			return ""
@@ -95,7 +96,7 @@ func awaitRevoked(t *testing.T, ref *datav1alpha1.Dataset) {
 // createUser creates a pod that has the sidecar of a reference. Without a node it never runs.
 func createUser(t *testing.T, ref *datav1alpha1.Dataset, name string) {
 	t.Helper()
-	create(t, &corev1.Pod{
+	livetest.Create(t, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: name, Labels: map[string]string{
 			datav1alpha1.LabelInjectionDone:                            "true",
 			datav1alpha1.LabelSidecarDatasetName + "fluid-fuse-0":      ref.Name,
@@ -112,7 +113,7 @@ func TestUnsharingRevokesAndSharingRestores(t *testing.T) {
 	physical := newPhysicalOf(t, "juicefs")
 	ref := newBoundReference(t, physical)
 	foreign := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "foreign"}, Data: map[string][]byte{"a": []byte("b")}}
-	create(t, foreign)
+	livetest.Create(t, foreign)
 	createUser(t, ref, "reader")
 	if len(mirrors(t, ref)) != 1 || len(mirroredSecrets(t, ref)) != 1 {
 		t.Fatal("there is nothing to revoke")
@@ -125,16 +126,16 @@ func TestUnsharingRevokesAndSharingRestores(t *testing.T) {
 	}
 	uids := map[client.Object]types.UID{}
 	for _, object := range kept {
-		uids[object] = refresh(t, object).GetUID()
+		uids[object] = livetest.Refresh(t, object).GetUID()
 	}
 	share(t, physical, "somebody-else")
 	awaitRevoked(t, ref)
 	phy := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}}
-	eventually(t, "the physical Dataset is free", func() string { return strings.Join(refresh(t, phy).Status.DatasetRef, ",") })
+	livetest.Eventually(t, "the physical Dataset is free", func() string { return strings.Join(livetest.Refresh(t, phy).Status.DatasetRef, ",") })
 	share(t, physical, "somebody-else,another")
-	never(t, func() string {
+	livetest.Never(t, func() string {
 		for _, object := range kept {
-			if refresh(t, object); object.GetUID() != uids[object] || object.GetDeletionTimestamp() != nil {
+			if livetest.Refresh(t, object); object.GetUID() != uids[object] || object.GetDeletionTimestamp() != nil {
 				return fmt.Sprintf("%T %s didn't stay", object, object.GetName())
 			}
 		}
@@ -173,13 +174,13 @@ func TestRevocationWhileThePhysicalIsBroken(t *testing.T) {
 	startSharing(t, reference.SharingRBAC)
 	physical := newPhysicalOf(t, "juicefs")
 	ref := newBoundReference(t, physical)
-	phy := refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}})
+	phy := livetest.Refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}})
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"status":{"phase":"NotBound","runtimes":null}}`))
-	if err := live.client.Status().Patch(t.Context(), phy, patch); err != nil {
+	if err := livetest.Client().Status().Patch(t.Context(), phy, patch); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the reference hears of it", func() string {
-		if refresh(t, ref); readyReason(ref.Status.Conditions) == "PhysicalDatasetNotBound" {
+	livetest.Eventually(t, "the reference hears of it", func() string {
+		if livetest.Refresh(t, ref); readyReason(ref.Status.Conditions) == "PhysicalDatasetNotBound" {
 			return ""
 		}
 		return fmt.Sprintf("conditions %+v", ref.Status.Conditions)
@@ -206,13 +207,13 @@ func TestRevocationWhileTheControllerWasDown(t *testing.T) {
 // TestPoliciesInTheController: the policy owner needs a list, open doesn't look at one.
 func TestPoliciesInTheController(t *testing.T) {
 	physical := newPhysicalOf(t, "alluxio")
-	ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: newNamespace(t), Name: "refdemo"}}
+	ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: livetest.NewNamespace(t), Name: "refdemo"}}
 	ref.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://" + physical + "/phy"}}
 	t.Run("owner", func(t *testing.T) {
 		startSharing(t, reference.SharingOwner)
-		create(t, ref)
+		livetest.Create(t, ref)
 		awaitRevoked(t, ref)
-		if exists(t, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "refdemo"}}) {
+		if livetest.Exists(t, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: "refdemo"}}) {
 			t.Error("there is a claim")
 		}
 		share(t, physical, "*")
@@ -224,21 +225,4 @@ func TestPoliciesInTheController(t *testing.T) {
 		startSharing(t, reference.SharingOpen)
 		awaitBound(t, ref)
 	})
-}
-
-func TestPodsInAnEventFitIntoIt(t *testing.T) {
-	var names []string
-	for i := range 50 {
-		names = append(names, fmt.Sprintf("%s-%d", strings.Repeat("x", 200), i))
-	}
-	text := someOf(names)
-	if !strings.HasSuffix(text, " and 47 more") || len(text) > maxPodsNote+20 {
-		t.Errorf("%d bytes: %s", len(text), text)
-	}
-	if text := someOf(names[:1]); text != names[0] {
-		t.Error(text)
-	}
-	if text := someOf([]string{"a", "b"}); text != "a, b" {
-		t.Error(text)
-	}
 }

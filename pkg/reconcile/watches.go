@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -29,6 +28,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/caches"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/sidecars"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -38,15 +40,6 @@ const indexPhysical = "physical"
 // referenceWorkers is how many references are reconciled at a time. A reconcile mostly waits for the API server, one
 // write after the other, and etcd commits together what comes at the same time.
 const referenceWorkers = 32
-
-// mostBackOff is the longest time after which a reconcile that failed is repeated: that the API server has recovered from
-// whatever made it fail is no event.
-const mostBackOff = 30 * time.Second
-
-// backOff repeats a reconcile that failed after 5 ms, and after twice as long each time that it fails again.
-func backOff() workqueue.TypedRateLimiter[reconcile.Request] {
-	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, mostBackOff)
-}
 
 // physicalOf is the index function of indexPhysical.
 func physicalOf(object client.Object) []string {
@@ -71,30 +64,25 @@ func AddIndexes(ctx context.Context, manager ctrl.Manager) error {
 
 // SetupWithManager adds the reconciler to a manager and makes it hear of everything that a Plan depends on.
 func (r *ReferenceReconciler) SetupWithManager(manager ctrl.Manager) error {
-	enqueue := func(concerned func(context.Context, client.Object) []types.NamespacedName) handler.EventHandler {
-		return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, object client.Object) []reconcile.Request {
-			return requests(concerned(ctx, object))
-		})
-	}
 	configMaps, secrets := &ownMirrors{}, &ownMirrors{}
 	r.ownMirrors = map[string]*ownMirrors{"ConfigMap": configMaps, "Secret": secrets}
 	built, err := ctrl.NewControllerManagedBy(manager).
 		Named("reference").
-		WithOptions(controller.Options{MaxConcurrentReconciles: referenceWorkers, RateLimiter: backOff()}).
-		Watches(&datav1alpha1.Dataset{}, oneByOneWhenListed(enqueue(r.concernedByDataset))).
-		Watches(&datav1alpha1.ThinRuntime{}, enqueue(r.concernedByThinRuntime)).
-		Watches(&corev1.PersistentVolumeClaim{}, enqueue(r.concernedByNamesake), builder.WithPredicates(changed())).
-		Watches(&corev1.PersistentVolume{}, enqueue(r.concernedByVolume), builder.WithPredicates(changed())).
-		Watches(&appsv1.DaemonSet{}, enqueue(r.concernedByDaemonSet)).
-		Watches(&corev1.ConfigMap{}, configMaps.kept(enqueue(r.concernedBy("ConfigMap"))), builder.OnlyMetadata).
-		Watches(&corev1.Pod{}, enqueue(r.concernedByPod)).
-		Watches(&admissionregistrationv1.MutatingWebhookConfiguration{}, enqueue(r.concernedByWebhook), builder.WithPredicates(comesOrGoes())).
+		WithOptions(controller.Options{MaxConcurrentReconciles: referenceWorkers, RateLimiter: queue.BackOff()}).
+		Watches(&datav1alpha1.Dataset{}, oneByOneWhenListed(queue.Concerned(r.concernedByDataset))).
+		Watches(&datav1alpha1.ThinRuntime{}, queue.Concerned(r.concernedByThinRuntime)).
+		Watches(&corev1.PersistentVolumeClaim{}, queue.Concerned(r.concernedByNamesake), builder.WithPredicates(changed())).
+		Watches(&corev1.PersistentVolume{}, queue.Concerned(r.concernedByVolume), builder.WithPredicates(changed())).
+		Watches(&appsv1.DaemonSet{}, queue.Concerned(r.concernedByDaemonSet)).
+		Watches(&corev1.ConfigMap{}, configMaps.kept(queue.Concerned(r.concernedBy("ConfigMap"))), builder.OnlyMetadata).
+		Watches(&corev1.Pod{}, queue.Concerned(r.concernedByPod)).
+		Watches(&admissionregistrationv1.MutatingWebhookConfiguration{}, queue.Concerned(r.concernedByWebhook), builder.WithPredicates(comesOrGoes())).
 		Build(r)
 	if err != nil {
 		return err
 	}
-	r.runtimes.setup(manager, built, enqueue(r.concernedByRuntimeKind))
-	return r.setupSecretWatches(manager, built, secrets.kept(enqueue(r.concernedBy("Secret"))))
+	r.runtimes.setup(manager, built, queue.Concerned(r.concernedByRuntimeKind))
+	return r.setupSecretWatches(manager, built, secrets.kept(queue.Concerned(r.concernedBy("Secret"))))
 }
 
 // setupSecretWatches lets Secrets be watched once references need some.
@@ -107,7 +95,7 @@ func (r *ReferenceReconciler) setupSecretWatches(manager ctrl.Manager, built con
 	}
 	lost := make(chan event.GenericEvent)
 	r.secrets.client, r.secrets.now = metadataClient, r.Now
-	r.secrets.transform = (&reducer{}).reduce
+	r.secrets.transform = caches.NewTransform()
 	r.secrets.connect = func(informer toolscache.SharedIndexInformer) error {
 		return built.Watch(&source.Informer{Informer: informer, Handler: events})
 	}
@@ -120,14 +108,14 @@ func (r *ReferenceReconciler) setupSecretWatches(manager ctrl.Manager, built con
 func oneByOneWhenListed(all handler.EventHandler) handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: all.Create, DeleteFunc: all.Delete, GenericFunc: all.Generic,
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, requests workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 			before, after := e.ObjectOld.(*datav1alpha1.Dataset), e.ObjectNew.(*datav1alpha1.Dataset)
 			if !onlyListDiffers(before, after) {
-				all.Update(ctx, e, queue)
+				all.Update(ctx, e, requests)
 				return
 			}
-			for _, request := range requests(listedInOne(before.Status.DatasetRef, after.Status.DatasetRef)) {
-				queue.Add(request)
+			for _, request := range queue.Requests(listedInOne(before.Status.DatasetRef, after.Status.DatasetRef)) {
+				requests.Add(request)
 			}
 		},
 	}
@@ -187,14 +175,6 @@ func listedInOne(before, after []string) []types.NamespacedName {
 		}
 	}
 	return keys
-}
-
-func requests(keys []types.NamespacedName) []reconcile.Request {
-	requests := make([]reconcile.Request, len(keys))
-	for i, key := range keys {
-		requests[i].NamespacedName = key
-	}
-	return requests
 }
 
 // referencesTo returns the references to a physical Dataset, which the caller mustn't change: they are the cache's own.
@@ -305,7 +285,7 @@ func (r *ReferenceReconciler) concernedBy(kind string) func(context.Context, cli
 // concernedByPod: Datasets being deleted that the pod has sidecars of.
 func (r *ReferenceReconciler) concernedByPod(ctx context.Context, object client.Object) []types.NamespacedName {
 	var keys []types.NamespacedName
-	for _, key := range sidecarDatasets(object) {
+	for _, key := range sidecars.Datasets(object) {
 		dataset := &datav1alpha1.Dataset{}
 		if r.Client.Get(ctx, key, dataset) == nil && dataset.DeletionTimestamp != nil {
 			keys = append(keys, key)

@@ -18,6 +18,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -62,7 +63,7 @@ type wire struct {
 
 // config returns the configuration of a client over the wire.
 func (w *wire) config() *rest.Config {
-	config := rest.CopyConfig(live.config)
+	config := rest.CopyConfig(livetest.Config())
 	config.QPS, config.Burst = -1, -1
 	if w.user != "" {
 		config.Impersonate = rest.ImpersonationConfig{UserName: w.user, Groups: []string{"system:serviceaccounts", "system:authenticated"}}
@@ -162,8 +163,8 @@ func (w *wire) calls(accept func(call) bool) []call {
 // them before the test does.
 func startReferencesOn(t *testing.T, w *wire, logger logr.Logger, names reference.MirrorNames) (stop func()) {
 	t.Helper()
-	needCluster(t)
-	_, stop = startManagerOn(t, w.config(), logger, func(manager ctrl.Manager) error {
+	livetest.NeedCluster(t)
+	_, stop = livetest.StartManagerOn(t, w.config(), logger, func(manager ctrl.Manager) error {
 		if err := AddIndexes(t.Context(), manager); err != nil {
 			return err
 		}
@@ -182,7 +183,7 @@ func startReferencesOn(t *testing.T, w *wire, logger logr.Logger, names referenc
 func (w *wire) settle(t *testing.T) {
 	t.Helper()
 	seen, since := -1, time.Now()
-	eventually(t, "quiet on the wire", func() string {
+	livetest.Eventually(t, "quiet on the wire", func() string {
 		if count := len(w.calls(anything)); count != seen {
 			seen, since = count, time.Now()
 		}

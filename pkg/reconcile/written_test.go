@@ -18,8 +18,8 @@ func TestOlderStatesThanTheLastWrittenAreLeftOut(t *testing.T) {
 		t.Error("reading counts as writing")
 	}
 	w.note(key, "99", "100")
-	if !w.isBehind(key, "99") || w.isBehind(key, "100") || len(w.versions) > 0 {
-		t.Errorf("after writing 100 it remembers %v", w.versions)
+	if !w.isBehind(key, "99") || w.isBehind(key, "100") || w.versions.Len() > 0 {
+		t.Errorf("after writing 100 it remembers %d", w.versions.Len())
 	}
 	w.note(key, "100", "101")
 	if w.isBehind(key, "200") || w.isBehind(key, "100") {
@@ -28,7 +28,7 @@ func TestOlderStatesThanTheLastWrittenAreLeftOut(t *testing.T) {
 	w.note(key, "200", "not a number")
 	w.note(key, "200", "201")
 	w.forget(key)
-	if len(w.versions) > 0 {
-		t.Errorf("it remembers %v", w.versions)
+	if w.versions.Len() > 0 {
+		t.Errorf("it remembers %d", w.versions.Len())
 	}
 }

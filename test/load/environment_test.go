@@ -31,6 +31,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/caches"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
@@ -159,7 +160,7 @@ func (e *environment) startController(b *testing.B) (stop func()) {
 	manager, err := ctrl.NewManager(e.counted(), ctrl.Options{
 		Scheme:     e.scheme,
 		Metrics:    metricsserver.Options{BindAddress: "0"},
-		Cache:      reconcile.CacheOptions(),
+		Cache:      caches.Options(),
 		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}, Unstructured: true}},
 		Controller: config.Controller{SkipNameValidation: &anyName},
 	})

@@ -22,6 +22,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/caches"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -85,7 +86,7 @@ func heapOfController(b testing.TB, c *canned) float64 {
 	manager, err := ctrl.NewManager(&rest.Config{Host: c.server.URL, QPS: -1}, ctrl.Options{
 		Scheme:         scheme,
 		Metrics:        metricsserver.Options{BindAddress: "0"},
-		Cache:          reconcile.CacheOptions(),
+		Cache:          caches.Options(),
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return c.mapper(), nil },
 		Client:         client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}, Unstructured: true}},
 		Controller:     config.Controller{SkipNameValidation: &anyName},

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/caches"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -100,7 +100,7 @@ func (e *environment) newHandler(t *testing.T) handler {
 			return next.RoundTrip(request)
 		})
 	})
-	options := reconcile.CacheOptions()
+	options := caches.Options()
 	options.Scheme = e.scheme
 	caches, err := cache.New(config, options)
 	if err != nil {

@@ -1,4 +1,4 @@
-package reconcile
+package caches
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package reconcile
+package thinruntime
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 // patchStatus makes a change to the status of an object of Fluid's. It writes nothing if the change changes nothing.
 // The object from the cache only decides whether to look closer: the patch is made from the live object without types
 // and carries the change alone, for Fluid's CRDs have more fields, also within the items of lists, than these types.
-func (r *ThinRuntimeReconciler) patchStatus(ctx context.Context, cached client.Object, change func(client.Object)) (bool, error) {
+func (r *Reconciler) patchStatus(ctx context.Context, cached client.Object, change func(client.Object)) (bool, error) {
 	if wanted := cached.DeepCopyObject().(client.Object); !changes(wanted, cached, change) {
 		return false, nil
 	}

@@ -1,4 +1,4 @@
-package reconcile
+package thinruntime
 
 import (
 	"context"
@@ -17,10 +17,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thin"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/sidecars"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thinruntime/thin"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -31,7 +32,7 @@ const (
 )
 
 // SetupWithManager adds the reconciler to a manager and makes it hear of everything that it depends on.
-func (r *ThinRuntimeReconciler) SetupWithManager(manager ctrl.Manager) error {
+func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	if r.Live == nil {
 		r.Live = manager.GetAPIReader()
 	}
@@ -44,22 +45,17 @@ func (r *ThinRuntimeReconciler) SetupWithManager(manager ctrl.Manager) error {
 	if err := indexThinRuntimes(manager); err != nil {
 		return err
 	}
-	enqueue := func(concerned func(context.Context, client.Object) []types.NamespacedName) handler.EventHandler {
-		return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, object client.Object) []reconcile.Request {
-			return requests(concerned(ctx, object))
-		})
-	}
 	return ctrl.NewControllerManagedBy(manager).
 		Named("thinruntime").
-		WithOptions(controller.Options{MaxConcurrentReconciles: 3, RateLimiter: backOff()}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 3, RateLimiter: queue.BackOff()}).
 		For(&datav1alpha1.ThinRuntime{}).
-		Watches(&datav1alpha1.Dataset{}, enqueue(r.ofDataset), builder.WithPredicates(datasetMatters())).
-		Watches(&datav1alpha1.ThinRuntimeProfile{}, enqueue(r.indexed(indexProfile))).
-		Watches(&appsv1.DaemonSet{}, enqueue(ofSuffixed(thin.FuseSuffix))).
-		Watches(&corev1.ConfigMap{}, enqueue(ofSuffixed(thin.ConfigSuffix)), builder.OnlyMetadata).
+		Watches(&datav1alpha1.Dataset{}, queue.Concerned(r.ofDataset), builder.WithPredicates(datasetMatters())).
+		Watches(&datav1alpha1.ThinRuntimeProfile{}, queue.Concerned(r.indexed(indexProfile))).
+		Watches(&appsv1.DaemonSet{}, queue.Concerned(ofSuffixed(thin.FuseSuffix))).
+		Watches(&corev1.ConfigMap{}, queue.Concerned(ofSuffixed(thin.ConfigSuffix)), builder.OnlyMetadata).
 		Watches(&corev1.PersistentVolumeClaim{}, &handler.EnqueueRequestForObject{}).
-		Watches(&corev1.PersistentVolume{}, enqueue(r.ofVolume)).
-		Watches(&corev1.Pod{}, enqueue(r.ofPod)).
+		Watches(&corev1.PersistentVolume{}, queue.Concerned(r.ofVolume)).
+		Watches(&corev1.Pod{}, queue.Concerned(r.ofPod)).
 		Complete(r)
 }
 
@@ -102,7 +98,7 @@ func datasetMatters() predicate.Predicate {
 }
 
 // ofDataset: the Dataset itself; a reference concerns its physical Dataset while that is being deleted.
-func (r *ThinRuntimeReconciler) ofDataset(ctx context.Context, object client.Object) []types.NamespacedName {
+func (r *Reconciler) ofDataset(ctx context.Context, object client.Object) []types.NamespacedName {
 	dataset := object.(*datav1alpha1.Dataset)
 	if !reference.IsReference(dataset) {
 		return []types.NamespacedName{client.ObjectKeyFromObject(dataset)}
@@ -115,7 +111,7 @@ func (r *ThinRuntimeReconciler) ofDataset(ctx context.Context, object client.Obj
 }
 
 // beingDeleted returns those of the keys whose Datasets are being deleted: only they wait for references and pods.
-func (r *ThinRuntimeReconciler) beingDeleted(ctx context.Context, keys ...types.NamespacedName) []types.NamespacedName {
+func (r *Reconciler) beingDeleted(ctx context.Context, keys ...types.NamespacedName) []types.NamespacedName {
 	var found []types.NamespacedName
 	for _, key := range keys {
 		dataset := &datav1alpha1.Dataset{}
@@ -127,8 +123,8 @@ func (r *ThinRuntimeReconciler) beingDeleted(ctx context.Context, keys ...types.
 }
 
 // ofPod: the Datasets that a pod has sidecars of.
-func (r *ThinRuntimeReconciler) ofPod(ctx context.Context, pod client.Object) []types.NamespacedName {
-	return r.beingDeleted(ctx, sidecarDatasets(pod)...)
+func (r *Reconciler) ofPod(ctx context.Context, pod client.Object) []types.NamespacedName {
+	return r.beingDeleted(ctx, sidecars.Datasets(pod)...)
 }
 
 // ofSuffixed: the Dataset that an object is named for, whoever the object belongs to.
@@ -143,7 +139,7 @@ func ofSuffixed(suffix string) func(context.Context, client.Object) []types.Name
 }
 
 // ofVolume: the Dataset whose claim it is for, which may have no ThinRuntime any more, and those that want its name.
-func (r *ThinRuntimeReconciler) ofVolume(ctx context.Context, object client.Object) []types.NamespacedName {
+func (r *Reconciler) ofVolume(ctx context.Context, object client.Object) []types.NamespacedName {
 	keys := r.indexed(indexVolume)(ctx, object)
 	if claim := object.(*corev1.PersistentVolume).Spec.ClaimRef; claim != nil && claim.Namespace+"-"+claim.Name == object.GetName() {
 		keys = append(keys, types.NamespacedName{Namespace: claim.Namespace, Name: claim.Name})
@@ -152,7 +148,7 @@ func (r *ThinRuntimeReconciler) ofVolume(ctx context.Context, object client.Obje
 }
 
 // indexed: the ThinRuntimes that have an object's name in an index. Reading a cache that is in sync doesn't fail.
-func (r *ThinRuntimeReconciler) indexed(index string) func(context.Context, client.Object) []types.NamespacedName {
+func (r *Reconciler) indexed(index string) func(context.Context, client.Object) []types.NamespacedName {
 	return func(ctx context.Context, object client.Object) []types.NamespacedName {
 		list := &datav1alpha1.ThinRuntimeList{}
 		if r.Client.List(ctx, list, client.MatchingFields{index: object.GetName()}) != nil {

@@ -1,4 +1,6 @@
-package reconcile
+// Package caches says what the manager's caches hold of the cluster, and keeps that small: ten thousand references take tens
+// of megabytes.
+package caches
 
 import (
 	"slices"
@@ -10,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -17,18 +20,17 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
-// CacheOptions says what of the cluster the reconcilers and webhooks need in their caches. What is cached isn't whole,
+// Options says what of the cluster the reconcilers and webhooks need in their caches. What is cached isn't whole,
 // so it must never be written back whole: patches carry what changes, and what is compared in full is read live.
-func CacheOptions() cache.Options {
-	reducer := &reducer{}
+func Options() cache.Options {
 	return cache.Options{
-		DefaultTransform: reducer.reduce,
-		ByObject:         map[client.Object]cache.ByObject{&corev1.Pod{}: CachedPods()},
+		DefaultTransform: NewTransform(),
+		ByObject:         map[client.Object]cache.ByObject{&corev1.Pod{}: Pods()},
 	}
 }
 
-// CachedPods says which pods the reconcilers need in their caches, and what of them: those with sidecars, without spec.
-func CachedPods() cache.ByObject {
+// Pods says which pods the reconcilers need in their caches, and what of them: those with sidecars, without spec.
+func Pods() cache.ByObject {
 	return cache.ByObject{
 		Label: labels.SelectorFromSet(labels.Set{datav1alpha1.LabelInjectionDone: "true"}),
 		Transform: func(object any) (any, error) {
@@ -39,6 +41,11 @@ func CachedPods() cache.ByObject {
 			return object, nil
 		},
 	}
+}
+
+// NewTransform returns the transformation of everything that comes into a cache: it leaves of objects what is read from there.
+func NewTransform() toolscache.TransformFunc {
+	return (&reducer{}).reduce
 }
 
 // reducer leaves of objects what is read from the caches: of many references little is left but names.

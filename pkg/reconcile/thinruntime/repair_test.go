@@ -1,4 +1,4 @@
-package reconcile
+package thinruntime
 
 import (
 	"fmt"
@@ -13,28 +13,29 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 )
 
 // edit patches an object as somebody else would.
 func edit(t *testing.T, object client.Object, patchType types.PatchType, patch string) {
 	t.Helper()
-	if err := live.client.Patch(t.Context(), object, client.RawPatch(patchType, []byte(patch)), client.FieldOwner("somebody")); err != nil {
+	if err := livetest.Client().Patch(t.Context(), object, client.RawPatch(patchType, []byte(patch)), client.FieldOwner("somebody")); err != nil {
 		t.Fatalf("editing %T: %v", object, err)
 	}
 }
 
 func TestEditsOfDaemonSetAndConfigMapAreRepaired(t *testing.T) {
 	startThinRuntimes(t)
-	p := bound(t, newPhysical(newNamespace(t)))
-	config := refresh(t, p.configMap).Data["config.json"]
-	spec := refresh(t, p.daemonSet).Spec.DeepCopy()
+	p := bound(t, newPhysical(livetest.NewNamespace(t)))
+	config := livetest.Refresh(t, p.configMap).Data["config.json"]
+	spec := livetest.Refresh(t, p.daemonSet).Spec.DeepCopy()
 	repaired := func(what string) {
 		t.Helper()
-		eventually(t, what, func() string {
-			if got := refresh(t, p.configMap).Data["config.json"]; got != config {
+		livetest.Eventually(t, what, func() string {
+			if got := livetest.Refresh(t, p.configMap).Data["config.json"]; got != config {
 				return "config.json is " + got
 			}
-			if got := refresh(t, p.daemonSet).Spec; !equality.Semantic.DeepEqual(got, *spec) {
+			if got := livetest.Refresh(t, p.daemonSet).Spec; !equality.Semantic.DeepEqual(got, *spec) {
 				return "the DaemonSet's spec differs: " + got.String()
 			}
 			return ""
@@ -52,10 +53,10 @@ func TestEditsOfDaemonSetAndConfigMapAreRepaired(t *testing.T) {
 	edit(t, p.daemonSet, types.MergePatchType, `{"metadata":{"labels":{"role":null}},"spec":{"template":{"spec":{"nodeSelector":null}}}}`)
 	repaired("removed node selector")
 
-	remove(t, p.daemonSet, p.configMap)
+	livetest.Remove(t, p.daemonSet, p.configMap)
 	p.daemonSet.UID, p.configMap.UID = "", ""
-	eventually(t, "both exist again", func() string {
-		if !exists(t, p.daemonSet) || !exists(t, p.configMap) {
+	livetest.Eventually(t, "both exist again", func() string {
+		if !livetest.Exists(t, p.daemonSet) || !livetest.Exists(t, p.configMap) {
 			return "one is missing"
 		}
 		return ""
@@ -65,13 +66,13 @@ func TestEditsOfDaemonSetAndConfigMapAreRepaired(t *testing.T) {
 
 func TestChangesOfProfileAndDatasetReachTheObjects(t *testing.T) {
 	startThinRuntimes(t)
-	p := newPhysical(newNamespace(t))
+	p := newPhysical(livetest.NewNamespace(t))
 	p.profile.Spec.Fuse.Env = []corev1.EnvVar{{Name: "OLD", Value: "1"}, {Name: "KEPT", Value: "1"}}
 	p.profile.Spec.Fuse.NodeSelector = map[string]string{"disk": "ssd"}
 	bound(t, p)
 	edit(t, p.profile, types.MergePatchType, `{"spec":{"fuse":{"imageTag":"v2","env":[{"name":"KEPT","value":"2"}],"nodeSelector":null}}}`)
-	eventually(t, "the profile's change", func() string {
-		pod := refresh(t, p.daemonSet).Spec.Template.Spec
+	livetest.Eventually(t, "the profile's change", func() string {
+		pod := livetest.Refresh(t, p.daemonSet).Spec.Template.Spec
 		container := pod.Containers[0]
 		var env []string
 		for _, variable := range container.Env {
@@ -84,11 +85,11 @@ func TestChangesOfProfileAndDatasetReachTheObjects(t *testing.T) {
 		return ""
 	})
 	edit(t, p.dataset, types.MergePatchType, `{"spec":{"mounts":[{"mountPoint":"10.0.0.2:/other","name":"phy"}]}}`)
-	eventually(t, "the Dataset's change", func() string {
-		if config := refresh(t, p.configMap).Data["config.json"]; !strings.Contains(config, "10.0.0.2:/other") {
+	livetest.Eventually(t, "the Dataset's change", func() string {
+		if config := livetest.Refresh(t, p.configMap).Data["config.json"]; !strings.Contains(config, "10.0.0.2:/other") {
 			return config
 		}
-		if mounts := refresh(t, p.dataset).Status.Mounts; len(mounts) != 1 || mounts[0].MountPoint != "10.0.0.2:/other" {
+		if mounts := livetest.Refresh(t, p.dataset).Status.Mounts; len(mounts) != 1 || mounts[0].MountPoint != "10.0.0.2:/other" {
 			return "the status has other mounts"
 		}
 		return ""
@@ -97,35 +98,35 @@ func TestChangesOfProfileAndDatasetReachTheObjects(t *testing.T) {
 
 func TestForeignObjectsAreReportedAndNotTouched(t *testing.T) {
 	startThinRuntimes(t)
-	p := newPhysical(newNamespace(t))
+	p := newPhysical(livetest.NewNamespace(t))
 	p.configMap.Data = map[string]string{"config.json": "theirs"}
 	p.configMap.Labels = map[string]string{"app": "theirs"}
-	create(t, p.configMap)
+	livetest.Create(t, p.configMap)
 	version := p.configMap.ResourceVersion
-	create(t, p.profile, p.dataset, p.runtime)
-	eventually(t, "the condition", func() string {
-		text := conditionTexts(refresh(t, p.dataset))
+	livetest.Create(t, p.profile, p.dataset, p.runtime)
+	livetest.Eventually(t, "the condition", func() string {
+		text := conditionTexts(livetest.Refresh(t, p.dataset))
 		if p.dataset.Status.Phase != datav1alpha1.NotBoundPhase || !strings.HasPrefix(text, "NotReady=True DatasetFailedToSetup: ConfigMap "+p.dataset.Namespace+"/phy-fuse-conf exists already") {
 			return string(p.dataset.Status.Phase) + " " + text
 		}
 		return ""
 	})
-	never(t, func() string {
-		if refresh(t, p.configMap).ResourceVersion != version {
+	livetest.Never(t, func() string {
+		if livetest.Refresh(t, p.configMap).ResourceVersion != version {
 			return "the foreign ConfigMap was written"
 		}
-		if exists(t, p.daemonSet) || exists(t, p.claim) || exists(t, p.volume) {
+		if livetest.Exists(t, p.daemonSet) || livetest.Exists(t, p.claim) || livetest.Exists(t, p.volume) {
 			return "something was made though the ConfigMap is foreign"
 		}
 		return ""
 	})
-	eventually(t, "one event", func() string {
+	livetest.Eventually(t, "one event", func() string {
 		if notes := eventNotes(t, p.runtime, "ErrorProcessRuntime"); len(notes) != 1 {
 			return fmt.Sprint("the events are ", notes)
 		}
 		return ""
 	})
-	remove(t, p.configMap)
+	livetest.Remove(t, p.configMap)
 	eventuallyBound(t, p)
 	if text := conditionTexts(p.dataset); strings.Contains(text, "NotReady") {
 		t.Error("conditions once it works:", text)
@@ -134,36 +135,36 @@ func TestForeignObjectsAreReportedAndNotTouched(t *testing.T) {
 
 func TestForeignVolumeAndClaimSurviveTheDataset(t *testing.T) {
 	startThinRuntimes(t)
-	p := newPhysical(newNamespace(t))
+	p := newPhysical(livetest.NewNamespace(t))
 	p.volume.Spec = corev1.PersistentVolumeSpec{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 		Capacity:               corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
 		PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/theirs"}}}
 	p.claim.Spec = corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 		StorageClassName: new(string), Resources: corev1.VolumeResourceRequirements{Requests: p.volume.Spec.Capacity}}
-	create(t, p.volume, p.claim, p.profile, p.dataset, p.runtime)
-	eventually(t, "the condition", func() string {
-		text := conditionTexts(refresh(t, p.dataset))
+	livetest.Create(t, p.volume, p.claim, p.profile, p.dataset, p.runtime)
+	livetest.Eventually(t, "the condition", func() string {
+		text := conditionTexts(livetest.Refresh(t, p.dataset))
 		if !strings.Contains(text, "PersistentVolume "+p.volume.Name+" exists already") || !strings.Contains(text, "PersistentVolumeClaim") {
 			return "its conditions are " + text
 		}
 		return ""
 	})
-	remove(t, p.dataset, p.runtime)
-	eventuallyGone(t, p.dataset, p.runtime)
-	if refresh(t, p.volume).DeletionTimestamp != nil || refresh(t, p.claim).DeletionTimestamp != nil {
+	livetest.Remove(t, p.dataset, p.runtime)
+	livetest.EventuallyGone(t, p.dataset, p.runtime)
+	if livetest.Refresh(t, p.volume).DeletionTimestamp != nil || livetest.Refresh(t, p.claim).DeletionTimestamp != nil {
 		t.Error("a foreign volume or claim was deleted")
 	}
-	remove(t, p.claim, p.volume)
+	livetest.Remove(t, p.claim, p.volume)
 }
 
 func TestMissingAndInvalidInputIsSaidInTheStatus(t *testing.T) {
 	startThinRuntimes(t)
-	p := newPhysical(newNamespace(t))
-	create(t, p.dataset, p.runtime)
+	p := newPhysical(livetest.NewNamespace(t))
+	livetest.Create(t, p.dataset, p.runtime)
 	said := func(what string) {
 		t.Helper()
-		eventually(t, what, func() string {
-			if text := conditionTexts(refresh(t, p.dataset)); p.dataset.Status.Phase != datav1alpha1.NotBoundPhase || !strings.Contains(text, what) {
+		livetest.Eventually(t, what, func() string {
+			if text := conditionTexts(livetest.Refresh(t, p.dataset)); p.dataset.Status.Phase != datav1alpha1.NotBoundPhase || !strings.Contains(text, what) {
 				return string(p.dataset.Status.Phase) + " " + text
 			}
 			return ""
@@ -171,21 +172,21 @@ func TestMissingAndInvalidInputIsSaidInTheStatus(t *testing.T) {
 	}
 	said("ThinRuntimeProfile " + p.profile.Name + " doesn't exist")
 	p.profile.Spec.Fuse.Image = ""
-	create(t, p.profile)
+	livetest.Create(t, p.profile)
 	said("has an image")
 	edit(t, p.profile, types.MergePatchType, `{"spec":{"fuse":{"image":"example.com/nfs-fuse"}}}`)
 	eventuallyBound(t, p)
 
 	edit(t, p.profile, types.MergePatchType, `{"spec":{"fuse":{"ports":[{"containerPort":123456}]}}}`)
-	eventually(t, "what the API server refuses", func() string {
-		if text := conditionTexts(refresh(t, p.dataset)); !strings.Contains(text, "DaemonSet") || !strings.Contains(text, "containerPort") {
+	livetest.Eventually(t, "what the API server refuses", func() string {
+		if text := conditionTexts(livetest.Refresh(t, p.dataset)); !strings.Contains(text, "DaemonSet") || !strings.Contains(text, "containerPort") {
 			return "its conditions are " + text
 		}
 		return ""
 	})
-	remove(t, p.profile)
-	eventually(t, "a usable Dataset stays Bound", func() string {
-		if text := conditionTexts(refresh(t, p.dataset)); !strings.Contains(text, "doesn't exist") || !strings.Contains(text, "Ready=True") {
+	livetest.Remove(t, p.profile)
+	livetest.Eventually(t, "a usable Dataset stays Bound", func() string {
+		if text := conditionTexts(livetest.Refresh(t, p.dataset)); !strings.Contains(text, "doesn't exist") || !strings.Contains(text, "Ready=True") {
 			return "its conditions are " + text
 		}
 		return ""
@@ -197,21 +198,21 @@ func TestMissingAndInvalidInputIsSaidInTheStatus(t *testing.T) {
 
 func TestUnknownFieldsSurviveEveryWrite(t *testing.T) {
 	startThinRuntimes(t)
-	p := newPhysical(newNamespace(t))
-	create(t, p.profile)
+	p := newPhysical(livetest.NewNamespace(t))
+	livetest.Create(t, p.profile)
 	dataset, runtime := raw(t, datav1alpha1.DatasetKind, p.dataset), raw(t, datav1alpha1.ThinRuntimeKind, p.runtime)
 	set(t, dataset, "kept", "spec", "future")
 	set(t, dataset, []any{map[string]any{"mountPoint": "10.0.0.1:/export", "name": "phy", "future": "kept"}}, "spec", "mounts")
 	set(t, runtime, "kept", "spec", "future")
 	set(t, runtime, "kept", "spec", "fuse", "future")
 	set(t, runtime, []any{map[string]any{"mediumtype": "MEM", "path": "/dev/shm"}}, "spec", "tieredstore", "levels")
-	create(t, dataset, runtime)
+	livetest.Create(t, dataset, runtime)
 	p.dataset.UID = dataset.GetUID()
 	eventuallyBound(t, p)
 
 	status := func(object *unstructured.Unstructured, patch string) {
 		t.Helper()
-		if err := live.client.Status().Patch(t.Context(), object, client.RawPatch(types.JSONPatchType, []byte(patch))); err != nil {
+		if err := livetest.Client().Status().Patch(t.Context(), object, client.RawPatch(types.JSONPatchType, []byte(patch))); err != nil {
 			t.Fatal("patching the status:", err)
 		}
 	}
@@ -221,26 +222,26 @@ func TestUnknownFieldsSurviveEveryWrite(t *testing.T) {
 	status(runtime, `[{"op":"add","path":"/status/future","value":"kept"},{"op":"add","path":"/status/conditions/0/future","value":"kept"},
 		{"op":"add","path":"/status/conditions/1/future","value":"kept"},{"op":"add","path":"/status/cacheStates/future","value":"kept"}]`)
 	// A profile that goes and comes back changes the Dataset's conditions; the DaemonSet's status the ThinRuntime's.
-	remove(t, p.profile)
+	livetest.Remove(t, p.profile)
 	notReady := func(want bool) func() string {
 		return func() string {
-			if text := conditionTexts(refresh(t, p.dataset)); strings.Contains(text, "NotReady") != want {
+			if text := conditionTexts(livetest.Refresh(t, p.dataset)); strings.Contains(text, "NotReady") != want {
 				return "its conditions are " + text
 			}
 			return ""
 		}
 	}
-	eventually(t, "NotReady", notReady(true))
-	daemonSet := refresh(t, p.daemonSet)
+	livetest.Eventually(t, "NotReady", notReady(true))
+	daemonSet := livetest.Refresh(t, p.daemonSet)
 	daemonSet.Status.DesiredNumberScheduled, daemonSet.Status.NumberUnavailable = 2, 2
-	if err := live.client.Status().Update(t.Context(), daemonSet); err != nil {
+	if err := livetest.Client().Status().Update(t.Context(), daemonSet); err != nil {
 		t.Fatal("writing the DaemonSet's status:", err)
 	}
 	p.profile.ResourceVersion, p.profile.UID = "", ""
-	create(t, p.profile)
-	eventually(t, "Ready", notReady(false))
+	livetest.Create(t, p.profile)
+	livetest.Eventually(t, "Ready", notReady(false))
 	for _, object := range []*unstructured.Unstructured{dataset, runtime} {
-		refresh(t, object)
+		livetest.Refresh(t, object)
 	}
 	for _, path := range [][]string{{"spec", "future"}, {"spec", "mounts", "0", "future"}, {"status", "mounts", "0", "future"}, {"status", "future"},
 		{"status", "runtimes", "0", "future"}, {"status", "cacheStates", "future"}, {"status", "conditions", "0", "future"}, {"status", "conditions", "1", "future"}} {

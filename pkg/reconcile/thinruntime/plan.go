@@ -1,4 +1,4 @@
-package reconcile
+package thinruntime
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thin"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thinruntime/thin"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -70,7 +71,7 @@ func (p *thinPlan) daemonSet() *appsv1.DaemonSet {
 }
 
 // plan looks at everything that setting up depends on. It writes nothing.
-func (r *ThinRuntimeReconciler) plan(ctx context.Context, p pair) (*thinPlan, error) {
+func (r *Reconciler) plan(ctx context.Context, p pair) (*thinPlan, error) {
 	wanted, problem, err := r.desired(ctx, p)
 	if err != nil {
 		return nil, err
@@ -120,7 +121,7 @@ func partKeys(key types.NamespacedName) []types.NamespacedName {
 }
 
 // desired returns the objects that should exist, or what the user has to change before that can be said.
-func (r *ThinRuntimeReconciler) desired(ctx context.Context, p pair) (objects thin.Objects, problem, err error) {
+func (r *Reconciler) desired(ctx context.Context, p pair) (objects thin.Objects, problem, err error) {
 	if problem := reference.ValidateName(p.key.Name); problem != nil {
 		return objects, fmt.Errorf("%w; Fluid's controllers refuse it: create Dataset and ThinRuntime under another name", problem), nil
 	}
@@ -145,7 +146,7 @@ func (r *ThinRuntimeReconciler) desired(ctx context.Context, p pair) (objects th
 
 // readPart reads an object that exists, or sets it to nil. The caches have only the metadata of ConfigMaps, and what
 // they don't have may exist since a moment ago.
-func (r *ThinRuntimeReconciler) readPart(ctx context.Context, part *thinPart, key types.NamespacedName) error {
+func (r *Reconciler) readPart(ctx context.Context, part *thinPart, key types.NamespacedName) error {
 	var err error
 	if _, uncached := part.live.(*corev1.ConfigMap); !uncached {
 		if err = r.Client.Get(ctx, key, part.live); err == nil {
@@ -214,7 +215,7 @@ func datasetMark(key types.NamespacedName, object client.Object) types.UID {
 }
 
 // apply makes what is missing and repairs what somebody changed. Of volume and claim only the metadata can change.
-func (r *ThinRuntimeReconciler) apply(ctx context.Context, plan *thinPlan) error {
+func (r *Reconciler) apply(ctx context.Context, plan *thinPlan) error {
 	for i := range plan.parts {
 		part := &plan.parts[i]
 		var err error
@@ -233,7 +234,7 @@ func (r *ThinRuntimeReconciler) apply(ctx context.Context, plan *thinPlan) error
 	return nil
 }
 
-func (r *ThinRuntimeReconciler) createOr(ctx context.Context, part *thinPart, repair func(context.Context, *thinPart) error) error {
+func (r *Reconciler) createOr(ctx context.Context, part *thinPart, repair func(context.Context, *thinPart) error) error {
 	if part.live != nil {
 		return repair(ctx, part)
 	}
@@ -244,10 +245,10 @@ func (r *ThinRuntimeReconciler) createOr(ctx context.Context, part *thinPart, re
 }
 
 // repairMetadata puts labels and annotations back.
-func (r *ThinRuntimeReconciler) repairMetadata(ctx context.Context, part *thinPart) error {
+func (r *Reconciler) repairMetadata(ctx context.Context, part *thinPart) error {
 	repaired := part.live.DeepCopyObject().(client.Object)
-	repaired.SetLabels(merged(repaired.GetLabels(), part.wanted.GetLabels()))
-	repaired.SetAnnotations(merged(repaired.GetAnnotations(), part.wanted.GetAnnotations()))
+	repaired.SetLabels(labels.Merge(repaired.GetLabels(), part.wanted.GetLabels()))
+	repaired.SetAnnotations(labels.Merge(repaired.GetAnnotations(), part.wanted.GetAnnotations()))
 	patch := client.MergeFrom(part.live)
 	if data, err := patch.Data(repaired); err != nil || string(data) == "{}" {
 		return err

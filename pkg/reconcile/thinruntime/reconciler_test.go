@@ -1,4 +1,4 @@
-package reconcile
+package thinruntime
 
 import (
 	"fmt"
@@ -19,6 +19,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -65,18 +67,18 @@ func (p *physical) request() ctrl.Request {
 }
 
 // startThinRuntimes runs the reconciler, together with the one that keeps status.datasetRef.
-func startThinRuntimes(t *testing.T) (*ThinRuntimeReconciler, *writes) {
+func startThinRuntimes(t *testing.T) (*Reconciler, *livetest.Writes) {
 	t.Helper()
-	counter := &writes{}
-	r := &ThinRuntimeReconciler{}
-	startManager(t, func(manager ctrl.Manager) error {
-		if err := AddIndexes(t.Context(), manager); err != nil {
+	counter := &livetest.Writes{}
+	r := &Reconciler{}
+	livetest.StartManager(t, func(manager ctrl.Manager) error {
+		if err := reconcile.AddIndexes(t.Context(), manager); err != nil {
 			return err
 		}
-		if err := (&DatasetRefReconciler{Client: manager.GetClient()}).SetupWithManager(manager); err != nil {
+		if err := (&reconcile.DatasetRefReconciler{Client: manager.GetClient()}).SetupWithManager(manager); err != nil {
 			return err
 		}
-		r.Client = counter.recording(withWatch{manager.GetClient()})
+		r.Client = counter.Recording(livetest.WithWatch(manager.GetClient()))
 		r.Recorder = manager.GetEventRecorder(reference.FieldManager)
 		return r.SetupWithManager(manager)
 	})
@@ -86,15 +88,15 @@ func startThinRuntimes(t *testing.T) (*ThinRuntimeReconciler, *writes) {
 // bound creates a physical Dataset and waits until it is Bound.
 func bound(t *testing.T, p *physical) *physical {
 	t.Helper()
-	create(t, p.profile, p.dataset, p.runtime)
+	livetest.Create(t, p.profile, p.dataset, p.runtime)
 	eventuallyBound(t, p)
 	return p
 }
 
 func eventuallyBound(t *testing.T, p *physical) {
 	t.Helper()
-	eventually(t, "Dataset Bound", func() string {
-		if phase := refresh(t, p.dataset).Status.Phase; phase != datav1alpha1.BoundPhase {
+	livetest.Eventually(t, "Dataset Bound", func() string {
+		if phase := livetest.Refresh(t, p.dataset).Status.Phase; phase != datav1alpha1.BoundPhase {
 			return "its phase is " + string(phase) + ", conditions " + conditionTexts(p.dataset)
 		}
 		return ""
@@ -103,8 +105,8 @@ func eventuallyBound(t *testing.T, p *physical) {
 
 func eventuallyClaimed(t *testing.T, p *physical) {
 	t.Helper()
-	eventually(t, "claim bound to its volume", func() string {
-		if phase := refresh(t, p.claim).Status.Phase; phase != corev1.ClaimBound {
+	livetest.Eventually(t, "claim bound to its volume", func() string {
+		if phase := livetest.Refresh(t, p.claim).Status.Phase; phase != corev1.ClaimBound {
 			return "its phase is " + string(phase)
 		}
 		return ""
@@ -123,7 +125,7 @@ func versions(t *testing.T, objects []client.Object) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	for _, object := range objects {
-		refresh(t, object)
+		livetest.Refresh(t, object)
 		found[string(object.GetUID())] = object.GetResourceVersion()
 	}
 	return found
@@ -133,7 +135,7 @@ func versions(t *testing.T, objects []client.Object) map[string]string {
 func eventNotes(t *testing.T, object client.Object, reason string) []string {
 	t.Helper()
 	list := &eventsv1.EventList{}
-	if err := live.client.List(t.Context(), list, client.InNamespace(object.GetNamespace())); err != nil {
+	if err := livetest.Client().List(t.Context(), list, client.InNamespace(object.GetNamespace())); err != nil {
 		t.Fatal("listing events:", err)
 	}
 	var notes []string
@@ -147,9 +149,9 @@ func eventNotes(t *testing.T, object client.Object, reason string) []string {
 
 func TestPhysicalDatasetBecomesBoundWithAllItsObjects(t *testing.T) {
 	startThinRuntimes(t)
-	p := bound(t, newPhysical(newNamespace(t)))
+	p := bound(t, newPhysical(livetest.NewNamespace(t)))
 	for _, object := range p.made() {
-		refresh(t, object)
+		livetest.Refresh(t, object)
 	}
 	if !slices.Contains(p.dataset.Finalizers, datav1alpha1.FinalizerDataset) {
 		t.Error("finalizers of the Dataset:", p.dataset.Finalizers)
@@ -167,7 +169,7 @@ func TestPhysicalDatasetBecomesBoundWithAllItsObjects(t *testing.T) {
 	if !equality.Semantic.DeepEqual(p.dataset.Status.Mounts, p.dataset.Spec.Mounts) {
 		t.Error("mounts in the status of the Dataset:", p.dataset.Status.Mounts)
 	}
-	refresh(t, p.runtime)
+	livetest.Refresh(t, p.runtime)
 	if !slices.Contains(p.runtime.Finalizers, datav1alpha1.FinalizerThinRuntime) {
 		t.Error("finalizers of the ThinRuntime:", p.runtime.Finalizers)
 	}
@@ -188,12 +190,12 @@ func TestPhysicalDatasetBecomesBoundWithAllItsObjects(t *testing.T) {
 func TestReconcileThatChangesNothingWritesNothing(t *testing.T) {
 	r, counter := startThinRuntimes(t)
 	for name, p := range map[string]*physical{
-		"little": newPhysical(newNamespace(t)), "every field": withEveryField(t, newPhysical(newNamespace(t)))} {
+		"little": newPhysical(livetest.NewNamespace(t)), "every field": withEveryField(t, newPhysical(livetest.NewNamespace(t)))} {
 		t.Run(name, func(t *testing.T) {
 			bound(t, p)
 			eventuallyClaimed(t, p)
 			var before map[string]string
-			eventually(t, "quiet", func() string {
+			livetest.Eventually(t, "quiet", func() string {
 				before = versions(t, p.all())
 				time.Sleep(300 * time.Millisecond)
 				if !equality.Semantic.DeepEqual(before, versions(t, p.all())) {
@@ -201,13 +203,13 @@ func TestReconcileThatChangesNothingWritesNothing(t *testing.T) {
 				}
 				return ""
 			})
-			written := counter.count()
+			written := counter.Count()
 			for range 3 {
 				if result, err := r.Reconcile(t.Context(), p.request()); err != nil || !result.IsZero() {
 					t.Fatal("reconciling:", result, err)
 				}
 			}
-			if n := counter.count() - written; n != 0 {
+			if n := counter.Count() - written; n != 0 {
 				t.Errorf("%d writes, want none", n)
 			}
 			if after := versions(t, p.all()); !equality.Semantic.DeepEqual(before, after) {
@@ -240,8 +242,8 @@ func withEveryField(t *testing.T, p *physical) *physical {
 }
 
 func TestWhatFluidServesIsLeftToFluid(t *testing.T) {
-	p := newPhysical(newNamespace(t))
-	create(t, p.profile, p.runtime)
+	p := newPhysical(livetest.NewNamespace(t))
+	livetest.Create(t, p.profile, p.runtime)
 	controller := true
 	for _, object := range []client.Object{p.configMap, p.daemonSet} {
 		object.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: datav1alpha1.GroupVersion.String(), Kind: datav1alpha1.ThinRuntimeKind,
@@ -250,12 +252,12 @@ func TestWhatFluidServesIsLeftToFluid(t *testing.T) {
 	}
 	p.daemonSet.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}}
 	p.daemonSet.Spec.Template = corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"a": "b"}}, Spec: newPod("", "").Spec}
-	create(t, p.configMap, p.daemonSet, p.dataset)
+	livetest.Create(t, p.configMap, p.daemonSet, p.dataset)
 	startThinRuntimes(t)
 	present := []client.Object{p.configMap, p.dataset, p.runtime}
 	before := versions(t, present)
-	never(t, func() string {
-		if !equality.Semantic.DeepEqual(before, versions(t, present)) || exists(t, p.claim) {
+	livetest.Never(t, func() string {
+		if !equality.Semantic.DeepEqual(before, versions(t, present)) || livetest.Exists(t, p.claim) {
 			return "something was written"
 		}
 		return ""
@@ -263,25 +265,25 @@ func TestWhatFluidServesIsLeftToFluid(t *testing.T) {
 }
 
 func TestDatasetBoundToAnotherRuntimeIsLeftAlone(t *testing.T) {
-	p := newPhysical(newNamespace(t))
-	create(t, p.profile, p.dataset)
+	p := newPhysical(livetest.NewNamespace(t))
+	livetest.Create(t, p.profile, p.dataset)
 	edit(t, p.dataset, types.MergePatchType, `{"metadata":{"finalizers":["fluid-dataset-controller-finalizer"]}}`)
 	p.dataset.Status = datav1alpha1.DatasetStatus{Phase: datav1alpha1.BoundPhase, Conditions: []datav1alpha1.DatasetCondition{},
 		Runtimes: []datav1alpha1.Runtime{{Name: "phy", Namespace: p.dataset.Namespace, Category: "Accelerate", Type: "alluxio"}}}
-	if err := live.client.Status().Update(t.Context(), p.dataset); err != nil {
+	if err := livetest.Client().Status().Update(t.Context(), p.dataset); err != nil {
 		t.Fatal(err)
 	}
 	startThinRuntimes(t)
-	create(t, p.runtime)
-	eventually(t, "an event", func() string {
+	livetest.Create(t, p.runtime)
+	livetest.Eventually(t, "an event", func() string {
 		if notes := eventNotes(t, p.runtime, "ErrorProcessRuntime"); len(notes) != 1 || !strings.Contains(notes[0], "bound to another runtime") {
 			return fmt.Sprint("the events are ", notes)
 		}
 		return ""
 	})
-	remove(t, p.dataset)
-	never(t, func() string {
-		if !exists(t, p.dataset) || exists(t, p.claim) {
+	livetest.Remove(t, p.dataset)
+	livetest.Never(t, func() string {
+		if !livetest.Exists(t, p.dataset) || livetest.Exists(t, p.claim) {
 			return "the Dataset was released, or something was made for it"
 		}
 		return ""

@@ -1,4 +1,5 @@
-package reconcile
+// Package sidecars knows which pods have the sidecar of a Dataset, from the labels of pods (Fluid v1.0.8).
+package sidecars
 
 import (
 	"context"
@@ -14,9 +15,9 @@ import (
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 )
 
-// sidecarDatasets returns the Datasets that a pod has sidecars of, by the labels that say so (Fluid v1.0.8). The claims
+// Datasets returns the Datasets that a pod has sidecars of, by the labels that say so (Fluid v1.0.8). The claims
 // are no longer in the pod: the sidecar's directory took their place.
-func sidecarDatasets(pod metav1.Object) []types.NamespacedName {
+func Datasets(pod metav1.Object) []types.NamespacedName {
 	var keys []types.NamespacedName
 	for label, name := range pod.GetLabels() {
 		container, ok := strings.CutPrefix(label, datav1alpha1.LabelSidecarDatasetName)
@@ -29,9 +30,9 @@ func sidecarDatasets(pod metav1.Object) []types.NamespacedName {
 	return keys
 }
 
-// sidecarPods returns the names of the pods that have a sidecar of a Dataset and haven't ended. A pod that is being
+// Pods returns the names of the pods that have a sidecar of a Dataset and haven't ended. A pod that is being
 // deleted counts until it is gone: its app may still read.
-func sidecarPods(ctx context.Context, reader client.Reader, dataset types.NamespacedName) ([]string, error) {
+func Pods(ctx context.Context, reader client.Reader, dataset types.NamespacedName) ([]string, error) {
 	pods := &corev1.PodList{}
 	err := reader.List(ctx, pods, client.InNamespace(dataset.Namespace), client.MatchingLabels{datav1alpha1.LabelInjectionDone: "true"})
 	if err != nil {
@@ -41,7 +42,7 @@ func sidecarPods(ctx context.Context, reader client.Reader, dataset types.Namesp
 	for i := range pods.Items {
 		pod := &pods.Items[i]
 		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-		if !ended && slices.Contains(sidecarDatasets(pod), dataset) {
+		if !ended && slices.Contains(Datasets(pod), dataset) {
 			names = append(names, pod.Name)
 		}
 	}

@@ -1,4 +1,4 @@
-package reconcile
+package thinruntime
 
 import (
 	"fmt"
@@ -13,7 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thin"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thinruntime/thin"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -31,18 +32,18 @@ func TestDeletionInAnyOrderLeavesNothing(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := bound(t, newPhysical(newNamespace(t)))
-			remove(t, order(p)...)
-			eventuallyGone(t, p.all()...)
+			p := bound(t, newPhysical(livetest.NewNamespace(t)))
+			livetest.Remove(t, order(p)...)
+			livetest.EventuallyGone(t, p.all()...)
 		})
 		t.Run(name+", right after creation", func(t *testing.T) {
-			p := newPhysical(newNamespace(t))
-			create(t, p.profile, p.dataset, p.runtime)
-			remove(t, order(p)...)
-			eventuallyGone(t, append(p.made(), p.dataset)...)
+			p := newPhysical(livetest.NewNamespace(t))
+			livetest.Create(t, p.profile, p.dataset, p.runtime)
+			livetest.Remove(t, order(p)...)
+			livetest.EventuallyGone(t, append(p.made(), p.dataset)...)
 			// A ThinRuntime that nobody has given an owner yet stays, waiting for a Dataset.
-			remove(t, p.runtime)
-			eventuallyGone(t, p.all()...)
+			livetest.Remove(t, p.runtime)
+			livetest.EventuallyGone(t, p.all()...)
 		})
 	}
 }
@@ -50,14 +51,14 @@ func TestDeletionInAnyOrderLeavesNothing(t *testing.T) {
 // force deletes an object and strips its finalizers until it has gone, as somebody in a hurry does.
 func force(t *testing.T, object client.Object) {
 	t.Helper()
-	eventually(t, "forced deletion", func() string {
+	livetest.Eventually(t, "forced deletion", func() string {
 		patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
-		for _, err := range []error{live.client.Delete(t.Context(), object), live.client.Patch(t.Context(), object, patch)} {
+		for _, err := range []error{livetest.Client().Delete(t.Context(), object), livetest.Client().Patch(t.Context(), object, patch)} {
 			if err != nil && !apierrors.IsNotFound(err) {
 				return err.Error()
 			}
 		}
-		if exists(t, object) {
+		if livetest.Exists(t, object) {
 			return "it is still there"
 		}
 		return ""
@@ -73,18 +74,18 @@ func TestForcedDeletionLeavesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			startThinRuntimes(t)
-			p := bound(t, newPhysical(newNamespace(t)))
+			p := bound(t, newPhysical(livetest.NewNamespace(t)))
 			for _, object := range order(p) {
 				force(t, object)
 			}
-			remove(t, p.dataset)
-			eventuallyGone(t, p.all()...)
+			livetest.Remove(t, p.dataset)
+			livetest.EventuallyGone(t, p.all()...)
 		})
 	}
 }
 
 func TestWhatVanishedWhileNobodyWatchedIsCleanedUp(t *testing.T) {
-	p := newPhysical(newNamespace(t))
+	p := newPhysical(livetest.NewNamespace(t))
 	t.Run("before", func(t *testing.T) {
 		startThinRuntimes(t)
 		bound(t, p)
@@ -92,11 +93,11 @@ func TestWhatVanishedWhileNobodyWatchedIsCleanedUp(t *testing.T) {
 	force(t, p.dataset)
 	force(t, p.runtime)
 	startThinRuntimes(t)
-	eventuallyGone(t, p.all()...)
+	livetest.EventuallyGone(t, p.all()...)
 }
 
 func TestNewDatasetReplacesWhatAnEarlierOneLeft(t *testing.T) {
-	p := newPhysical(newNamespace(t))
+	p := newPhysical(livetest.NewNamespace(t))
 	t.Run("before", func(t *testing.T) {
 		startThinRuntimes(t)
 		bound(t, p)
@@ -104,23 +105,23 @@ func TestNewDatasetReplacesWhatAnEarlierOneLeft(t *testing.T) {
 	force(t, p.dataset)
 	force(t, p.runtime)
 	again := newPhysical(p.dataset.Namespace)
-	create(t, again.dataset, again.runtime)
+	livetest.Create(t, again.dataset, again.runtime)
 	startThinRuntimes(t)
 	eventuallyBound(t, again)
 	eventuallyClaimed(t, again)
-	if refresh(t, again.volume).Labels[thin.LabelDatasetUID] != string(again.dataset.UID) {
+	if livetest.Refresh(t, again.volume).Labels[thin.LabelDatasetUID] != string(again.dataset.UID) {
 		t.Error("the volume is still the earlier Dataset's")
 	}
 }
 
 func TestThinRuntimeDeletedAloneUnbindsItsDataset(t *testing.T) {
 	startThinRuntimes(t)
-	p := bound(t, newPhysical(newNamespace(t)))
+	p := bound(t, newPhysical(livetest.NewNamespace(t)))
 	other := addReference(t, p)
 	eventuallyRecorded(t, p, other)
-	remove(t, p.runtime)
-	eventuallyGone(t, append(p.made(), p.runtime)...)
-	refresh(t, p.dataset)
+	livetest.Remove(t, p.runtime)
+	livetest.EventuallyGone(t, append(p.made(), p.runtime)...)
+	livetest.Refresh(t, p.dataset)
 	if status := p.dataset.Status; status.Phase != datav1alpha1.NotBoundPhase || len(status.Runtimes) > 0 || len(status.Conditions) > 0 || len(status.CacheStates) > 0 {
 		t.Errorf("status of the Dataset: %+v", status)
 	}
@@ -128,7 +129,7 @@ func TestThinRuntimeDeletedAloneUnbindsItsDataset(t *testing.T) {
 		t.Error("datasetRef of the Dataset:", p.dataset.Status.DatasetRef)
 	}
 	again := newPhysical(p.dataset.Namespace).runtime
-	create(t, again)
+	livetest.Create(t, again)
 	eventuallyBound(t, p)
 }
 
@@ -136,11 +137,11 @@ func TestThinRuntimeDeletedAloneUnbindsItsDataset(t *testing.T) {
 func addReference(t *testing.T, p *physical) *datav1alpha1.Dataset {
 	t.Helper()
 	source := reference.Source{Namespace: p.dataset.Namespace, Name: p.dataset.Name}
-	ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: newNamespace(t), Name: "refdemo"},
+	ref := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: livetest.NewNamespace(t), Name: "refdemo"},
 		Spec: datav1alpha1.DatasetSpec{Mounts: []datav1alpha1.Mount{{MountPoint: source.MountPoint()}}}}
-	create(t, ref)
+	livetest.Create(t, ref)
 	ref.Status = datav1alpha1.DatasetStatus{Phase: datav1alpha1.NotBoundPhase, Conditions: []datav1alpha1.DatasetCondition{}}
-	if err := live.client.Status().Update(t.Context(), ref); err != nil {
+	if err := livetest.Client().Status().Update(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
 	return ref
@@ -148,8 +149,8 @@ func addReference(t *testing.T, p *physical) *datav1alpha1.Dataset {
 
 func eventuallyRecorded(t *testing.T, p *physical, ref *datav1alpha1.Dataset) {
 	t.Helper()
-	eventually(t, "datasetRef", func() string {
-		if refs := refresh(t, p.dataset).Status.DatasetRef; !slices.Contains(refs, ref.Namespace+"/"+ref.Name) {
+	livetest.Eventually(t, "datasetRef", func() string {
+		if refs := livetest.Refresh(t, p.dataset).Status.DatasetRef; !slices.Contains(refs, ref.Namespace+"/"+ref.Name) {
 			return fmt.Sprint("it is ", refs)
 		}
 		return ""
@@ -159,9 +160,9 @@ func eventuallyRecorded(t *testing.T, p *physical, ref *datav1alpha1.Dataset) {
 // expectHeld checks that a deleted Dataset stays with everything it has, and says once why.
 func expectHeld(t *testing.T, p *physical, why string) {
 	t.Helper()
-	never(t, func() string {
+	livetest.Never(t, func() string {
 		for _, object := range p.all() {
-			if !exists(t, object) {
+			if !livetest.Exists(t, object) {
 				return "something of the Dataset has gone"
 			}
 		}
@@ -170,7 +171,7 @@ func expectHeld(t *testing.T, p *physical, why string) {
 		}
 		return ""
 	})
-	eventually(t, "one event", func() string {
+	livetest.Eventually(t, "one event", func() string {
 		if notes := eventNotes(t, p.dataset, "ErrorDeleteDataset"); len(notes) != 1 || !strings.Contains(notes[0], why) {
 			return fmt.Sprint("the events are ", notes)
 		}
@@ -180,56 +181,56 @@ func expectHeld(t *testing.T, p *physical, why string) {
 
 func TestReferencedDatasetStaysUntilTheReferenceGoes(t *testing.T) {
 	startThinRuntimes(t)
-	p := bound(t, newPhysical(newNamespace(t)))
+	p := bound(t, newPhysical(livetest.NewNamespace(t)))
 	ref := addReference(t, p)
 	eventuallyRecorded(t, p, ref)
-	remove(t, p.dataset)
+	livetest.Remove(t, p.dataset)
 	expectHeld(t, p, ref.Namespace+"/refdemo")
-	remove(t, ref)
-	eventuallyGone(t, p.all()...)
+	livetest.Remove(t, ref)
+	livetest.EventuallyGone(t, p.all()...)
 }
 
 func TestDatasetOfASidecarStaysUntilThePodEnds(t *testing.T) {
 	startThinRuntimes(t)
-	p := bound(t, newPhysical(newNamespace(t)))
+	p := bound(t, newPhysical(livetest.NewNamespace(t)))
 	pod := newPod(p.dataset.Namespace, "app")
 	pod.Labels = map[string]string{datav1alpha1.LabelInjectionDone: "true",
 		datav1alpha1.LabelSidecarDatasetName + "fluid-fuse-0":      "phy",
 		datav1alpha1.LabelSidecarDatasetNamespace + "fluid-fuse-0": p.dataset.Namespace}
-	create(t, pod)
-	remove(t, p.dataset)
+	livetest.Create(t, pod)
+	livetest.Remove(t, p.dataset)
 	expectHeld(t, p, "delete app")
-	if err := live.client.Delete(t.Context(), pod, client.GracePeriodSeconds(0)); err != nil {
+	if err := livetest.Client().Delete(t.Context(), pod, client.GracePeriodSeconds(0)); err != nil {
 		t.Fatal("deleting the pod:", err)
 	}
-	eventuallyGone(t, p.all()...)
+	livetest.EventuallyGone(t, p.all()...)
 }
 
 func TestDatasetOfAClaimInUseStaysUntilThePodEnds(t *testing.T) {
 	startThinRuntimes(t)
-	p := bound(t, newPhysical(newNamespace(t)))
+	p := bound(t, newPhysical(livetest.NewNamespace(t)))
 	pod := newPod(p.dataset.Namespace, "app")
 	pod.Spec.NodeName = "nowhere" // only pods on a node use claims
 	pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "phy"}}}}
-	create(t, pod)
-	remove(t, p.dataset)
-	eventually(t, "an event that names the pod", func() string {
+	livetest.Create(t, pod)
+	livetest.Remove(t, p.dataset)
+	livetest.Eventually(t, "an event that names the pod", func() string {
 		if notes := eventNotes(t, p.dataset, "ErrorDeleteDataset"); len(notes) != 1 || !strings.Contains(notes[0], "delete app") {
 			return fmt.Sprint("the events are ", notes)
 		}
 		return ""
 	})
-	never(t, func() string {
-		if !exists(t, p.claim) || !exists(t, p.volume) || !exists(t, p.daemonSet) {
+	livetest.Never(t, func() string {
+		if !livetest.Exists(t, p.claim) || !livetest.Exists(t, p.volume) || !livetest.Exists(t, p.daemonSet) {
 			return "something that the pod uses has gone"
 		}
 		return ""
 	})
-	if err := live.client.Delete(t.Context(), pod, client.GracePeriodSeconds(0)); err != nil {
+	if err := livetest.Client().Delete(t.Context(), pod, client.GracePeriodSeconds(0)); err != nil {
 		t.Fatal("deleting the pod:", err)
 	}
-	eventuallyGone(t, p.all()...)
+	livetest.EventuallyGone(t, p.all()...)
 }
 
 func newPod(namespace, name string) *corev1.Pod {

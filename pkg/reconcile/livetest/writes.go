@@ -1,4 +1,4 @@
-package reconcile
+package livetest
 
 import (
 	"context"
@@ -15,13 +15,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
-// writes records what a client writes.
-type writes struct {
+// Writes records what a client writes.
+type Writes struct {
 	mutex sync.Mutex
 	list  []string
 }
 
-func (w *writes) add(verb string, object client.Object) {
+func (w *Writes) add(verb string, object client.Object) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	if object != nil {
@@ -30,24 +30,24 @@ func (w *writes) add(verb string, object client.Object) {
 	w.list = append(w.list, verb)
 }
 
-// count returns the number of writes.
-func (w *writes) count() int { return len(w.of("")) }
+// Count returns the number of writes.
+func (w *Writes) Count() int { return len(w.Of("")) }
 
-// of returns the writes to objects of a namespace, or of names that begin with it.
-func (w *writes) of(namespace string) []string {
+// Of returns the writes to objects of a namespace, or of names that begin with it.
+func (w *Writes) Of(namespace string) []string {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	return slices.DeleteFunc(slices.Clone(w.list), func(write string) bool { return !strings.Contains(write, namespace) })
 }
 
-// settled waits until nothing is written any more, and returns how many writes there were: what a watch that has just begun
+// Settled waits until nothing is written any more, and returns how many writes there were: what a watch that has just begun
 // brings may come late on a busy machine.
-func (w *writes) settled(t *testing.T) int {
+func (w *Writes) Settled(t *testing.T) int {
 	t.Helper()
 	made := -1
-	eventually(t, "quiet", func() string {
+	Eventually(t, "quiet", func() string {
 		before := made
-		if made = len(w.of("")); made == before {
+		if made = len(w.Of("")); made == before {
 			return ""
 		}
 		time.Sleep(500 * time.Millisecond)
@@ -56,8 +56,8 @@ func (w *writes) settled(t *testing.T) int {
 	return made
 }
 
-// recording returns a client that records its writes.
-func (w *writes) recording(inner client.WithWatch) client.Client {
+// Recording returns a client that records its writes.
+func (w *Writes) Recording(inner client.WithWatch) client.Client {
 	return interceptor.NewClient(inner, interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
 			w.add("create", object)
@@ -90,7 +90,9 @@ func (w *writes) recording(inner client.WithWatch) client.Client {
 	})
 }
 
-// withWatch lets a manager's client pass for one that watches, which the recording never asks of it.
+// WithWatch lets a manager's client pass for one that watches, which the reconcilers never ask of it.
+func WithWatch(c client.Client) client.WithWatch { return withWatch{c} }
+
 type withWatch struct{ client.Client }
 
 func (withWatch) Watch(context.Context, client.ObjectList, ...client.ListOption) (watch.Interface, error) {

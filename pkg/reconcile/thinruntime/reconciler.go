@@ -1,10 +1,9 @@
-package reconcile
+package thinruntime
 
 import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,18 +16,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thin"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thinruntime/thin"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
-
-// Reasons of events, as Fluid v1.0.8 has them.
-const (
-	reasonErrorProcessRuntime = "ErrorProcessRuntime"
-	reasonErrorDeleteDataset  = "ErrorDeleteDataset"
-)
-
-// retryAfterRace is how soon a reconcile is repeated that met somebody else's write. Nothing else waits by the clock.
-const retryAfterRace = 200 * time.Millisecond
 
 // The rights that serving ThinRuntimes takes.
 // +kubebuilder:rbac:groups=data.fluid.io,resources=datasets;thinruntimes,verbs=get;list;watch;patch
@@ -39,9 +31,9 @@ const retryAfterRace = 200 * time.Millisecond
 // +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// ThinRuntimeReconciler serves physical Datasets that have a ThinRuntime with a profile: it does what Fluid's
+// Reconciler serves physical Datasets that have a ThinRuntime with a profile: it does what Fluid's
 // thinruntime-controller does for them. A Dataset and its ThinRuntime have the same name and are reconciled together.
-type ThinRuntimeReconciler struct {
+type Reconciler struct {
 	// Client reads informer caches and writes with this project's field manager.
 	Client client.Client
 	// Live reads from the API server; the manager's if it is nil.
@@ -52,7 +44,7 @@ type ThinRuntimeReconciler struct {
 	Now       func() time.Time
 
 	// told is what has been said last in events that no status remembers.
-	told sync.Map
+	told tell.Last
 }
 
 // pair is a Dataset and the ThinRuntime of its name; each is nil if it doesn't exist.
@@ -63,21 +55,21 @@ type pair struct {
 }
 
 // Reconcile brings one Dataset with its ThinRuntime nearer to what they should be.
-func (r *ThinRuntimeReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	p, err := r.read(ctx, request.NamespacedName)
 	if err == nil {
 		err = r.reconcile(ctx, p)
 	}
 	switch {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
-		return ctrl.Result{RequeueAfter: retryAfterRace}, nil
+		return ctrl.Result{RequeueAfter: queue.StaleDelay}, nil
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return ctrl.Result{}, nil // the deletion of Dataset and ThinRuntime are events to come
 	}
 	return ctrl.Result{}, err
 }
 
-func (r *ThinRuntimeReconciler) read(ctx context.Context, key types.NamespacedName) (pair, error) {
+func (r *Reconciler) read(ctx context.Context, key types.NamespacedName) (pair, error) {
 	p := pair{key: key}
 	dataset, runtime := &datav1alpha1.Dataset{}, &datav1alpha1.ThinRuntime{}
 	switch err := r.Client.Get(ctx, key, dataset); {
@@ -95,13 +87,13 @@ func (r *ThinRuntimeReconciler) read(ctx context.Context, key types.NamespacedNa
 	return p, nil
 }
 
-func (r *ThinRuntimeReconciler) reconcile(ctx context.Context, p pair) error {
+func (r *Reconciler) reconcile(ctx context.Context, p pair) error {
 	switch {
 	case p.dataset != nil && reference.IsReference(p.dataset),
 		p.dataset == nil && p.runtime != nil && p.runtime.Spec.ProfileName == "":
 		return nil // a reference, or the runtime of one
 	case p.runtime == nil && p.dataset == nil:
-		r.told.Delete(p.key)
+		r.told.Forget(p.key)
 		return r.removeOrphans(ctx, p)
 	case p.deleting():
 		return r.takeDown(ctx, p)
@@ -110,7 +102,7 @@ func (r *ThinRuntimeReconciler) reconcile(ctx context.Context, p pair) error {
 	case p.dataset == nil:
 		return nil // it waits for its Dataset
 	case thin.BoundElsewhere(p.dataset):
-		r.tell(p.key, p.runtime, reasonErrorProcessRuntime, "Dataset "+p.key.String()+" is bound to another runtime already: "+
+		r.tell(p.key, p.runtime, tell.ReasonErrorProcessRuntime, "Dataset "+p.key.String()+" is bound to another runtime already: "+
 			"delete that one or this ThinRuntime")
 		return nil
 	}
@@ -118,7 +110,7 @@ func (r *ThinRuntimeReconciler) reconcile(ctx context.Context, p pair) error {
 }
 
 // setUp makes everything that the ThinRuntime needs, or says in the Dataset's status why it can't.
-func (r *ThinRuntimeReconciler) setUp(ctx context.Context, p pair) error {
+func (r *Reconciler) setUp(ctx context.Context, p pair) error {
 	plan, err := r.plan(ctx, p)
 	switch {
 	case err != nil:
@@ -154,7 +146,7 @@ func (r *ThinRuntimeReconciler) setUp(ctx context.Context, p pair) error {
 
 // refused tells the user when the API server refuses an object. Only one that it forbids is tried again: what it takes
 // for invalid comes from Dataset, ThinRuntime or profile, whose next change is an event.
-func (r *ThinRuntimeReconciler) refused(ctx context.Context, p pair, plan *thinPlan, err error) error {
+func (r *Reconciler) refused(ctx context.Context, p pair, plan *thinPlan, err error) error {
 	forbidden := apierrors.IsForbidden(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 	if !apierrors.IsInvalid(err) && !forbidden {
 		return err
@@ -167,38 +159,29 @@ func (r *ThinRuntimeReconciler) refused(ctx context.Context, p pair, plan *thinP
 }
 
 // fail says why the Dataset can't be set up: in its status, and once in an event.
-func (r *ThinRuntimeReconciler) fail(ctx context.Context, p pair, plan *thinPlan) error {
+func (r *Reconciler) fail(ctx context.Context, p pair, plan *thinPlan) error {
 	message := plan.problem.Error()
 	now := metav1.NewTime(r.Now())
 	changed, err := r.patchStatus(ctx, p.dataset, func(object client.Object) {
 		thin.SetDatasetFailed(object.(*datav1alpha1.Dataset), message, plan.complete(), now)
 	})
 	if changed {
-		r.Recorder.Eventf(p.runtime, p.dataset, corev1.EventTypeWarning, reasonErrorProcessRuntime, "Setup", "%s", clip(message))
+		r.Recorder.Eventf(p.runtime, p.dataset, corev1.EventTypeWarning, tell.ReasonErrorProcessRuntime, "Setup", "%s", tell.Clip(message))
 	}
 	return err
 }
 
-// clip keeps a message within what an event's note may have.
-func clip(message string) string {
-	const most = 1000
-	if len(message) <= most {
-		return message
-	}
-	return message[:most] + "…"
-}
-
 // tell makes an event unless it is the same as the last for this Dataset.
-func (r *ThinRuntimeReconciler) tell(key types.NamespacedName, about client.Object, reason, message string) {
-	if last, told := r.told.Swap(key, message); told && last == message {
+func (r *Reconciler) tell(key types.NamespacedName, about client.Object, reason, message string) {
+	if !r.told.IsNews(key, reason, message) {
 		return
 	}
-	r.Recorder.Eventf(about, nil, corev1.EventTypeWarning, reason, "Reconcile", "%s", clip(message))
+	r.Recorder.Eventf(about, nil, corev1.EventTypeWarning, reason, "Reconcile", "%s", tell.Clip(message))
 }
 
 // adopt puts label and finalizer on both and makes the Dataset an owner of the ThinRuntime, before anything is made
 // that would have to be taken down again.
-func (r *ThinRuntimeReconciler) adopt(ctx context.Context, p pair) error {
+func (r *Reconciler) adopt(ctx context.Context, p pair) error {
 	id := reference.DatasetID(p.dataset)
 	runtime := p.runtime.DeepCopy()
 	metav1.SetMetaDataLabel(&runtime.ObjectMeta, datav1alpha1.LabelDatasetID, id)
@@ -218,7 +201,7 @@ func (r *ThinRuntimeReconciler) adopt(ctx context.Context, p pair) error {
 
 // patchMetadata writes what differs in the metadata of an object, and nothing else of it, unless somebody wrote it in
 // between.
-func (r *ThinRuntimeReconciler) patchMetadata(ctx context.Context, kind string, before, after client.Object) error {
+func (r *Reconciler) patchMetadata(ctx context.Context, kind string, before, after client.Object) error {
 	from, to := metadataOf(kind, before), metadataOf(kind, after)
 	patch := client.MergeFrom(from)
 	if data, err := patch.Data(to); err != nil || string(data) == "{}" {

@@ -1,4 +1,4 @@
-package reconcile
+package thinruntime
 
 import (
 	"context"
@@ -43,7 +43,7 @@ func setAppliedHash(object client.Object) error {
 
 // applyOver makes an object that is ours as it is wanted, if it isn't. The UID keeps the write from an object that has
 // taken the name in between.
-func (r *ThinRuntimeReconciler) applyOver(ctx context.Context, live, wanted client.Object) error {
+func (r *Reconciler) applyOver(ctx context.Context, live, wanted client.Object) error {
 	kind := wanted.GetObjectKind().GroupVersionKind()
 	describe := func(doing string, err error) error {
 		return fmt.Errorf("%s %s %s: %w", doing, kind.Kind, client.ObjectKeyFromObject(wanted), err)
@@ -87,7 +87,7 @@ func applyFields(object client.Object) (map[string]any, error) {
 // ownByApply turns the ownership of fields that comes from creating the object into ownership by apply: otherwise
 // apply wouldn't remove a field that is no longer wanted. (Creating by apply would take over an object that exists.)
 // The caches don't have the ownership of fields, so it is read live.
-func (r *ThinRuntimeReconciler) ownByApply(ctx context.Context, key types.NamespacedName, kind schema.GroupVersionKind) error {
+func (r *Reconciler) ownByApply(ctx context.Context, key types.NamespacedName, kind schema.GroupVersionKind) error {
 	live := &metav1.PartialObjectMetadata{}
 	live.SetGroupVersionKind(kind)
 	if err := r.Live.Get(ctx, key, live); err != nil {

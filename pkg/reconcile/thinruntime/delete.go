@@ -1,4 +1,4 @@
-package reconcile
+package thinruntime
 
 import (
 	"context"
@@ -14,7 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thin"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/sidecars"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thinruntime/thin"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -27,7 +29,7 @@ func (p pair) deleting() bool { return p.datasetDeleting() || p.runtimeDeleting(
 // takeDown takes volume and claim away and then lets Dataset and ThinRuntime go; Kubernetes deletes the rest with its
 // owner. As in Fluid v1.0.8 a Dataset stays while references or pods need it, and a ThinRuntime that is deleted alone
 // goes at once.
-func (r *ThinRuntimeReconciler) takeDown(ctx context.Context, p pair) error {
+func (r *Reconciler) takeDown(ctx context.Context, p pair) error {
 	if p.datasetDeleting() {
 		if thin.BoundElsewhere(p.dataset) && !p.runtimeDeleting() {
 			return nil // whoever serves it takes it down
@@ -37,7 +39,7 @@ func (r *ThinRuntimeReconciler) takeDown(ctx context.Context, p pair) error {
 			return err
 		}
 		if held != "" {
-			r.tell(p.key, p.dataset, reasonErrorDeleteDataset, held)
+			r.tell(p.key, p.dataset, tell.ReasonErrorDeleteDataset, held)
 			return nil
 		}
 	}
@@ -61,7 +63,7 @@ func (r *ThinRuntimeReconciler) takeDown(ctx context.Context, p pair) error {
 }
 
 // releaseRuntime lets the ThinRuntime go. If its Dataset stays it isn't bound any more.
-func (r *ThinRuntimeReconciler) releaseRuntime(ctx context.Context, p pair) error {
+func (r *Reconciler) releaseRuntime(ctx context.Context, p pair) error {
 	if p.runtime == nil {
 		return nil
 	}
@@ -76,7 +78,7 @@ func (r *ThinRuntimeReconciler) releaseRuntime(ctx context.Context, p pair) erro
 }
 
 // forgetRuntime resets a Dataset whose ThinRuntime has vanished without its finalizer, by force.
-func (r *ThinRuntimeReconciler) forgetRuntime(ctx context.Context, p pair) error {
+func (r *Reconciler) forgetRuntime(ctx context.Context, p pair) error {
 	if !thin.HasRuntime(p.dataset) {
 		return nil
 	}
@@ -91,7 +93,7 @@ func (r *ThinRuntimeReconciler) forgetRuntime(ctx context.Context, p pair) error
 	return nil
 }
 
-func (r *ThinRuntimeReconciler) unbind(ctx context.Context, dataset *datav1alpha1.Dataset) error {
+func (r *Reconciler) unbind(ctx context.Context, dataset *datav1alpha1.Dataset) error {
 	_, err := r.patchStatus(ctx, dataset, func(object client.Object) {
 		if dataset := object.(*datav1alpha1.Dataset); !thin.BoundElsewhere(dataset) {
 			thin.SetDatasetUnbound(dataset)
@@ -101,7 +103,7 @@ func (r *ThinRuntimeReconciler) unbind(ctx context.Context, dataset *datav1alpha
 }
 
 // holders says what keeps a Dataset from going: references to it, and pods that have its sidecar.
-func (r *ThinRuntimeReconciler) holders(ctx context.Context, p pair) (string, error) {
+func (r *Reconciler) holders(ctx context.Context, p pair) (string, error) {
 	var references []string
 	for _, name := range p.dataset.Status.DatasetRef {
 		namespace, name, _ := strings.Cut(name, "/")
@@ -113,7 +115,7 @@ func (r *ThinRuntimeReconciler) holders(ctx context.Context, p pair) (string, er
 			references = append(references, namespace+"/"+name)
 		}
 	}
-	pods, err := sidecarPods(ctx, r.Client, p.key)
+	pods, err := sidecars.Pods(ctx, r.Client, p.key)
 	if err != nil {
 		return "", err
 	}
@@ -132,7 +134,7 @@ func (r *ThinRuntimeReconciler) holders(ctx context.Context, p pair) (string, er
 }
 
 // servedByFluid reports whether Fluid's own controllers made the ThinRuntime's objects: then they take them down too.
-func (r *ThinRuntimeReconciler) servedByFluid(ctx context.Context, p pair) (bool, error) {
+func (r *Reconciler) servedByFluid(ctx context.Context, p pair) (bool, error) {
 	if p.runtime == nil {
 		return false, nil
 	}
@@ -144,7 +146,7 @@ func (r *ThinRuntimeReconciler) servedByFluid(ctx context.Context, p pair) (bool
 }
 
 // removeOrphans deletes volume and claim of a Dataset that vanished by force together with its ThinRuntime.
-func (r *ThinRuntimeReconciler) removeOrphans(ctx context.Context, p pair) error {
+func (r *Reconciler) removeOrphans(ctx context.Context, p pair) error {
 	claim, volume := &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}
 	claimErr := r.Client.Get(ctx, p.key, claim)
 	volumeErr := r.Client.Get(ctx, types.NamespacedName{Name: reference.VolumeName(p.key)}, volume)
@@ -166,7 +168,7 @@ func (r *ThinRuntimeReconciler) removeOrphans(ctx context.Context, p pair) error
 
 // deleteVolume deletes the claim and, when it has gone, the volume, but not those of the Dataset with the UID to keep.
 // It reports whether both have gone.
-func (r *ThinRuntimeReconciler) deleteVolume(ctx context.Context, p pair, keep types.UID) (bool, error) {
+func (r *Reconciler) deleteVolume(ctx context.Context, p pair, keep types.UID) (bool, error) {
 	gone, err := r.deleteMarked(ctx, p, p.key, keep, &corev1.PersistentVolumeClaim{})
 	if err != nil || !gone {
 		return false, err
@@ -176,7 +178,7 @@ func (r *ThinRuntimeReconciler) deleteVolume(ctx context.Context, p pair, keep t
 
 // deleteMarked deletes an object that was made for a Dataset of the name, and reports whether none is left. A foreign
 // one isn't touched and doesn't count. It reads live: an object made a moment ago would otherwise be left for ever.
-func (r *ThinRuntimeReconciler) deleteMarked(ctx context.Context, p pair, key types.NamespacedName, keep types.UID, object client.Object) (bool, error) {
+func (r *Reconciler) deleteMarked(ctx context.Context, p pair, key types.NamespacedName, keep types.UID, object client.Object) (bool, error) {
 	err := r.Live.Get(ctx, key, object)
 	switch mark := datasetMark(p.key, object); {
 	case apierrors.IsNotFound(err):
@@ -197,7 +199,7 @@ func (r *ThinRuntimeReconciler) deleteMarked(ctx context.Context, p pair, key ty
 }
 
 // tellUsers says which pods keep a claim from going; Kubernetes lets it go when they have ended.
-func (r *ThinRuntimeReconciler) tellUsers(ctx context.Context, p pair, object client.Object) error {
+func (r *Reconciler) tellUsers(ctx context.Context, p pair, object client.Object) error {
 	if _, isClaim := object.(*corev1.PersistentVolumeClaim); !isClaim || !p.datasetDeleting() {
 		return nil
 	}
@@ -216,7 +218,7 @@ func (r *ThinRuntimeReconciler) tellUsers(ctx context.Context, p pair, object cl
 		}
 	}
 	if len(users) > 0 {
-		r.tell(p.key, p.dataset, reasonErrorDeleteDataset, "Dataset "+p.key.String()+" can't be deleted yet; pods use its claim: delete "+strings.Join(users, ", "))
+		r.tell(p.key, p.dataset, tell.ReasonErrorDeleteDataset, "Dataset "+p.key.String()+" can't be deleted yet; pods use its claim: delete "+strings.Join(users, ", "))
 	}
 	return nil
 }
