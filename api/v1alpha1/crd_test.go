@@ -29,7 +29,7 @@ func version(crd map[string]any) map[string]any {
 
 // TestEveryLevelPreservesUnknownFields: Fluid's CRDs know more fields, and newer ones will know more still.
 func TestEveryLevelPreservesUnknownFields(t *testing.T) {
-	for _, plural := range []string{"datasets", "thinruntimes", "thinruntimeprofiles"} {
+	for _, plural := range []string{"datasets", "thinruntimes", "thinruntimeprofiles", "alluxioruntimes"} {
 		schema := version(readCRD(t, plural))["schema"].(map[string]any)["openAPIV3Schema"].(map[string]any)
 		checkLevel(t, plural, schema)
 	}
@@ -62,6 +62,8 @@ func TestCRDsAreFluids(t *testing.T) {
 			"Profile,Ready Fuses,Desired Fuses,Fuse Phase,Mount,Age"},
 		{"thinruntimeprofiles", "Cluster", "map[kind:ThinRuntimeProfile listKind:ThinRuntimeProfileList plural:thinruntimeprofiles singular:thinruntimeprofile]",
 			"File System,Image,Age"},
+		{"alluxioruntimes", "Namespaced", "map[categories:[fluid] kind:AlluxioRuntime listKind:AlluxioRuntimeList plural:alluxioruntimes shortNames:[alluxio] singular:alluxioruntime]",
+			"Ready Masters,Desired Masters,Master Phase,Ready Workers,Desired Workers,Worker Phase,Ready Fuses,Desired Fuses,Fuse Phase,API Gateway,Age"},
 	} {
 		crd := readCRD(t, test.plural)
 		spec := crd["spec"].(map[string]any)
@@ -75,7 +77,11 @@ func TestCRDsAreFluids(t *testing.T) {
 		if columns[1:] != test.columns {
 			t.Errorf("%s: columns %s", test.plural, columns[1:])
 		}
-		if subresources := version(crd)["subresources"]; fmt.Sprint(subresources) != "map[status:map[]]" {
+		want := "map[status:map[]]"
+		if test.plural == "alluxioruntimes" {
+			want = "map[scale:map[labelSelectorPath:.status.selector specReplicasPath:.spec.replicas statusReplicasPath:.status.currentWorkerNumberScheduled] status:map[]]"
+		}
+		if subresources := version(crd)["subresources"]; fmt.Sprint(subresources) != want {
 			t.Errorf("%s: sub-resources %v", test.plural, subresources)
 		}
 	}

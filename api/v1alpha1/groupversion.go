@@ -19,6 +19,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&Dataset{}, &DatasetList{},
 		&ThinRuntime{}, &ThinRuntimeList{},
 		&ThinRuntimeProfile{}, &ThinRuntimeProfileList{},
+		&AlluxioRuntime{}, &AlluxioRuntimeList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
