@@ -108,12 +108,13 @@ verify: generate ## Fail if generated files or go.mod aren't up to date
 	git diff --exit-code -- api config
 
 .PHONY: lint
-lint: ## Check formatting, modules and vulnerabilities, and run go vet and staticcheck
+lint: ## Check formatting, modules and vulnerabilities, and run go vet, staticcheck and, if there is one, shellcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	@for module in $$(git ls-files '*go.mod'); do echo "go mod verify: $$module"; (cd $$(dirname $$module) && go mod verify) || exit 1; done
 	go vet ./...
 	@cd $(DEVTOOLS) && go build -o ../../bin/ honnef.co/go/tools/cmd/staticcheck golang.org/x/vuln/cmd/govulncheck
 	bin/staticcheck ./...
+	@if command -v shellcheck >/dev/null; then cd pkg/inject/scripts && shellcheck --shell sh *.sh; else echo "no shellcheck: the scripts aren't checked"; fi
 	@$(MAKE) --no-print-directory vulncheck
 
 # Where the Go vulnerability database is, or a mirror of it.

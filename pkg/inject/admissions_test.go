@@ -1,7 +1,6 @@
 package inject
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -18,19 +17,16 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
 
 // admissionCase is a directory below testdata/admissions: case.yaml says what there is in the cluster and pod.yaml is the
-// pod that is created. The other files are what comes of it: sidecars.yaml the sidecars that the pod's claims have,
-// answer.txt the decision with all that is said, and if the pod is changed patch.json and patched.yaml.
+// pod that is created. answer.yaml is the answer.
 type admissionCase struct {
 	name string
 
@@ -68,12 +64,31 @@ func admissionCases(t testing.TB) []admissionCase {
 	var cases []admissionCase
 	for _, entry := range entries {
 		c := admissionCase{name: entry.Name()}
+		for _, file := range c.files(t) {
+			if !slices.Contains([]string{"case.yaml", "pod.yaml", "answer.yaml"}, file) {
+				t.Errorf("%s isn't a part of a case", c.path(file))
+			}
+		}
 		if err := yaml.UnmarshalStrict(c.read(t, "case.yaml"), &c); err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
 		cases = append(cases, c)
 	}
 	return cases
+}
+
+// files are the names of the case's files.
+func (c *admissionCase) files(t testing.TB) []string {
+	t.Helper()
+	entries, err := os.ReadDir(c.path(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make([]string, len(entries))
+	for i, entry := range entries {
+		names[i] = entry.Name()
+	}
+	return names
 }
 
 func (c *admissionCase) path(file string) string {
@@ -172,61 +187,40 @@ func (c *admissionCase) reader(t testing.TB) client.Reader {
 	return reader
 }
 
+// admissionAnswer is what a handler says to a pod.
+type admissionAnswer struct {
+	Allowed  bool            `json:"allowed"`
+	Denied   string          `json:"denied,omitempty"`
+	Warnings []string        `json:"warnings,omitempty"`
+	Patch    json.RawMessage `json:"patch,omitempty"`
+}
+
 // answer asks a handler for the pod.
-func (c *admissionCase) answer(t testing.TB, reader client.Reader) (raw, patch []byte, answer string) {
+func (c *admissionCase) answer(t testing.TB, reader client.Reader) admissionAnswer {
 	t.Helper()
 	raw, namespace := c.pod(t)
 	handler := &PodHandler{Reader: reader, MirrorNames: c.mirrorNames(), Sharing: c.Handler.Sharing,
 		NativeSidecars: !c.Handler.Old, SelfHealing: !c.Handler.Old && !c.Handler.NotHealing, Mode: c.Handler.Mode}
 	response := handler.Handle(t.Context(), podRequest(namespace, raw))
-	var text strings.Builder
-	if response.Allowed {
-		text.WriteString("allowed\n")
-	} else {
-		text.WriteString("denied: " + response.Result.Message + "\n")
-	}
-	for _, warning := range response.Warnings {
-		text.WriteString("warning: " + warning + "\n")
-	}
 	if response.Patch != nil && (response.PatchType == nil || *response.PatchType != admissionv1.PatchTypeJSONPatch) {
 		t.Error("the patch is of no type")
 	}
-	return raw, response.Patch, text.String()
+	answer := admissionAnswer{Allowed: response.Allowed, Warnings: response.Warnings, Patch: response.Patch}
+	if !response.Allowed {
+		answer.Denied = response.Result.Message
+	}
+	return answer
 }
 
-// sidecars are those of the pod's claims as YAML, by claim.
-func (c *admissionCase) sidecars(t testing.TB, reader client.Reader) []byte {
+// patched is the pod as it is created; changed reports whether a sidecar was added.
+func (c *admissionCase) patched(t testing.TB, reader client.Reader) (patched []byte, changed bool) {
 	t.Helper()
-	raw, namespace := c.pod(t)
-	planned := map[string]*reference.Sidecar{}
-	for _, claim := range mustRead(t, raw).Claims() {
-		dataset, _, err := observe.DatasetOfClaim(t.Context(), reader, types.NamespacedName{Namespace: namespace, Name: claim})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if dataset == nil {
-			continue
-		}
-		if reference.IsReference(dataset) {
-			world, err := observe.ReferenceWithoutMirrors(t.Context(), reader, dataset, c.mirrorNames())
-			if err != nil {
-				t.Fatal(err)
-			}
-			world.Sharing = c.Handler.Sharing
-			planned[claim], _ = planReference(world)
-			continue
-		}
-		world, err := observe.Physical(t.Context(), reader, dataset)
-		if err != nil {
-			t.Fatal(err)
-		}
-		planned[claim], _, _ = reference.NewSidecar(world, reference.Source{Namespace: namespace, Name: dataset.Name})
+	raw, _ := c.pod(t)
+	answer := c.answer(t, reader)
+	if answer.Patch == nil {
+		return raw, false
 	}
-	text, err := yaml.Marshal(planned)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
+	return apply(t, raw, answer.Patch), true
 }
 
 // TestAdmissionsAreTheGoldenOnes asks a handler for each case.
@@ -239,25 +233,15 @@ func TestAdmissionsAreTheGoldenOnes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			reader := c.reader(t)
-			raw, patch, answer := c.answer(t, reader)
-			compare(t, c.path("answer.txt"), []byte(answer))
-			compare(t, c.path("sidecars.yaml"), c.sidecars(t, reader))
-			if patch == nil {
-				compare(t, c.path("patch.json"), nil)
-				compare(t, c.path("patched.yaml"), nil)
-				return
-			}
-			var indented bytes.Buffer
-			if err := json.Indent(&indented, patch, "", "  "); err != nil {
-				t.Fatal(err)
-			}
-			compare(t, c.path("patch.json"), append(indented.Bytes(), '\n'))
-			patched := apply(t, raw, patch)
-			text, err := yaml.JSONToYAML(patched)
+			text, err := yaml.Marshal(c.answer(t, reader))
 			if err != nil {
 				t.Fatal(err)
 			}
-			compare(t, c.path("patched.yaml"), text)
+			golden(t, filepath.Join("admissions", c.name, "answer.yaml"), text)
+			patched, changed := c.patched(t, reader)
+			if !changed {
+				return
+			}
 			checkPod(t, patched, !c.Unknown)
 			c.checkAgain(t, reader, patched)
 		})
@@ -271,13 +255,12 @@ func TestGoldenAdmissionsLeaveNothingOut(t *testing.T) {
 	for _, c := range admissionCases(t) {
 		pods.Write(c.read(t, "pod.yaml"))
 		cases.Write(c.read(t, "case.yaml"))
-		for line := range strings.Lines(string(c.read(t, "answer.txt"))) {
-			if strings.HasPrefix(line, "denied") {
-				denials.WriteString(line)
-			} else if strings.HasPrefix(line, "warning") {
-				warnings.WriteString(line)
-			}
+		var answer admissionAnswer
+		if err := yaml.UnmarshalStrict(c.read(t, "answer.yaml"), &answer); err != nil {
+			t.Fatal(err)
 		}
+		denials.WriteString(answer.Denied)
+		warnings.WriteString(strings.Join(answer.Warnings, "\n"))
 	}
 	have := func(what string, text *strings.Builder, wanted ...string) {
 		t.Helper()
@@ -319,30 +302,5 @@ func (c *admissionCase) checkAgain(t *testing.T, reader client.Reader, patched [
 	response := handler.Handle(t.Context(), podRequest(mustRead(t, patched).Metadata.Namespace, patched))
 	if !response.Allowed || response.Patch != nil {
 		t.Errorf("a second time: %+v", response)
-	}
-}
-
-// compare compares a file with what it should be; nil stands for no file.
-func compare(t *testing.T, file string, got []byte) {
-	t.Helper()
-	if *update {
-		err := os.WriteFile(file, got, 0o644)
-		if got == nil {
-			err = os.RemoveAll(file)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if os.IsNotExist(err) && got == nil {
-		return
-	}
-	if err != nil {
-		t.Error(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs (go test -update writes it); got:\n%s", file, got)
 	}
 }

@@ -125,7 +125,7 @@ func TestTheMastersOfAnotherNamespaceAreFound(t *testing.T) {
 		world.Physical.Status.Runtimes[0].MasterReplicas = masters
 		sidecar, _ := planReference(world)
 		container := sidecarContainer(sidecar, "x", "x", Variant{})
-		if got := expand(container.Command[2]) == masterScript+superviseScript && slices.Equal(container.Command[4:6], []string{"phy-master-", "default"}); got != want {
+		if got := expand(container.Command[2]) == masterScript+superviseScript() && slices.Equal(container.Command[4:6], []string{"phy-master-", "default"}); got != want {
 			t.Errorf("%d masters: %q", masters, container.Command)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject/injecttest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -174,6 +175,17 @@ func (c *goldenCase) sidecars(t testing.TB) map[string]*Sidecar {
 	return sidecars
 }
 
+// patched returns the pod of a case after its patch.
+func (c *goldenCase) patched(t testing.TB) []byte {
+	t.Helper()
+	raw := readPod(t, c.pod)
+	patch, findings := Patch(mustRead(t, raw), c.sidecars(t), c.options)
+	if findings.Block() {
+		t.Fatalf("%s: %v", c.name, findings)
+	}
+	return apply(t, raw, patch)
+}
+
 func mustRead(t testing.TB, raw []byte) *Pod {
 	t.Helper()
 	pod, err := ReadPod(raw)
@@ -197,9 +209,11 @@ func apply(t testing.TB, raw, patch []byte) []byte {
 	return patched
 }
 
+// golden compares a text with a file below testdata, in which the scripts aren't.
 func golden(t *testing.T, file string, got []byte) {
 	t.Helper()
 	file = filepath.Join("testdata", file)
+	got = []byte(injecttest.ReadScripts(t, "scripts").Hide(string(got)))
 	if *update {
 		if err := os.WriteFile(file, got, 0o644); err != nil {
 			t.Fatal(err)
@@ -215,7 +229,7 @@ func golden(t *testing.T, file string, got []byte) {
 	}
 }
 
-func TestPatchIsTheGoldenOneAndGivesTheGoldenPod(t *testing.T) {
+func TestPatchIsTheGoldenOne(t *testing.T) {
 	for _, c := range goldenCases() {
 		t.Run(c.name, func(t *testing.T) {
 			raw := readPod(t, c.pod)
@@ -223,17 +237,12 @@ func TestPatchIsTheGoldenOneAndGivesTheGoldenPod(t *testing.T) {
 			if findings.Block() {
 				t.Fatalf("findings: %v", findings)
 			}
-			var indented bytes.Buffer
-			if err := json.Indent(&indented, patch, "", "  "); err != nil {
-				t.Fatal(err)
-			}
-			golden(t, c.name+".patch.json", append(indented.Bytes(), '\n'))
-			patched := apply(t, raw, patch)
-			text, err := yaml.JSONToYAML(patched)
+			text, err := yaml.JSONToYAML(patch)
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, c.name+".pod.yaml", text)
+			golden(t, "patches/"+c.name+".yaml", text)
+			patched := apply(t, raw, patch)
 			checkPod(t, patched, !c.unknown)
 			checkUntouched(t, raw, patched, patch)
 			if more, _ := Patch(mustRead(t, patched), c.sidecars(t), c.options); more != nil {

@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -16,12 +15,14 @@ import (
 // injectedPod returns the pod of a golden case as it is after the injection.
 func injectedPod(t *testing.T, name string) *corev1.Pod {
 	t.Helper()
-	c := admissionCase{name: name}
-	raw, err := yaml.YAMLToJSON(c.read(t, "patched.yaml"))
-	if err != nil {
-		t.Fatal(err)
+	for _, c := range admissionCases(t) {
+		if c.name == name {
+			patched, _ := c.patched(t, c.reader(t))
+			return mustTyped(t, patched)
+		}
 	}
-	return mustTyped(t, raw)
+	t.Fatalf("there is no case %s", name)
+	return nil
 }
 
 // mountsOf returns the mounts of a container with a propagation.

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	_ "embed"
 	"path"
 	"slices"
 	"strconv"
@@ -11,7 +12,7 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
-// superviseScript runs a FUSE client ($2…) that mounts at $1. A mount that an earlier client left behind is taken off
+// superviseMain runs a FUSE client ($2…) that mounts at $1. A mount that an earlier client left behind is taken off
 // before: on a dead one a new client fails with ENOTCONN. It is also taken off when the client has ended, however it
 // ended, so that nothing stays on the node; kubelet ends a sidecar after the app, but runs its preStop before
 // (Kubernetes 1.37), which is therefore no place to unmount. The client's exit code is passed on.
@@ -33,89 +34,53 @@ import (
 //
 // The words of the command come as arguments: nothing is pasted into the script. Its variables have names of their own:
 // a shell hands a variable on to the client if the container's environment has it.
-const superviseScript = `fluid_path=$1 fluid_all=$2 fluid_own=$3 fluid_anew=$4; shift 4
-fluid_mounted() (
-  while read -r id parent device root at rest; do [ "$at" = "$fluid_path" ] && exit 0; done </proc/self/mountinfo
-  exit 1
-)
-fluid_unmount() { while fluid_mounted; do umount -l "$fluid_path" || return; done; }
-fluid_window() { read -r fluid_now fluid_idle </proc/uptime; fluid_now=${fluid_now%.*}; fluid_now=${fluid_now%??}; }
-fluid_leave() {
-  fluid_code=$1
-  fluid_window
-  case " $fluid_anew " in *" $fluid_code "*)
-    if fluid_mounted || [ "$fluid_now" != "$fluid_began" ]; then fluid_told=1
-    else echo "the FUSE client ended with $fluid_code and had not mounted" >&2; fluid_code=1; fi ;;
-  esac
-  fluid_unmount
-  [ -z "$fluid_told" ] || [ -z "$fluid_own" ] || (cd "$fluid_all" && rmdir -p "$fluid_own")
-  exit "$fluid_code"
-}
-fluid_client= fluid_code= fluid_ended= fluid_told=
-fluid_window; fluid_began=$fluid_now
-trap 'fluid_ended=1 fluid_told=1; [ -z "$fluid_client" ] || kill -TERM "$fluid_client" 2>/dev/null' TERM INT
-fluid_unmount
-[ -z "$fluid_ended" ] || fluid_leave 143
-"$@" & fluid_client=$!
-[ -z "$fluid_ended" ] || { kill -TERM "$fluid_client"; sleep 1; kill -TERM "$fluid_client"; } 2>/dev/null
-while :; do
-  fluid_ended=
-  wait "$fluid_client"; fluid_again=$?
-  [ "$fluid_again" = 127 ] && [ -n "$fluid_code" ] || fluid_code=$fluid_again
-  [ -n "$fluid_ended" ] || break
-done
-fluid_leave "$fluid_code"
-`
+//
+// Before it stands unmountFunction or unmountDeadFunction.
+//
+//go:embed scripts/supervise.sh
+var superviseMain string
+
+// unmountFunction takes every mount off.
+//
+//go:embed scripts/unmount.sh
+var unmountFunction string
+
+// unmountDeadFunction takes dead mounts off, for a mount point that other pods of the node have too: one that answers may
+// be another pod's.
+//
+//go:embed scripts/unmount-dead.sh
+var unmountDeadFunction string
 
 // mountedFunction succeeds if a file system whose type or source has $2 in it is mounted exactly at $1, answers, and has
 // the path $3, which leads to a place within it: through a symbolic link that leads out, the app would get a directory of
 // its node.
-const mountedFunction = `fluid_inside() (
-  [ -e "$1/$2" ] || exit 1
-  [ -n "$2" ] || exit 0
-  at=$1/$2
-  if [ ! -d "$at" ]; then
-    [ ! -L "$at" ] || exit 1
-    at=${at%/*}
-  fi
-  cd -P "$at" || exit 1
-  case "$PWD/" in "$1"/*) exit 0 ;; esac
-  exit 1
-)
-fluid_mounted() (
-  while read -r id parent device root at rest; do
-    [ "$at" = "$1" ] || continue
-    case "${rest#* - }" in *"$2"*) fluid_inside "$1" "$3" && exit 0 ;; esac
-  done </proc/self/mountinfo
-  exit 1
-)
-`
+//
+//go:embed scripts/mounted.sh
+var mountedFunction string
 
-// mountedScript is mountedFunction for the three arguments of a probe.
-const mountedScript = mountedFunction + `fluid_mounted "$1" "$2" "$3"
-`
+// probeScript, after mountedFunction, asks it for the three arguments of a probe.
+//
+//go:embed scripts/probe.sh
+var probeScript string
 
-// awaitScript waits for at most $1 seconds until all of several mounts are there, each with three arguments as those of
-// mountedFunction.
-const awaitScript = `fluid_left=$1; shift
-` + mountedFunction + `while [ $# -gt 0 ]; do
-  if fluid_mounted "$1" "$2" "$3"; then shift 3; continue; fi
-  [ "$fluid_left" -gt 0 ] || { echo "no file system $2 with the path /$3 is mounted at $1" >&2; exit 1; }
-  fluid_left=$((fluid_left - 1)); sleep 1
-done
-`
+// waitScript, after mountedFunction, waits for at most $1 seconds until all of several mounts are there, each with three
+// arguments as those of mountedFunction.
+//
+//go:embed scripts/await.sh
+var waitScript string
 
 // masterScript, before superviseScript, gives the masters $1 and a number, in the client's options, the namespace $2:
 // Alluxio's chart writes the addresses of several masters for their own namespace.
-const masterScript = `fluid_masters=$1 fluid_namespace=$2; shift 2
-fluid_options=$(printf %s "$ALLUXIO_JAVA_OPTS" | sed "s/\([=,]$fluid_masters[0-9][0-9]*\):/\1.$fluid_namespace:/g") && export ALLUXIO_JAVA_OPTS="$fluid_options"
-`
+//
+//go:embed scripts/masters.sh
+var masterScript string
 
-// sharedScript is superviseScript for a mount point that other pods of the node have too. It only takes dead mounts off:
-// one that answers may be another pod's.
-func sharedScript() string {
-	return strings.Replace(superviseScript, `while fluid_mounted; do`, `while fluid_mounted && ! [ -e "$fluid_path" ]; do`, 1)
-}
+// What containers run, put together of the files in scripts: superviseScript and, for a mount point that other pods of
+// the node have too, sharedScript as commands, mountedScript as a probe, awaitScript as a hook.
+func superviseScript() string { return unmountFunction + superviseMain }
+func sharedScript() string    { return unmountDeadFunction + superviseMain }
+func mountedScript() string   { return mountedFunction + probeScript }
+func awaitScript() string     { return mountedFunction + waitScript }
 
 // crashExitCodes are what a client's exit code is when it was killed (137), aborted (134) or accessed memory that isn't
 // there (139). A client that can't start at all exits otherwise and gets kubelet's ordinary back-off, which the rule
@@ -125,7 +90,7 @@ func crashExitCodes() []int32 { return []int32{134, 137, 139} }
 // nodeDirectory is where a sidecar sees the directory on the node in which each pod has its own for the sidecar's Dataset.
 const nodeDirectory = "/run/kubectl-fluid/pods"
 
-// isSupervised reports whether a client runs below the superviseScript. Without a command the image's own entry point
+// isSupervised reports whether a client runs below superviseScript. Without a command the image's own entry point
 // runs, unknown here: then the client has to unmount on SIGTERM itself. So must one that mounts right on its mount volume,
 // which the script would take for a mount left behind.
 func isSupervised(container *corev1.Container, sidecar *reference.Sidecar) bool {
@@ -148,7 +113,7 @@ func supervise(container *corev1.Container, sidecar *reference.Sidecar, ownDirec
 			anew = append(anew, strconv.Itoa(int(code)))
 		}
 	}
-	script, own := superviseScript, ""
+	script, own := superviseScript(), ""
 	if variant.Shared {
 		script = sharedScript()
 	}
@@ -167,7 +132,7 @@ func supervise(container *corev1.Container, sidecar *reference.Sidecar, ownDirec
 func mountProbe(sidecar *reference.Sidecar) *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{
-			Command: []string{"sh", "-c", mountedScript, "mounted",
+			Command: []string{"sh", "-c", mountedScript(), "mounted",
 				escapeVariables(sidecar.MountPath), escapeVariables(sidecar.MountType), escapeVariables(sidecar.SubPath)},
 		}},
 		PeriodSeconds:    1,
@@ -179,7 +144,7 @@ func mountProbe(sidecar *reference.Sidecar) *corev1.Probe {
 // mountHook is the postStart hook that stands for the startup probe in classic mode. Kubelet leaves the words of a hook
 // alone (Kubernetes 1.37).
 func mountHook(sidecar *reference.Sidecar) *corev1.LifecycleHandler {
-	return &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"sh", "-c", awaitScript, "await",
+	return &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"sh", "-c", awaitScript(), "await",
 		strconv.Itoa(int(sidecar.MountTimeout.Seconds())), sidecar.MountPath, sidecar.MountType, sidecar.SubPath}}}
 }
 

@@ -303,7 +303,7 @@ func TestAFixedDirectoryIsTheOneOfFluidAndOnlyLosesDeadMounts(t *testing.T) {
 	if words := pod.Spec.InitContainers[0].Command; words[2] != sharedScript() || words[6] != "" {
 		t.Errorf("%q", words)
 	}
-	if sharedScript() == superviseScript {
+	if sharedScript() == superviseScript() {
 		t.Error("the script takes all mounts off")
 	}
 }

@@ -66,7 +66,7 @@ func TestTemplatesOfAllKindsGetTheSidecar(t *testing.T) {
 		// Pods of one template share what it says, and know it.
 		script := pod.Spec.InitContainers[0].Command[2]
 		shares := slices.Equal(findingCodes(results[0].Findings), []reference.Code{reference.CodeSharedDirectory})
-		if own := kind == "Pod"; own != (script == superviseScript) || own == (script == sharedScript()) || own == shares {
+		if own := kind == "Pod"; own != (script == superviseScript()) || own == (script == sharedScript()) || own == shares {
 			t.Errorf("%s: %v %s", kind, results[0].Findings, script)
 		}
 		again, err := Template(apply(t, raw, results[0].Patch), lookupRefdemo(t), TemplateOptions{})

@@ -111,7 +111,7 @@ const appMountTimeout = "10"
 
 // writeAppHook lets a container of the app check its mounts after it has started, unless it has a hook of its own.
 func (j *injection) writeAppHook(w *patchWriter, index int, container *podContainer) {
-	words := []string{"sh", "-c", awaitScript, "await", appMountTimeout}
+	words := []string{"sh", "-c", awaitScript(), "await", appMountTimeout}
 	for i := range container.Mounts {
 		if use := j.use(container.Mounts[i].Name); use.dataset >= 0 {
 			words = append(words, path.Clean(container.Mounts[i].Path), j.served[use.dataset].sidecar.mountType, "")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -157,16 +158,6 @@ func (s shownCommand) run(t *testing.T, env Environment, format string, more ...
 	return runIn(t.Context(), env, arguments)
 }
 
-// withoutScripts leaves the scripts of sidecars out of golden text: what they say is the engine's business.
-func withoutScripts(text string) string {
-	text = regexp.MustCompile(`(?s)(\n[+ ]*)- \|\n.*?(\n[+ ]*- (?:supervise|mounted)\n)`).ReplaceAllString(text, "$1- SCRIPT$2")
-	// In JSON a script is one string, or part of one.
-	for _, first := range []string{`fluid_path=\$1`, `while read -r id`} {
-		text = regexp.MustCompile(`(?s)`+first+`.*?(\\n\+ +- (?:supervise|mounted))`).ReplaceAllString(text, "SCRIPT$1")
-	}
-	return text
-}
-
 // TestEveryCommandIsShown: no command is without golden output.
 func TestEveryCommandIsShown(t *testing.T) {
 	shown := map[string]bool{}
@@ -180,45 +171,57 @@ func TestEveryCommandIsShown(t *testing.T) {
 	}
 }
 
-// TestEveryFormatOnEveryTerminal compares each command in each format with what it was, text for people on each kind of
-// terminal; terminals that get the same are said together.
+// TestEveryFormatOnEveryTerminal runs each command in each format, text for people on each kind of terminal. All that one
+// of them shows is compared with what it was, and what the others show in a pipe.
 func TestEveryFormatOnEveryTerminal(t *testing.T) {
 	for _, s := range shownCommands() {
 		t.Run(s.name, func(t *testing.T) {
 			var text strings.Builder
 			connect := s.connect(t)
 			for _, format := range s.formats(t) {
-				human := format == "" || format == formatWide
 				shown := map[string][]string{}
 				for kind, env := range terminals() {
-					if !human && kind != "pipe" {
+					if format != "" && format != formatWide && kind != "pipe" {
 						continue // The next test shows that it's the same.
 					}
 					if env.Connect = connect; s.writes() {
 						env.Connect = s.connect(t)
 					}
-					r := s.run(t, env, format)
-					if r.code == ExitOK || r.out != "" {
-						checkDocument(t, format, r.out)
+					out := s.checked(t, env, format)
+					if s.name == "check" || format == "" && kind == "pipe" {
+						shown[out] = append(shown[out], kind)
 					}
-					if s.name != "inject-diff" { // An empty line of a diff begins with a blank.
-						checkLines(t, format, r.out)
-					}
-					checkWidth(t, env.Terminal.Width, r.out)
-					out := withoutScripts(normal(r.text()))
-					shown[out] = append(shown[out], kind)
 				}
-				for _, out := range slices.SortedFunc(maps.Keys(shown), func(a, b string) int { return cmp.Compare(slices.Min(shown[a]), slices.Min(shown[b])) }) {
-					slices.Sort(shown[out])
-					command := "kubectl fluid " + strings.Join(s.arguments, " ")
-					if format != "" {
-						command += " -o " + format
-					}
-					fmt.Fprintf(&text, "=== %s\n$ %s\n%s", strings.Join(shown[out], ", "), command, out)
-				}
+				s.write(&text, format, shown)
 			}
 			golden(t, "formats/"+s.name+".txt", text.String())
 		})
+	}
+}
+
+// checked runs the command line in a format, checks what can be checked of every output, and returns it.
+func (s shownCommand) checked(t *testing.T, env Environment, format string) string {
+	t.Helper()
+	r := s.run(t, env, format)
+	if r.code == ExitOK || r.out != "" {
+		checkDocument(t, format, r.out)
+	}
+	if s.name != "inject-diff" { // An empty line of a diff begins with a blank.
+		checkLines(t, format, r.out)
+	}
+	checkWidth(t, env.Terminal.Width, r.out)
+	return normal(r.text())
+}
+
+// write writes what a format shows with the kinds of terminals that show it; those that show the same are said together.
+func (s shownCommand) write(w io.Writer, format string, shown map[string][]string) {
+	for _, out := range slices.SortedFunc(maps.Keys(shown), func(a, b string) int { return cmp.Compare(slices.Min(shown[a]), slices.Min(shown[b])) }) {
+		slices.Sort(shown[out])
+		command := "kubectl fluid " + strings.Join(s.arguments, " ")
+		if format != "" {
+			command += " -o " + format
+		}
+		fmt.Fprintf(w, "=== %s\n$ %s\n%s", strings.Join(shown[out], ", "), command, out)
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject/injecttest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -122,9 +123,10 @@ func (c *forbiddenConnection) ServerVersion(context.Context) (*apiversion.Info, 
 	return nil, errors.New("there is no cluster")
 }
 
-// golden compares a text with testdata/golden/<name>.
+// golden compares a text with testdata/golden/<name>, in which the scripts of sidecars aren't.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
+	got = injecttest.ReadScripts(t, "../inject/scripts").Hide(got)
 	path := filepath.Join("testdata", "golden", name)
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

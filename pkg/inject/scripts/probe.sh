@@ -1,0 +1,1 @@
+fluid_mounted "$1" "$2" "$3"
