@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/statuspatch"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -175,7 +176,7 @@ func (r *ReferenceReconciler) writeStatusBesideFluid(ctx context.Context, world 
 	if equality.Semantic.DeepEqual(before, plan.Status) {
 		return news, nil
 	}
-	return news, writeWholeStatus(ctx, r.Client, world.Dataset, before, plan.Status)
+	return news, statuspatch.Write(ctx, r.Client, world.Dataset, before, plan.Status)
 }
 
 // annotateObstacle writes what blocks a reference into its annotation, removes it when nothing does, and reports whether

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -23,6 +22,7 @@ import (
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/memory"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/statuspatch"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -155,22 +155,22 @@ func (r *DatasetRefReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 	if len(kept) == len(physical.Status.DatasetRef) && !slices.ContainsFunc(lacking, isDue) {
 		return ctrl.Result{}, nil
 	}
-	before := physical.DeepCopy()
-	physical.Status.DatasetRef = slices.Concat(kept, keysOf(lacking))
-	if physical.Status.Conditions == nil {
+	return ctrl.Result{}, r.write(ctx, physical, slices.Concat(kept, keysOf(lacking)))
+}
+
+// write gives a physical Dataset another list.
+func (r *DatasetRefReconciler) write(ctx context.Context, physical *datav1alpha1.Dataset, list []string) error {
+	key, read, wanted := client.ObjectKeyFromObject(physical), physical.ResourceVersion, physical.Status
+	wanted.DatasetRef = list
+	if wanted.Conditions == nil {
 		// The CRD requires the field; a Dataset that nobody has looked at yet doesn't have it.
-		physical.Status.Conditions = []datav1alpha1.DatasetCondition{}
-		before.Status.Conditions = nil
+		wanted.Conditions = []datav1alpha1.DatasetCondition{}
 	}
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	started := time.Now()
-	err = r.Client.Status().Patch(ctx, physical, patch)
-	r.pauses.begin(request.NamespacedName, started, time.Now())
-	r.written.note(request.NamespacedName, before.ResourceVersion, physical.ResourceVersion)
-	if err != nil {
-		return ctrl.Result{}, fmt.Errorf("patching status.datasetRef of Dataset %s: %w", request, err)
-	}
-	return ctrl.Result{}, nil
+	err := statuspatch.Write(ctx, r.Client, physical, physical.Status, wanted)
+	r.pauses.begin(key, started, time.Now())
+	r.written.note(key, read, physical.ResourceVersion)
+	return err
 }
 
 // pauses keeps the writes of each list to a fifth of the time, since the API server takes longer for a longer list: after one

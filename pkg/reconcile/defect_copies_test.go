@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
@@ -191,6 +193,44 @@ func TestFluidsCopyIsUsedWhileItIsRight(t *testing.T) {
 		return ""
 	})
 	awaitBound(t, ref)
+}
+
+// TestEveryStaleCopyIsReported: of two copies of Fluid's that differ from their sources, not only the last one.
+func TestEveryStaleCopyIsReported(t *testing.T) {
+	physical := newPhysicalOf(t, "alluxio")
+	livetest.Create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "more"}, Data: map[string]string{"key": "value"}})
+	livetest.Alter(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy-fuse"}}, func(fuse *appsv1.DaemonSet) {
+		container := &fuse.Spec.Template.Spec.Containers[0]
+		container.EnvFrom = append(container.EnvFrom, corev1.EnvFromSource{ConfigMapRef: &corev1.ConfigMapEnvSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: "more"}}})
+	})
+	ref := newReference(t, livetest.NewNamespace(t), "refdemo", physical)
+	want, named := map[reference.Object]bool{}, map[string]bool{}
+	for _, name := range []string{"phy-config", "more"} {
+		livetest.Create(t, &corev1.ConfigMap{Data: map[string]string{"key": "old"}, ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: name,
+			Labels:          map[string]string{datav1alpha1.LabelDatasetID: ref.Namespace + "-" + name},
+			OwnerReferences: []metav1.OwnerReference{reference.OwnerReference(ref)}}})
+		object := reference.Object{Kind: "ConfigMap", Namespace: ref.Namespace, Name: name}
+		want[object], named[object.String()] = true, true
+	}
+	world, err := observe.Reference(t.Context(), livetest.Client(), ref, reference.SourceNames)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &ReferenceReconciler{Client: livetest.Client(), Live: livetest.Client(), MirrorNames: reference.SourceNames, Now: time.Now}
+	outcome, err := r.apply(t.Context(), world, reference.NewPlan(world))
+	if err != nil || !maps.Equal(outcome.Stale, want) {
+		t.Errorf("stale are %v, want %v (%v)", outcome.Stale, want, err)
+	}
+	said := map[string]bool{}
+	for _, finding := range reference.NewPlan(world.After(outcome)).Findings {
+		if finding.Code == reference.CodeCopyStale {
+			said[finding.Object] = true
+		}
+	}
+	if !maps.Equal(said, named) {
+		t.Errorf("the findings name %v, want %v", said, named)
+	}
 }
 
 // TestReferencesToPhysicalsOfOneNameKeepApart: two references of one namespace to Datasets of one name in two others, and

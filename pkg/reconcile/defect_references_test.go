@@ -108,13 +108,7 @@ func TestReferenceBeforeItsPhysicalIsBoundByEvents(t *testing.T) {
 	livetest.Create(t, physical)
 	awaitReason(t, ref, "PhysicalDatasetNotBound")
 	status := livetest.Refresh(t, &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: other, Name: "phy"}}).Status
-	patch, err := wholeStatus("", datav1alpha1.DatasetStatus{}, status)
-	if err == nil {
-		err = livetest.Client().Status().Patch(t.Context(), physical, patch)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	setStatus(t, physical, status)
 	awaitReason(t, ref, "FuseDaemonSetMissing")
 	fuse := livetest.Refresh(t, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: other, Name: "phy-jindofs-fuse"}})
 	fuse.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: fuse.Name} // without any label
@@ -307,13 +301,7 @@ func TestReplacedPhysicalIsServedAndNoted(t *testing.T) {
 	next := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: physical, Name: "phy"}, Spec: former.Spec}
 	livetest.Create(t, next)
 	former.Status.DatasetRef = nil
-	patch, err := wholeStatus("", datav1alpha1.DatasetStatus{}, former.Status)
-	if err == nil {
-		err = livetest.Client().Status().Patch(t.Context(), next, patch)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	setStatus(t, next, former.Status)
 	awaitBound(t, ref)
 	volume := livetest.Refresh(t, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ref.Namespace + "-refdemo"}})
 	if was := volume.Annotations[reference.AnnotationPhysicalUID]; was != string(former.UID) || was == string(next.UID) {

@@ -19,6 +19,15 @@ type forbiddenWrite struct {
 
 func (w forbiddenWrite) Unwrap() error { return w.error }
 
+// reason is what the API server said.
+func (w forbiddenWrite) reason() string {
+	var said apierrors.APIStatus
+	if errors.As(w.error, &said) {
+		return said.Status().Message
+	}
+	return w.Error()
+}
+
 // forbidden names the object of a forbidden write. In a namespace that is being deleted every write is forbidden; that is
 // as it should be, and no news.
 func (r *ReferenceReconciler) forbidden(object client.Object, err error) error {
@@ -36,17 +45,4 @@ func (r *ReferenceReconciler) forbidden(object client.Object, err error) error {
 func (r *ReferenceReconciler) objectOf(object client.Object) (reference.Object, error) {
 	kind, err := r.Client.GroupVersionKindFor(object)
 	return reference.Object{Kind: kind.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}, err
-}
-
-// refused notes in the World what an error says was refused, and reports whether it says so.
-func refused(err error, world *reference.World) bool {
-	var write forbiddenWrite
-	if !errors.As(err, &write) {
-		return false
-	}
-	if world.Refused == nil {
-		world.Refused = map[reference.Object]string{}
-	}
-	world.Refused[write.object] = errors.Unwrap(errors.Unwrap(write)).Error()
-	return true
 }

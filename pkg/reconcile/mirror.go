@@ -23,58 +23,52 @@ import (
 // payload returns the fields of a ConfigMap or Secret that a mirror has from its source.
 func payload() []string { return []string{"data", "binaryData", "immutable", "type"} }
 
-// applyMirror creates a mirror or makes it what its source is. Contents are only read when the source or the mirror has
-// changed since they were last compared. ConfigMaps and Secrets go the same way, without types.
-func (r *ReferenceReconciler) applyMirror(ctx context.Context, world *reference.World, mirror reference.Mirror) error {
+// applyMirror creates a mirror or makes it what its source is. It reports whether a copy of Fluid's has the mirror's name
+// and isn't what the source is. Contents are only read when the source or the mirror has changed since they were last
+// compared. ConfigMaps and Secrets go the same way, without types.
+func (r *ReferenceReconciler) applyMirror(ctx context.Context, world *reference.World, mirror reference.Mirror) (stale bool, err error) {
 	sourceMeta, existingMeta := world.Sources[mirror.Source], world.Taken[mirror.Target]
 	if sourceMeta == nil {
-		return nil // an optional one, or a finding says so
+		return false, nil // an optional one, or a finding says so
 	}
 	if existingMeta != nil && r.inputs.isVerified(world.Key(), mirror.Target, existingMeta, sourceMeta) {
-		return nil
+		return false, nil
 	}
 	source, err := r.readSource(ctx, mirror.Source, sourceMeta)
 	if err != nil {
-		return client.IgnoreNotFound(err) // its deletion is an event
+		return false, client.IgnoreNotFound(err) // its deletion is an event
 	}
 	wanted, err := wantedMirror(world.Dataset, mirror, source)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if existingMeta == nil {
-		if err := r.create(ctx, world.Key(), wanted); err != nil {
-			return err
+		err := r.create(ctx, world.Key(), wanted)
+		if err == nil {
+			r.inputs.verify(world.Key(), mirror.Target, wanted, source)
 		}
-		r.inputs.verify(world.Key(), mirror.Target, wanted, source)
-		return nil
+		return false, err
 	}
 	existing, err := r.read(ctx, mirror.Target)
 	if err != nil {
-		return client.IgnoreNotFound(err)
+		return false, client.IgnoreNotFound(err)
 	}
 	if !reference.Owns(world.Dataset, existing) && !reference.HasLostMark(world.Dataset, existing) {
 		// A copy of Fluid's is as good as ours while it is what its source is. Else it was replaced by a foreign one since
 		// the plan was made, and its event brings us back.
-		if reference.IsCopyOfFluid(world.Dataset, existing) {
-			noteStale(world, mirror.Target, existing, wanted)
-		}
-		return nil
+		return reference.IsCopyOfFluid(world.Dataset, existing) && !sameText(existing, wanted), nil
 	}
 	if err := r.repair(ctx, existing, wanted); err != nil {
-		return err
+		return false, err
 	}
 	r.inputs.verify(world.Key(), mirror.Target, existing, source)
-	return nil
+	return false, nil
 }
 
-// noteStale notes in the World that a copy hasn't what its source has. Fluid copies only the text of ConfigMaps.
-func noteStale(world *reference.World, target reference.Object, existing, wanted *unstructured.Unstructured) {
-	for _, field := range []string{"data", "binaryData"} {
-		if !equality.Semantic.DeepEqual(existing.Object[field], wanted.Object[field]) {
-			world.Stale = map[reference.Object]bool{target: true}
-			return
-		}
-	}
+// sameText reports whether a copy of Fluid's has what its source has. Fluid copies only the text of ConfigMaps.
+func sameText(existing, wanted *unstructured.Unstructured) bool {
+	return equality.Semantic.DeepEqual(existing.Object["data"], wanted.Object["data"]) &&
+		equality.Semantic.DeepEqual(existing.Object["binaryData"], wanted.Object["binaryData"])
 }
 
 func (r *ReferenceReconciler) read(ctx context.Context, object reference.Object) (*unstructured.Unstructured, error) {

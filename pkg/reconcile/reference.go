@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/statuspatch"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -130,11 +132,12 @@ func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.Wor
 		return 0, err
 	}
 	if plan.Creatable() {
-		err := r.apply(ctx, world, plan)
-		if !refused(err, world) && err != nil {
+		outcome, err := r.apply(ctx, world, plan)
+		if err != nil {
 			return 0, err
 		}
-		if len(world.Refused)+len(world.Stale) > 0 {
+		world = world.After(outcome)
+		if outcome.Blocks() {
 			plan = reference.NewPlan(world)
 		}
 	}
@@ -142,7 +145,7 @@ func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.Wor
 		return 0, err
 	}
 	switch {
-	case len(world.Unread)+len(world.Refused) > 0:
+	case len(world.Unread)+len(world.Outcome.Refused) > 0:
 		return unreadDelay, nil
 	case !watched:
 		return secretDelay, nil
@@ -196,12 +199,26 @@ func (r *ReferenceReconciler) patch(ctx context.Context, object, before client.O
 	return nil
 }
 
-// apply creates what is missing and repairs the mirrors. The mirrors come first: nothing can use them before there is a
-// claim.
-func (r *ReferenceReconciler) apply(ctx context.Context, world *reference.World, plan *reference.Plan) error {
+// apply creates what is missing and repairs the mirrors. The first write that the API server forbids ends it.
+func (r *ReferenceReconciler) apply(ctx context.Context, world *reference.World, plan *reference.Plan) (outcome reference.Outcome, err error) {
+	err = r.applyAll(ctx, world, plan, &outcome)
+	var write forbiddenWrite
+	if errors.As(err, &write) {
+		outcome.NoteRefused(write.object, write.reason())
+		return outcome, nil
+	}
+	return outcome, err
+}
+
+// applyAll is apply until an error. The mirrors come first: nothing can use them before there is a claim.
+func (r *ReferenceReconciler) applyAll(ctx context.Context, world *reference.World, plan *reference.Plan, outcome *reference.Outcome) error {
 	for _, mirror := range plan.Mirrors {
-		if err := r.applyMirror(ctx, world, mirror); err != nil {
+		stale, err := r.applyMirror(ctx, world, mirror)
+		if err != nil {
 			return err
+		}
+		if stale {
+			outcome.NoteStale(mirror.Target)
 		}
 	}
 	if err := r.removeMirrors(ctx, world.Dataset, plan); err != nil {
@@ -211,7 +228,7 @@ func (r *ReferenceReconciler) apply(ctx context.Context, world *reference.World,
 		if err := r.create(ctx, world.Key(), plan.ThinRuntime); err != nil {
 			return err
 		}
-		world.ThinRuntime = plan.ThinRuntime
+		outcome.ThinRuntime = plan.ThinRuntime
 	}
 	if world.Volume == nil {
 		if err := r.create(ctx, world.Key(), plan.Volume); err != nil {
@@ -265,7 +282,7 @@ func (r *ReferenceReconciler) writeStatus(ctx context.Context, world *reference.
 		return false, nil
 	}
 	reference.StampCondition(&plan.Status, metav1.NewTime(r.Now()))
-	if err := writeWholeStatus(ctx, r.Client, world.Dataset, before, plan.Status); err != nil {
+	if err := statuspatch.Write(ctx, r.Client, world.Dataset, before, plan.Status); err != nil {
 		return false, err
 	}
 	return r.report(world.Dataset, before.Conditions, plan), nil
@@ -277,22 +294,7 @@ func (r *ReferenceReconciler) writeRuntimeStatus(ctx context.Context, world *ref
 	if thin == nil || plan.RuntimeStatus == nil || !plan.Creatable() {
 		return nil
 	}
-	return writeWholeStatus(ctx, r.Client, thin.DeepCopy(), thin.Status, *plan.RuntimeStatus)
-}
-
-// writeWholeStatus writes the status of an object if it isn't what is wanted.
-func writeWholeStatus[T any](ctx context.Context, writer client.Client, object client.Object, present, wanted T) error {
-	if equality.Semantic.DeepEqual(present, wanted) {
-		return nil
-	}
-	patch, err := wholeStatus(object.GetResourceVersion(), present, wanted)
-	if err == nil {
-		err = writer.Status().Patch(ctx, object, patch)
-	}
-	if err != nil {
-		return fmt.Errorf("patching the status of %T %s: %w", object, client.ObjectKeyFromObject(object), err)
-	}
-	return nil
+	return statuspatch.Write(ctx, r.Client, thin.DeepCopy(), thin.Status, *plan.RuntimeStatus)
 }
 
 // report makes an event when the condition changes, not at every reconcile, and returns whether it did. A reference that

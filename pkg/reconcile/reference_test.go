@@ -20,6 +20,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/statuspatch"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -53,13 +54,7 @@ func newPhysicalOf(t *testing.T, runtime string) (namespace string) {
 	status := dataset.Status
 	status.DatasetRef = nil
 	livetest.Create(t, dataset)
-	patch, err := wholeStatus("", datav1alpha1.DatasetStatus{}, status)
-	if err == nil {
-		err = livetest.Client().Status().Patch(t.Context(), dataset, patch)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	setStatus(t, dataset, status)
 	w.Fuse.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: w.Fuse.Name}
 	w.PhysicalVolume.ObjectMeta = metav1.ObjectMeta{Name: namespace + "-phy", Annotations: w.PhysicalVolume.Annotations}
 	w.PhysicalVolume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: namespace, Name: "phy"}
@@ -74,6 +69,15 @@ func newPhysicalOf(t *testing.T, runtime string) (namespace string) {
 		}
 	}
 	return namespace
+}
+
+// setStatus gives a Dataset a status, whatever it has now.
+func setStatus(t *testing.T, dataset *datav1alpha1.Dataset, status datav1alpha1.DatasetStatus) {
+	t.Helper()
+	unversioned := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: dataset.Namespace, Name: dataset.Name}}
+	if err := statuspatch.Write(t.Context(), livetest.Client(), unversioned, datav1alpha1.DatasetStatus{}, status); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // newBoundReference creates the reference refdemo to a physical Dataset and waits until it is Bound.
@@ -293,13 +297,7 @@ func TestReferenceOutlivesItsPhysical(t *testing.T) {
 	})
 	livetest.Create(t, again)
 	status.DatasetRef = nil
-	patch, err := wholeStatus("", datav1alpha1.DatasetStatus{}, status)
-	if err == nil {
-		err = livetest.Client().Status().Patch(t.Context(), again, patch)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	setStatus(t, again, status)
 	awaitBound(t, ref)
 	if livetest.Refresh(t, again); !slices.Equal(again.Status.DatasetRef, []string{ref.Namespace + "/refdemo"}) {
 		t.Errorf("the new physical Dataset knows %q", again.Status.DatasetRef)

@@ -234,8 +234,8 @@ func (p *Plan) parseSource(w *World) (Source, bool) {
 
 // checkRefused adds a finding for each object that the API server refused to write.
 func (p *Plan) checkRefused(w *World) {
-	for _, object := range sortedObjects(w.Refused) {
-		p.Findings.add(CodeWriteRefused, object, "it can't be written: %s", w.Refused[object])
+	for _, object := range sortedObjects(w.Outcome.Refused) {
+		p.Findings.add(CodeWriteRefused, object, "it can't be written: %s", w.Outcome.Refused[object])
 	}
 }
 
@@ -260,7 +260,7 @@ func (p *Plan) checkMirrors(w *World) {
 		switch {
 		case existing == nil || Owns(w.Dataset, existing) || HasLostMark(w.Dataset, existing):
 		case w.MirrorNames == SourceNames && IsCopyOfFluid(w.Dataset, existing):
-			if w.Stale[mirror.Target] {
+			if w.Outcome.Stale[mirror.Target] {
 				p.Findings.add(CodeCopyStale, mirror.Target, "Fluid made it as the copy of %s, and it differs from that", mirror.Source)
 			}
 		default:

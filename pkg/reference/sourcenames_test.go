@@ -93,7 +93,7 @@ func TestCopiesOfFluidAreAcceptedWhileTheyAreRight(t *testing.T) {
 		code   Code
 	}{
 		"Fluid's copy":          {func(*World, *metav1.PartialObjectMetadata) {}, ""},
-		"a stale one":           {func(w *World, _ *metav1.PartialObjectMetadata) { w.Stale = map[Object]bool{target: true} }, CodeCopyStale},
+		"a stale one":           {func(w *World, _ *metav1.PartialObjectMetadata) { w.Outcome.NoteStale(target) }, CodeCopyStale},
 		"of another reference":  {func(_ *World, c *metav1.PartialObjectMetadata) { c.OwnerReferences[0].UID = "another" }, CodeMirrorNameTaken},
 		"without Fluid's label": {func(_ *World, c *metav1.PartialObjectMetadata) { c.Labels = nil }, CodeMirrorNameTaken},
 		"with another's mark":   {func(_ *World, c *metav1.PartialObjectMetadata) { c.Labels[LabelReferenceUID] = "another" }, CodeMirrorNameTaken},
@@ -174,7 +174,7 @@ func TestReplacedPhysicalIsNoted(t *testing.T) {
 
 func TestRefusedWritesAreFindings(t *testing.T) {
 	w := referencetest.World(t, "alluxio", "dataset://default/phy")
-	w.Refused = map[Object]string{{Kind: "PersistentVolumeClaim", Namespace: "ref", Name: "refdemo"}: "exceeded quota"}
+	w.Outcome.NoteRefused(Object{Kind: "PersistentVolumeClaim", Namespace: "ref", Name: "refdemo"}, "exceeded quota")
 	plan := NewPlan(w)
 	if !slices.Equal(codesOf(plan.Findings), []Code{CodeWriteRefused}) || plan.Ready() || !plan.Creatable() {
 		t.Errorf("the findings are %v", plan.Findings)

@@ -50,10 +50,8 @@ type World struct {
 	Rivals map[Object]bool
 	// Operations are the data operations that name the reference; nil if nobody looked.
 	Operations map[Object]bool
-	// Refused says of the objects that the API server refused to write why.
-	Refused map[Object]string
-	// Stale are the copies of Fluid's that differ from their sources.
-	Stale map[Object]bool
+	// Outcome is what became of the Plan for this World when it was applied; zero if it wasn't.
+	Outcome Outcome
 	// Controller is the controller's ServiceAccount if the controller itself has read the World; nil if somebody else
 	// did, whose rights say nothing of the controller's.
 	Controller *types.NamespacedName
