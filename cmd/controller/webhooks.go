@@ -61,9 +61,9 @@ func addWebhooks(told context.Context, mgr manager.Manager, o options, f feature
 	if err := errors.Join(err, keeper.RegisterMetrics(metrics.Registry)); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
-	handlers := http.NewServeMux()
+	handlers, limits := http.NewServeMux(), webhook.DefaultLimits(webhook.BudgetOfProcess())
 	handle := func(path, name string, handler admission.Handler) {
-		handlers.Handle(path, webhook.Limit(webhook.DefaultLimits, webhook.Review(counted.Observe(name, handler))))
+		handlers.Handle(path, webhook.Review(limits, counted.Observe(name, handler)))
 	}
 	handle(inject.PodPath, "pods", &inject.PodHandler{
 		Reader: mgr.GetCache(), MirrorNames: names, Sharing: sharing, NativeSidecars: f.nativeSidecars, SelfHealing: f.selfHealing, Mode: inject.Mode(o.sidecarMode),

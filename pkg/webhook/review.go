@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
+	"time"
 
+	"golang.org/x/time/rate"
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -21,53 +22,88 @@ import (
 // Review serves AdmissionReviews of version v1, the only one that the webhook configurations name, with a handler. It
 // does what controller-runtime's admission.Webhook does at a fraction of the cost: the type of the body is known, and the
 // objects in it, which a handler reads itself, are passed over.
-func Review(handler admission.Handler) http.Handler {
+//
+// A call takes a place only once its body has been read, so callers that send slowly, or nothing, hold none.
+func Review(limits Limits, handler admission.Handler) http.Handler {
+	places, refusals := newPlaces(limits), refusalLog()
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		review, status, err := readReview(request)
-		if err != nil {
+		refuse := func(status int, err error) {
 			// The API server takes anything but an AdmissionReview as a failed call: the failurePolicy decides.
-			log.FromContext(request.Context()).Info("Refused a call", "reason", err.Error())
+			refusals.Do(func() { log.FromContext(request.Context()).Info("Refused a call", "reason", err.Error()) })
 			http.Error(w, err.Error(), status)
+		}
+		if status, err := checkHeader(request); err != nil {
+			refuse(status, err)
 			return
 		}
-		response := handle(request.Context(), handler, admission.Request{AdmissionRequest: *review.Request})
-		response.UID = review.Request.UID
-		body, err := encodeAnswer(&response.AdmissionResponse)
+		body, release, err := limits.readBody(w, request)
+		switch {
+		case errors.Is(err, errNoRoom):
+			turnAway(w)
+			return
+		case errors.Is(err, errBodyTooLarge):
+			refuse(http.StatusRequestEntityTooLarge, fmt.Errorf("the body has more than %d bytes", limits.BodyBytes))
+			return
+		case err != nil:
+			refuse(http.StatusBadRequest, err)
+			return
+		}
+		defer release()
+		leave, entered := places.enter(request)
+		if !entered {
+			turnAway(w)
+			return
+		}
+		defer leave()
+		review, err := readReview(body)
 		if err != nil {
-			http.Error(w, fmt.Sprintf("encoding the answer: %v", err), http.StatusInternalServerError)
+			refuse(http.StatusBadRequest, err)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		// If the client has gone, nobody is there to be told.
-		_, _ = w.Write(body)
+		answer(w, request, handler, review.Request)
 	})
 }
 
-// readReview reads an AdmissionReview; the status says what is wrong with what isn't one.
-func readReview(request *http.Request) (*admissionv1.AdmissionReview, int, error) {
+// refusalLog lets a few refused calls a second be logged: whoever floods the server mustn't flood the log.
+func refusalLog() *rate.Sometimes { return &rate.Sometimes{First: 20, Interval: time.Second} }
+
+// answer lets the handler decide and writes what it has decided.
+func answer(w http.ResponseWriter, request *http.Request, handler admission.Handler, asked *admissionv1.AdmissionRequest) {
+	response := handle(request.Context(), handler, admission.Request{AdmissionRequest: *asked})
+	response.UID = asked.UID
+	body, err := encodeAnswer(&response.AdmissionResponse)
+	if err != nil {
+		http.Error(w, fmt.Sprintf("encoding the answer: %v", err), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	// If the client has gone, nobody is there to be told.
+	_, _ = w.Write(body)
+}
+
+// checkHeader looks at a call before its body is read; the status says what is wrong with it.
+func checkHeader(request *http.Request) (status int, err error) {
 	if request.Method != http.MethodPost {
-		return nil, http.StatusMethodNotAllowed, fmt.Errorf("the method is %s, not POST", request.Method)
+		return http.StatusMethodNotAllowed, fmt.Errorf("the method is %s, not POST", request.Method)
 	}
 	if kind, _, err := mime.ParseMediaType(request.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, http.StatusUnsupportedMediaType, fmt.Errorf("the body is %q, not application/json", request.Header.Get("Content-Type"))
+		return http.StatusUnsupportedMediaType, fmt.Errorf("the body is %q, not application/json", request.Header.Get("Content-Type"))
 	}
-	body, err := readBody(request)
-	if err != nil {
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the body has more than %d bytes", tooLarge.Limit)
-		}
-		return nil, http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)
-	}
+	return 0, nil
+}
+
+// readReview reads an AdmissionReview.
+func readReview(body []byte) (*admissionv1.AdmissionReview, error) {
 	review, err := decodeReview(body)
 	if err != nil {
-		return nil, http.StatusBadRequest, fmt.Errorf("reading the AdmissionReview: %w", err)
+		return nil, fmt.Errorf("reading the AdmissionReview: %w", err)
 	}
 	if review.APIVersion != admissionv1.SchemeGroupVersion.String() || review.Kind != "AdmissionReview" || review.Request == nil {
-		return nil, http.StatusBadRequest, fmt.Errorf("the body is a %s %s, not a request of an AdmissionReview %s",
+		return nil, fmt.Errorf("the body is a %s %s, not a request of an AdmissionReview %s",
 			review.APIVersion, review.Kind, admissionv1.SchemeGroupVersion)
 	}
-	return review, 0, nil
+	return review, nil
 }
 
 // encodeAnswer returns the AdmissionReview with an answer as encoding/json writes it. One that gives a patch, and says
@@ -94,16 +130,6 @@ func onlyPatches(response *admissionv1.AdmissionResponse) bool {
 	return response.Allowed && len(response.Patch) > 0 && response.PatchType != nil && *response.PatchType == admissionv1.PatchTypeJSONPatch &&
 		response.Result != nil && *response.Result == metav1.Status{Code: http.StatusOK} &&
 		len(response.AuditAnnotations) == 0 && len(response.Warnings) == 0
-}
-
-// readBody reads a body into memory that is right from the start where its length is known.
-func readBody(request *http.Request) ([]byte, error) {
-	if length := request.ContentLength; length > 0 && length <= DefaultLimits.BodyBytes {
-		body := make([]byte, length)
-		_, err := io.ReadFull(request.Body, body)
-		return body, err
-	}
-	return io.ReadAll(request.Body)
 }
 
 // handle asks the handler; one that panics has refused.

@@ -62,7 +62,7 @@ func TestReviewDoesWhatControllerRuntimeDoes(t *testing.T) {
 			requests = append(requests, request)
 			return answer
 		})
-		theirs, ours := &admission.Webhook{Handler: handler}, Review(handler)
+		theirs, ours := &admission.Webhook{Handler: handler}, Review(DefaultLimits(NewBudget(1<<20)), handler)
 		request := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(review(t, 10)))
 		request.Header.Set("Content-Type", "application/json")
 		recorder := httptest.NewRecorder()
@@ -167,7 +167,7 @@ func FuzzTheReviewIsReadAsTheAPIServerReads(f *testing.F) {
 
 // TestWhatIsNoReviewIsNoAnswer: the API server must see a failed call, not a decision.
 func TestWhatIsNoReviewIsNoAnswer(t *testing.T) {
-	handler := Review(admission.HandlerFunc(func(context.Context, admission.Request) admission.Response {
+	handler := Review(DefaultLimits(NewBudget(1<<20)), admission.HandlerFunc(func(context.Context, admission.Request) admission.Response {
 		t.Error("the handler is asked")
 		return admission.Allowed("")
 	}))
@@ -197,7 +197,7 @@ func TestWhatIsNoReviewIsNoAnswer(t *testing.T) {
 
 // TestABugRefuses: a handler that panics has not allowed anything, and its panic isn't shown.
 func TestABugRefuses(t *testing.T) {
-	answer := send(Review(admission.HandlerFunc(func(context.Context, admission.Request) admission.Response { panic("secret") })), review(t, 0))
+	answer := send(Review(DefaultLimits(NewBudget(1<<20)), admission.HandlerFunc(func(context.Context, admission.Request) admission.Response { panic("secret") })), review(t, 0))
 	var got admissionv1.AdmissionReview
 	if err := json.Unmarshal(answer.Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ func BenchmarkReview(b *testing.B) {
 	for _, way := range []struct {
 		name    string
 		handler http.Handler
-	}{{"controller-runtime", &admission.Webhook{Handler: handler}}, {"review", Review(handler)}} {
+	}{{"controller-runtime", &admission.Webhook{Handler: handler}}, {"review", Review(DefaultLimits(NewBudget(1<<20)), handler)}} {
 		for _, size := range []int{2, 13, 123} {
 			body := review(b, size<<10)
 			b.Run(fmt.Sprintf("%s/%dKB", way.name, size), func(b *testing.B) {

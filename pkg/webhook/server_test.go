@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -247,76 +246,5 @@ func TestEndAfterEndsLater(t *testing.T) {
 	<-ctx.Done()
 	if ctx.Value(key{}) != "kept" {
 		t.Error("it has lost the values of its parent")
-	}
-}
-
-// TestLimits: as many calls run as may, as many wait as may, and the rest is turned away so that the API server comes
-// again.
-func TestLimits(t *testing.T) {
-	running, finish := make(chan struct{}, 9), make(chan struct{})
-	handler := Limit(Limits{Running: 2, Waiting: 1, Patience: time.Minute, BodyBytes: 10}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		running <- struct{}{}
-		<-finish
-	}))
-	answers := make(chan *httptest.ResponseRecorder, 9)
-	call := func() {
-		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, "/", nil))
-		answers <- recorder
-	}
-	for range 2 {
-		go call()
-		<-running
-	}
-	// Of two more, one waits and one is turned away.
-	go call()
-	go call()
-	turnedAway := <-answers
-	if turnedAway.Code != http.StatusServiceUnavailable || turnedAway.Header().Get("Retry-After") != "1" || turnedAway.Header().Get("Connection") != "close" {
-		t.Errorf("turned away with %d, %v", turnedAway.Code, turnedAway.Header())
-	}
-	select {
-	case <-running:
-		t.Error("three calls run")
-	default:
-	}
-	close(finish)
-	for range 3 {
-		if answer := <-answers; answer.Code != http.StatusOK {
-			t.Errorf("a call that had room is answered with %d", answer.Code)
-		}
-	}
-}
-
-func TestWhoHasWaitedEnoughIsTurnedAway(t *testing.T) {
-	finish := make(chan struct{})
-	started := make(chan struct{})
-	handler := Limit(Limits{Running: 1, Waiting: 1, Patience: time.Millisecond, BodyBytes: 10}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		close(started)
-		<-finish
-	}))
-	go handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil))
-	<-started
-	defer close(finish)
-	recorder := httptest.NewRecorder()
-	handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, "/", nil))
-	if recorder.Code != http.StatusServiceUnavailable {
-		t.Errorf("answered with %d", recorder.Code)
-	}
-}
-
-func TestLargeBodiesAreRefused(t *testing.T) {
-	handler := Limit(Limits{Running: 1, Waiting: 1, Patience: time.Minute, BodyBytes: 100}, Review(nil))
-	for _, known := range []bool{true, false} {
-		request := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(make([]byte, 101)))
-		request.Header.Set("Content-Type", "application/json")
-		if !known {
-			request.ContentLength = -1
-		}
-		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, request)
-		if recorder.Code != http.StatusRequestEntityTooLarge {
-			t.Errorf("with its length known %t: %d %s", known, recorder.Code, recorder.Body)
-		}
 	}
 }
