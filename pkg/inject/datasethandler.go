@@ -2,12 +2,9 @@ package inject
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
 
 	admissionv1 "k8s.io/api/admission/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -43,67 +40,71 @@ func (h *DatasetHandler) Handle(ctx context.Context, request admission.Request) 
 }
 
 func (h *DatasetHandler) decide(ctx context.Context, request admission.Request) admission.Response {
-	dataset, err := decodeDataset(request.Object.Raw)
+	now, err := scanDataset(request.Object.Raw)
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}
 	if request.Operation == admissionv1.Update {
-		return h.handleUpdate(ctx, request, dataset)
+		return h.handleUpdate(ctx, request, now)
 	}
-	if !reference.IsReference(dataset) {
-		return admission.Allowed("")
-	}
-	return h.validate(ctx, request, dataset)
+	return h.handleReference(ctx, request, now)
 }
 
-func decodeDataset(raw []byte) (*datav1alpha1.Dataset, error) {
-	dataset := &datav1alpha1.Dataset{}
-	if err := json.Unmarshal(raw, dataset); err != nil {
-		return nil, fmt.Errorf("reading the Dataset: %w", err)
+// handleReference validates a Dataset if it is a reference.
+func (h *DatasetHandler) handleReference(ctx context.Context, request admission.Request, now *scannedDataset) admission.Response {
+	switch {
+	case !now.isReference, now.deleted && now.mounts > 1: // It refers to nothing.
+		return admission.Allowed("")
+	case now.mounts > 1:
+		finding := reference.NewFinding(reference.CodeMountsMixed, datasetObject(request, now), "it has %d mounts", now.mounts)
+		return denied(finding.String(), finding)
 	}
-	return dataset, nil
+	dataset, err := now.decode()
+	if err != nil {
+		return admission.Errored(http.StatusRequestEntityTooLarge, err)
+	}
+	dataset.Namespace = request.Namespace
+	if now.deleted {
+		// Whoever keeps it with a finalizer of his own could still make pods that use it.
+		return h.validateConsent(ctx, request, dataset)
+	}
+	return h.validate(ctx, request, dataset)
 }
 
 // handleUpdate lets everything pass that leaves the mounts alone: labels, finalizers and the rest of a broken reference
 // must stay changeable. What a reference refers to is fixed, and so is whether a Dataset is a reference: its volume, in
 // which pods have it, can't be changed.
-func (h *DatasetHandler) handleUpdate(ctx context.Context, request admission.Request, dataset *datav1alpha1.Dataset) admission.Response {
-	old, err := decodeDataset(request.OldObject.Raw)
+func (h *DatasetHandler) handleUpdate(ctx context.Context, request admission.Request, now *scannedDataset) admission.Response {
+	old, err := scanDataset(request.OldObject.Raw)
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}
-	if equality.Semantic.DeepEqual(old.Spec.Mounts, dataset.Spec.Mounts) {
+	if old.mountsText == now.mountsText {
 		return admission.Allowed("")
 	}
-	wasReference, isReference := reference.IsReference(old), reference.IsReference(dataset)
-	if dataset.DeletionTimestamp != nil {
-		// Whoever keeps it with a finalizer of his own could still make pods that use it.
-		return h.validateConsent(ctx, request, dataset)
+	if now.deleted {
+		return h.handleReference(ctx, request, now)
 	}
-	if source, err := reference.SourceOf(old); err == nil {
-		if now, err := reference.SourceOf(dataset); err != nil || now != source {
+	if source, err := old.source(); err == nil {
+		if changed, err := now.source(); err != nil || changed != source {
 			finding := reference.NewFinding(reference.CodeMountPointChanged, datasetObject(request, old),
 				"it refers to %s, and that can't be changed", source.MountPoint())
 			return denied(finding.String(), finding)
 		}
-	} else if !wasReference && isReference && len(old.Status.Runtimes) > 0 {
+	} else if !old.isReference && now.isReference && old.bound {
 		finding := reference.NewFinding(reference.CodeMountPointChanged, datasetObject(request, old),
 			"it is bound to a runtime and can't become a reference")
 		return denied(finding.String(), finding)
 	}
-	if !isReference {
-		return admission.Allowed("")
-	}
-	return h.validate(ctx, request, dataset)
+	return h.handleReference(ctx, request, now)
 }
 
-func datasetObject(request admission.Request, dataset *datav1alpha1.Dataset) reference.Object {
-	return reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: request.Namespace, Name: dataset.Name}
+func datasetObject(request admission.Request, dataset *scannedDataset) reference.Object {
+	return reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: request.Namespace, Name: dataset.name}
 }
 
 // validate denies a reference with the first thing that can't work, and warns of the rest.
 func (h *DatasetHandler) validate(ctx context.Context, request admission.Request, dataset *datav1alpha1.Dataset) admission.Response {
-	dataset.Namespace = request.Namespace
 	// Nothing else that is known of the physical Dataset may be in the answer to somebody who mayn't use it.
 	if response := h.validateConsent(ctx, request, dataset); !response.Allowed {
 		return response
