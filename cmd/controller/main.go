@@ -193,7 +193,9 @@ func newManager(restConfig *rest.Config, o options, keeper *certificate.Keeper) 
 		LeaderElection:          o.leaderElection,
 		LeaderElectionID:        "kubectl-fluid-controller",
 		LeaderElectionNamespace: o.namespace,
-		Cache:                   cached,
+		// The process ends right after its manager: the next leader needn't wait until the Lease expires.
+		LeaderElectionReleaseOnCancel: true,
+		Cache:                         cached,
 		// Secrets are read live: a cache of them takes the right to list all of them.
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}, Unstructured: true}},
 	})

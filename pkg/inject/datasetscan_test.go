@@ -87,7 +87,7 @@ func TestALargeDatasetIsNeverDecodedWhole(t *testing.T) {
 		allowed bool
 		code    int32
 	}{
-		"mounts of a reference": {`{"metadata":{"name":"x"},"spec":{"mounts":[{"mountPoint":"dataset://default/phy"},` + many("{}") + `]}}`, false, http.StatusForbidden},
+		"mounts of a reference":  {`{"metadata":{"name":"x"},"spec":{"mounts":[{"mountPoint":"dataset://default/phy"},` + many("{}") + `]}}`, false, http.StatusForbidden},
 		"mounts of no reference": {`{"metadata":{"name":"x"},"spec":{"mounts":[` + many("{}") + `]}}`, true, http.StatusOK},
 		"options": {`{"metadata":{"name":"x"},"spec":{"mounts":[{"mountPoint":"dataset://default/phy","options":{` +
 			strings.Join(options, ",") + `}}]}}`, false, http.StatusRequestEntityTooLarge},
