@@ -12,12 +12,14 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	apiversion "k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/client-go/discovery"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
@@ -28,6 +30,7 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/certificate"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/alluxio"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/caches"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thinruntime"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -52,6 +55,8 @@ type options struct {
 	besideFluid    string
 	mountRoot      string
 	thinRuntimes   bool
+	alluxio        string
+	alluxioImage   string
 	leaderElection bool
 	webhookPort    int
 	metricsAddress string
@@ -72,6 +77,8 @@ func main() {
 	flag.StringVar(&o.besideFluid, "beside-fluid", string(reconcile.BesideFluidAuto), "whether Fluid's own controllers serve references too: true, false, or auto for whether Fluid's webhook is configured; then statuses are written as Fluid writes them and its webhook gets the right templates")
 	flag.StringVar(&o.mountRoot, "mount-root", "/runtime-mnt", "directory on the nodes below which ThinRuntimes mount")
 	flag.BoolVar(&o.thinRuntimes, "thin-runtimes", true, "serve ThinRuntimes that have a profile; turn this off where Fluid's thinruntime-controller runs")
+	flag.StringVar(&o.alluxio, "alluxio-runtimes", string(alluxio.ServeNone), "whether to serve AlluxioRuntimes: true, false, or auto for those that Fluid's alluxioruntime-controller doesn't serve, by its finalizer or its Deployment")
+	flag.StringVar(&o.alluxioImage, "alluxio-image", "kubectl-fluid/alluxio:2.9.6", "image of masters, workers, FUSE clients and Jobs of AlluxioRuntimes that name none; see examples/images/alluxio")
 	flag.BoolVar(&o.leaderElection, "leader-elect", false, "elect a leader among several replicas; webhooks run on all of them")
 	flag.IntVar(&o.webhookPort, "webhook-port", 9443, "port of the webhook server")
 	flag.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "address of the metrics, 0 for none")
@@ -103,6 +110,9 @@ func (o options) validate() error {
 	}
 	if _, err := reconcile.ParseBesideFluid(o.besideFluid); err != nil {
 		return fmt.Errorf("--beside-fluid: %w", err)
+	}
+	if _, err := alluxio.ParseServe(o.alluxio); err != nil {
+		return fmt.Errorf("--alluxio-runtimes: %w", err)
 	}
 	switch reference.MirrorNames(o.mirrorNames) {
 	case reference.UniqueNames, reference.SourceNames:
@@ -205,6 +215,29 @@ func newManager(restConfig *rest.Config, o options, keeper *certificate.Keeper) 
 	return mgr, nil
 }
 
+// setupAlluxio adds the engine of AlluxioRuntimes if it is to serve any.
+func setupAlluxio(mgr manager.Manager, o options, writer client.Client, recorder events.EventRecorder) error {
+	serve := alluxio.Serve(o.alluxio)
+	if serve == alluxio.ServeNone {
+		return nil
+	}
+	kind := datav1alpha1.GroupVersion.WithKind(datav1alpha1.AlluxioRuntimeKind)
+	_, err := mgr.GetRESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
+	switch {
+	case meta.IsNoMatchError(err) && serve == alluxio.ServeAuto:
+		ctrl.Log.Info("AlluxioRuntimes aren't served: their CustomResourceDefinition isn't installed; install it and restart the controller")
+		return nil
+	case err != nil:
+		return fmt.Errorf("looking for the CustomResourceDefinition of AlluxioRuntimes, which --alluxio-runtimes=%s needs: %w", serve, err)
+	}
+	runtimes := &alluxio.Reconciler{Client: writer, Recorder: recorder, Serve: serve, Sharing: reference.Sharing(o.sharing), Now: time.Now,
+		Settings: alluxio.Settings{Image: o.alluxioImage, MountRoot: o.mountRoot, Controller: o.namespace}}
+	if err := runtimes.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("setting up the controller of AlluxioRuntimes: %w", err)
+	}
+	return nil
+}
+
 // setup adds the reconcilers.
 func setup(ctx context.Context, mgr manager.Manager, o options, keeper *certificate.Keeper) error {
 	names, sharing := reference.MirrorNames(o.mirrorNames), reference.Sharing(o.sharing)
@@ -221,6 +254,9 @@ func setup(ctx context.Context, mgr manager.Manager, o options, keeper *certific
 	datasetRefs := &reconcile.DatasetRefReconciler{Client: writer, Sharing: sharing}
 	if err := errors.Join(keeper.SetupWithManager(mgr), references.SetupWithManager(mgr), datasetRefs.SetupWithManager(mgr)); err != nil {
 		return fmt.Errorf("setting up controllers: %w", err)
+	}
+	if err := setupAlluxio(mgr, o, writer, recorder); err != nil {
+		return err
 	}
 	if o.thinRuntimes {
 		thinRuntimes := &thinruntime.Reconciler{Client: writer, Recorder: recorder, MountRoot: o.mountRoot, Now: time.Now}

@@ -20,8 +20,10 @@ func TestOptionsThatCantBeAreNamed(t *testing.T) {
 		{func(o *options) { o.sidecarMode = "classic" }, nil},
 		{func(o *options) { o.sidecarMode = "old" }, []string{"--sidecar-mode", `"old"`, "native or classic"}},
 		{func(o *options) { o.mirrorNames = "own" }, []string{"--mirror-names", `"own"`, "unique or source"}},
+		{func(o *options) { o.alluxio = "auto" }, nil},
+		{func(o *options) { o.alluxio = "yes" }, []string{"--alluxio-runtimes", `"yes"`, "true, false or auto"}},
 	} {
-		o := options{namespace: "system", sharing: "rbac", mirrorNames: "unique"}
+		o := options{namespace: "system", sharing: "rbac", mirrorNames: "unique", alluxio: "false"}
 		test.change(&o)
 		err := o.validate()
 		if (err == nil) != (test.want == nil) {

@@ -119,7 +119,7 @@ func (e *engine) properties() map[string]string {
 		"alluxio.underfs.object.store.breadcrumbs.enabled":     "false",
 		"alluxio.underfs.s3.request.timeout":                   "30sec",
 		"alluxio.underfs.s3.socket.timeout":                    "20sec",
-		"alluxio.underfs.web.connnection.timeout":              "20sec", // Alluxio's own spelling
+		"alluxio.underfs.web.connnection.timeout":              "10sec", // Alluxio's own spelling
 		"alluxio.user.block.size.bytes.default":                "64MB",
 		"alluxio.user.client.cache.enabled":                    "false",
 		"alluxio.user.file.metadata.sync.interval":             strconv.Itoa(syncInterval) + "sec",

@@ -46,20 +46,20 @@ func checkOptions(field string, options []string) []string {
 // unwordly are the characters that mean something to a shell between double quotes, or end them.
 const unwordly = "\"'$`\\"
 
-// memory is how much a process may use.
-type memory struct{ heap, direct int64 }
+// jvmMemory is how much a process may use.
+type jvmMemory struct{ heap, direct int64 }
 
 const mebibyte = int64(1) << 20
 
 // within derives heap and direct memory from a container's memory limit: a half and a quarter of what is left of it. The
 // rest is for the JVM's own structures, threads and RocksDB.
-func (m memory) within(resources corev1.ResourceRequirements, taken int64) memory {
+func (m jvmMemory) within(resources corev1.ResourceRequirements, taken int64) jvmMemory {
 	limit, limited := resources.Limits[corev1.ResourceMemory]
 	if !limited {
 		return m
 	}
 	left := limit.Value() - taken
-	derived := memory{heap: left / 2}
+	derived := jvmMemory{heap: left / 2}
 	if m.direct > 0 {
 		derived.direct = left / 4
 	}
@@ -70,7 +70,7 @@ func (m memory) within(resources corev1.ResourceRequirements, taken int64) memor
 const leastHeap = 64 * mebibyte
 
 // options of the JVM, without those that the user gives.
-func (m memory) options(given []string) []string {
+func (m jvmMemory) options(given []string) []string {
 	var options []string
 	text := strings.Join(given, " ")
 	if !strings.Contains(text, "-Xmx") {
@@ -84,14 +84,14 @@ func (m memory) options(given []string) []string {
 
 // memoryWithoutLimit is what processes of a role get whose containers have no memory limit: what they were seen to need, and
 // some more.
-func memoryWithoutLimit(container string) memory {
+func memoryWithoutLimit(container string) jvmMemory {
 	switch container {
 	case containerMaster:
-		return memory{heap: 768 * mebibyte}
+		return jvmMemory{heap: 768 * mebibyte}
 	case containerWorker, containerFuse:
-		return memory{heap: 512 * mebibyte, direct: 512 * mebibyte}
+		return jvmMemory{heap: 512 * mebibyte, direct: 512 * mebibyte}
 	}
-	return memory{heap: 256 * mebibyte}
+	return jvmMemory{heap: 256 * mebibyte}
 }
 
 // line joins the words of a value in the ConfigMap; as with Fluid v1.0.8 it ends with a blank.

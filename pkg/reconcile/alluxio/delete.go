@@ -1,0 +1,206 @@
+package alluxio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/sidecars"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+)
+
+func (p pair) datasetDeleting() bool { return p.dataset != nil && p.dataset.DeletionTimestamp != nil }
+
+func (p pair) runtimeDeleting() bool { return p.runtime != nil && p.runtime.DeletionTimestamp != nil }
+
+func (p pair) deleting() bool { return p.datasetDeleting() || p.runtimeDeleting() }
+
+// takeDown takes volume and claim away and then lets Dataset and runtime go; Kubernetes deletes the rest with its owner. As
+// in Fluid v1.0.8 a Dataset stays while references or pods need it, and a runtime that is deleted alone goes at once.
+func (r *Reconciler) takeDown(ctx context.Context, p pair) error {
+	if p.datasetDeleting() {
+		if BoundElsewhere(p.dataset) && !p.runtimeDeleting() {
+			return nil // whoever serves it takes it down
+		}
+		held, err := r.holders(ctx, p)
+		if err != nil {
+			return err
+		}
+		if held != "" {
+			r.tell(p.key, p.dataset, tell.ReasonErrorDeleteDataset, held)
+			return nil
+		}
+	}
+	gone, err := r.deleteVolume(ctx, p, "")
+	if err != nil || !gone {
+		return err
+	}
+	if err := r.releaseRuntime(ctx, p); err != nil {
+		return err
+	}
+	if !p.datasetDeleting() || BoundElsewhere(p.dataset) {
+		return nil
+	}
+	released := p.dataset.DeepCopy()
+	controllerutil.RemoveFinalizer(released, datav1alpha1.FinalizerDataset)
+	return client.IgnoreNotFound(r.patchMetadata(ctx, datav1alpha1.DatasetKind, p.dataset, released))
+}
+
+// releaseRuntime lets the runtime go. If its Dataset stays it isn't bound any more.
+func (r *Reconciler) releaseRuntime(ctx context.Context, p pair) error {
+	if p.runtime == nil {
+		return nil
+	}
+	if p.dataset != nil && !p.datasetDeleting() {
+		if err := r.unbind(ctx, p.dataset); err != nil {
+			return err
+		}
+	}
+	released := p.runtime.DeepCopy()
+	controllerutil.RemoveFinalizer(released, Finalizer)
+	return client.IgnoreNotFound(r.patchMetadata(ctx, datav1alpha1.AlluxioRuntimeKind, p.runtime, released))
+}
+
+// forgetRuntime resets a Dataset whose runtime has vanished without its finalizer, by force.
+func (r *Reconciler) forgetRuntime(ctx context.Context, p pair) error {
+	r.forget(p.key)
+	if !HasRuntime(p.dataset) {
+		return nil
+	}
+	// The caches of Datasets and runtimes aren't of the same moment.
+	err := r.Live.Get(ctx, p.key, &datav1alpha1.AlluxioRuntime{})
+	if apierrors.IsNotFound(err) {
+		return r.unbind(ctx, p.dataset)
+	}
+	if err != nil {
+		return fmt.Errorf("reading AlluxioRuntime %s: %w", p.key, err)
+	}
+	return nil
+}
+
+func (r *Reconciler) unbind(ctx context.Context, dataset *datav1alpha1.Dataset) error {
+	return r.writeDataset(ctx, dataset, func(dataset *datav1alpha1.Dataset) {
+		if !BoundElsewhere(dataset) {
+			SetUnbound(dataset)
+		}
+	})
+}
+
+// holders says what keeps a Dataset from going: references to it, and pods that have its sidecar.
+func (r *Reconciler) holders(ctx context.Context, p pair) (string, error) {
+	var references []string
+	for _, name := range p.dataset.Status.DatasetRef {
+		namespace, name, _ := strings.Cut(name, "/")
+		err := r.Client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &datav1alpha1.Dataset{})
+		if client.IgnoreNotFound(err) != nil {
+			return "", fmt.Errorf("reading Dataset %s/%s, a reference to %s: %w", namespace, name, p.key, err)
+		}
+		if err == nil {
+			references = append(references, namespace+"/"+name)
+		}
+	}
+	pods, err := sidecars.Pods(ctx, r.Client, p.key)
+	if err != nil {
+		return "", err
+	}
+	var held []string
+	if len(references) > 0 {
+		held = append(held, "references to it exist: delete the Datasets "+tell.Names(references))
+	}
+	if len(pods) > 0 {
+		slices.Sort(pods)
+		held = append(held, "pods have its sidecar: delete "+tell.Names(pods))
+	}
+	if len(held) == 0 {
+		return "", nil
+	}
+	return "Dataset " + p.key.String() + " can't be deleted yet; " + strings.Join(held, "; "), nil
+}
+
+// removeOrphans deletes volume and claim of a Dataset that vanished by force together with its runtime.
+func (r *Reconciler) removeOrphans(ctx context.Context, p pair) error {
+	claim, volume := &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}
+	claimErr := r.parts.Get(ctx, p.key, claim)
+	volumeErr := r.parts.Get(ctx, types.NamespacedName{Name: reference.VolumeName(p.key)}, volume)
+	if err := errors.Join(client.IgnoreNotFound(claimErr), client.IgnoreNotFound(volumeErr)); err != nil {
+		return fmt.Errorf("reading volume and claim of Dataset %s: %w", p.key, err)
+	}
+	if datasetMark(p.key, claim) == "" && datasetMark(p.key, volume) == "" {
+		return nil
+	}
+	// The caches aren't of the same moment: the Dataset may be new.
+	for _, object := range []client.Object{&datav1alpha1.Dataset{}, &datav1alpha1.AlluxioRuntime{}} {
+		if err := r.Live.Get(ctx, p.key, object); !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	_, err := r.deleteVolume(ctx, p, "")
+	return err
+}
+
+// deleteVolume deletes the claim and, when it has gone, the volume, but not those of the Dataset with the UID to keep. It
+// reports whether both have gone.
+func (r *Reconciler) deleteVolume(ctx context.Context, p pair, keep types.UID) (bool, error) {
+	gone, err := r.deleteMarked(ctx, p, p.key, keep, &corev1.PersistentVolumeClaim{})
+	if err != nil || !gone {
+		return false, err
+	}
+	return r.deleteMarked(ctx, p, types.NamespacedName{Name: reference.VolumeName(p.key)}, keep, &corev1.PersistentVolume{})
+}
+
+// deleteMarked deletes an object that was made for a Dataset of the name, and reports whether none is left. A foreign one
+// isn't touched and doesn't count. It reads live: an object made a moment ago would otherwise be left for ever.
+func (r *Reconciler) deleteMarked(ctx context.Context, p pair, key types.NamespacedName, keep types.UID, object client.Object) (bool, error) {
+	err := r.Live.Get(ctx, key, object)
+	switch mark := datasetMark(p.key, object); {
+	case apierrors.IsNotFound(err):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("reading %T %s: %w", object, key, err)
+	case mark == "", mark == keep:
+		return true, nil
+	case object.GetDeletionTimestamp() != nil:
+		return false, r.tellUsers(ctx, p, object)
+	}
+	uid := object.GetUID()
+	err = r.Client.Delete(ctx, object, client.Preconditions{UID: &uid})
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("deleting %T %s: %w", object, key, err)
+	}
+	return false, nil
+}
+
+// tellUsers says which pods keep a claim from going; Kubernetes lets it go when they have ended.
+func (r *Reconciler) tellUsers(ctx context.Context, p pair, object client.Object) error {
+	if _, isClaim := object.(*corev1.PersistentVolumeClaim); !isClaim || !p.datasetDeleting() {
+		return nil
+	}
+	pods := &corev1.PodList{}
+	if err := r.Live.List(ctx, pods, client.InNamespace(p.key.Namespace)); err != nil {
+		return fmt.Errorf("listing the pods of namespace %s: %w", p.key.Namespace, err)
+	}
+	var users []string
+	for i := range pods.Items {
+		pod := &pods.Items[i]
+		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+		if !ended && slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+			return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == p.key.Name
+		}) {
+			users = append(users, pod.Name)
+		}
+	}
+	if len(users) > 0 {
+		r.tell(p.key, p.dataset, tell.ReasonErrorDeleteDataset, "Dataset "+p.key.String()+" can't be deleted yet; pods use its claim: delete "+tell.Names(users))
+	}
+	return nil
+}

@@ -1,0 +1,10 @@
+package alluxio
+
+import (
+	"os"
+	"testing"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(livetest.Main(m)) }
