@@ -6,22 +6,12 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/memory"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/statuspatch"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -41,93 +31,6 @@ type DatasetRefReconciler struct {
 
 // datasetRefWorkers is how many lists are written at a time, each of another Dataset.
 const datasetRefWorkers = 8
-
-// SetupWithManager adds the reconciler to a manager. AddIndexes must have been called.
-func (r *DatasetRefReconciler) SetupWithManager(manager ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(manager).
-		Named("datasetref").
-		WithOptions(controller.Options{MaxConcurrentReconciles: datasetRefWorkers, RateLimiter: queue.BackOff()}).
-		Watches(&datav1alpha1.Dataset{}, r.datasetEvents()).
-		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.concernedByClaim), builder.WithPredicates(comes())).
-		Complete(r)
-}
-
-// datasetEvents enqueues for Datasets that come, go or change in a way that can change a list.
-func (r *DatasetRefReconciler) datasetEvents() handler.EventHandler {
-	enqueue := handler.EnqueueRequestsFromMapFunc(concernedPhysical)
-	return handler.Funcs{
-		CreateFunc: func(ctx context.Context, e event.CreateEvent, requests workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			if dataset := e.Object.(*datav1alpha1.Dataset); !reference.IsReference(dataset) || r.isDue(ctx, dataset) {
-				enqueue.Create(ctx, e, requests)
-			}
-		},
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, requests workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			if changesAList(e.ObjectOld.(*datav1alpha1.Dataset), e.ObjectNew.(*datav1alpha1.Dataset)) {
-				enqueue.Update(ctx, e, requests)
-			}
-		},
-		DeleteFunc: enqueue.Delete,
-	}
-}
-
-// changesAList leaves out changes of references that refer to the same Dataset as before and aren't due by them: if its list
-// were looked through at each, the work for many references to one Dataset would grow with the square of their number.
-func changesAList(before, after *datav1alpha1.Dataset) bool {
-	blocked := before.Status.Phase == datav1alpha1.NonePhase && after.Status.Phase != datav1alpha1.NonePhase && after.Status.Phase != datav1alpha1.BoundPhase
-	return blocked || !reference.IsReference(before) || !reference.IsReference(after) ||
-		!slices.EqualFunc(before.Spec.Mounts, after.Spec.Mounts, func(a, b datav1alpha1.Mount) bool { return a.MountPoint == b.MountPoint })
-}
-
-// comes leaves out all but new objects.
-func comes() predicate.Predicate {
-	return predicate.Funcs{
-		UpdateFunc: func(event.UpdateEvent) bool { return false },
-		DeleteFunc: func(event.DeleteEvent) bool { return false },
-	}
-}
-
-// concernedByClaim is the physical Dataset of the reference that the claim is of, if the claim makes it due: one that has a
-// status is due by that. Nor is one that is listed already, along with another: with many references to one Dataset nearly
-// all are, and looking through all of them for each claim would be work that grows with the square of their number.
-func (r *DatasetRefReconciler) concernedByClaim(ctx context.Context, claim client.Object) []reconcile.Request {
-	ref := &datav1alpha1.Dataset{}
-	key := client.ObjectKeyFromObject(claim)
-	if r.Client.Get(ctx, key, ref, client.UnsafeDisableDeepCopy) != nil || ref.Status.Phase != datav1alpha1.NonePhase || !reference.IsReference(ref) {
-		return nil
-	}
-	source, err := reference.SourceOf(ref)
-	if err != nil {
-		return nil
-	}
-	physical := &datav1alpha1.Dataset{}
-	if r.Client.Get(ctx, source.Key(), physical, client.UnsafeDisableDeepCopy) != nil || slices.Contains(physical.Status.DatasetRef, key.String()) {
-		return nil // it isn't there yet, or done
-	}
-	return queue.Requests([]types.NamespacedName{source.Key()})
-}
-
-// isDue reports whether a reference has to be listed: it has its claim, so that pods can use it, or its status says what it
-// waits for. One that is only being made is listed along with another that is due, so that of many that are made at once
-// each doesn't cost a write of the list.
-func (r *DatasetRefReconciler) isDue(ctx context.Context, ref *datav1alpha1.Dataset) bool {
-	if ref.Status.Phase != datav1alpha1.NonePhase {
-		return true
-	}
-	err := r.Client.Get(ctx, client.ObjectKeyFromObject(ref), &corev1.PersistentVolumeClaim{}, client.UnsafeDisableDeepCopy)
-	return !apierrors.IsNotFound(err)
-}
-
-// concernedPhysical is the physical Dataset of a reference, before and after a change, and every other Dataset itself.
-func concernedPhysical(_ context.Context, object client.Object) []reconcile.Request {
-	dataset := object.(*datav1alpha1.Dataset)
-	if !reference.IsReference(dataset) {
-		return queue.Requests([]types.NamespacedName{client.ObjectKeyFromObject(dataset)})
-	}
-	if source, err := reference.SourceOf(dataset); err == nil {
-		return queue.Requests([]types.NamespacedName{source.Key()})
-	}
-	return nil
-}
 
 // Reconcile writes the list of references to one physical Dataset if it isn't right.
 func (r *DatasetRefReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {

@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
@@ -47,6 +46,28 @@ func TestOnlyWhatChangesAListIsLookedAt(t *testing.T) {
 	} {
 		if got := changesAList(test.before, test.after); got != test.want {
 			t.Errorf("%s: looked at: %v", name, got)
+		}
+	}
+}
+
+// TestReferencesAreDueByTheirClaimOrTheirStatus: the table of due, and which change of a status makes a reference due.
+func TestReferencesAreDueByTheirClaimOrTheirStatus(t *testing.T) {
+	ref := dataset("ref", "refdemo", "dataset://default/phy")
+	for _, test := range []struct {
+		phase                 datav1alpha1.DatasetPhase
+		alone, claimed, event bool
+	}{
+		{datav1alpha1.NonePhase, false, true, false},
+		{datav1alpha1.NotBoundPhase, true, true, true},
+		{datav1alpha1.FailedPhase, true, true, true},
+		{datav1alpha1.BoundPhase, true, true, false},
+	} {
+		now := withPhase(ref, test.phase)
+		if alone, claimed, event := due(now, false), due(now, true), dueByStatus(ref, now); alone != test.alone || claimed != test.claimed || event != test.event {
+			t.Errorf("phase %q: due without claim %t, with claim %t, by the change of status %t", test.phase, alone, claimed, event)
+		}
+		if dueByStatus(now, now) {
+			t.Errorf("phase %q: a change of something else makes it due", test.phase)
 		}
 	}
 }
@@ -198,8 +219,8 @@ func TestAClaimHasNoListLookedAtThatNeedsNoChange(t *testing.T) {
 	if err := l.server.Status().Update(t.Context(), physical); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string][]reconcile.Request{
-		"lacking": queue.Requests([]types.NamespacedName{{Namespace: "default", Name: "phy"}}),
+	for name, want := range map[string][]types.NamespacedName{
+		"lacking": {{Namespace: "default", Name: "phy"}},
 		"listed":  nil,
 		"waiting": nil, // its status has it listed
 		"early":   nil, // the Dataset that it refers to has the list looked at when it comes

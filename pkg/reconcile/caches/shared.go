@@ -10,6 +10,9 @@ import (
 // sharedMost is how many values a generation of shared has: some for each of ten thousand references.
 const sharedMost = 1 << 15
 
+// The package unique of the standard library doesn't do for this: it forgets a value once nobody has its handle, and the API's
+// types have strings, not handles. After each garbage collection an equal string would be another one.
+
 // shared returns for equal values the same one, so that thousands of cached objects hold it only once. The values must
 // never be changed. It forgets what it hasn't seen for a while: then equal values merely aren't the same.
 type shared[T any] struct {
