@@ -117,7 +117,7 @@ func (r *ReferenceReconciler) replaceTemplate(ctx context.Context, live, wanted 
 			return err
 		}
 		patch, err := json.Marshal([]map[string]any{
-			{"op": "test", "path": "/metadata/resourceVersion", "value": live.ResourceVersion},
+			{"op": "replace", "path": "/metadata/resourceVersion", "value": live.ResourceVersion}, // else it is a conflict
 			{"op": "add", "path": "/metadata/labels", "value": labels.Merge(live.Labels, wanted.Labels)},
 			{"op": "add", "path": "/metadata/annotations", "value": labels.Merge(live.Annotations, map[string]string{reference.AnnotationTemplate: version})},
 			{"op": "replace", "path": "/spec/template", "value": template},
@@ -126,7 +126,7 @@ func (r *ReferenceReconciler) replaceTemplate(ctx context.Context, live, wanted 
 			err = r.Client.Patch(ctx, live, client.RawPatch(types.JSONPatchType, patch))
 		}
 		if err != nil {
-			return fmt.Errorf("giving DaemonSet %s the template that names the mirrors: %w", client.ObjectKeyFromObject(live), err)
+			return r.refused(live, fmt.Errorf("giving DaemonSet %s the template that names the mirrors: %w", client.ObjectKeyFromObject(live), err))
 		}
 		if live.Generation == generation {
 			return nil // else the template was right already, and only the annotation wasn't

@@ -145,7 +145,7 @@ func (r *ReferenceReconciler) repair(ctx context.Context, existing, wanted *unst
 func (r *ReferenceReconciler) deleteMirror(ctx context.Context, mirror client.Object) error {
 	uid := mirror.GetUID()
 	if err := client.IgnoreNotFound(r.Client.Delete(ctx, mirror, client.Preconditions{UID: &uid})); err != nil {
-		return fmt.Errorf("deleting the mirror %s: %w", client.ObjectKeyFromObject(mirror), err)
+		return r.refused(mirror, fmt.Errorf("deleting the mirror %s: %w", client.ObjectKeyFromObject(mirror), err))
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -92,7 +91,11 @@ func (r *ReferenceReconciler) reconcile(ctx context.Context, key types.Namespace
 func (r *ReferenceReconciler) reconcileLive(ctx context.Context, dataset *datav1alpha1.Dataset) (again time.Duration, err error) {
 	key := client.ObjectKeyFromObject(dataset)
 	if dataset.DeletionTimestamp != nil {
-		return r.finalize(ctx, dataset)
+		again, err := r.finalize(ctx, dataset)
+		if err != nil {
+			return r.tellRefused(dataset, tell.ReasonErrorDeleteDataset, err)
+		}
+		return again, nil
 	}
 	orphan, err := r.releaseOrphan(ctx, key, dataset.UID)
 	if err != nil {
@@ -101,7 +104,8 @@ func (r *ReferenceReconciler) reconcileLive(ctx context.Context, dataset *datav1
 	if removed, err := r.removeLeftover(ctx, dataset); err != nil || removed {
 		return 0, err // its end is an event
 	}
-	if err := r.adopt(ctx, dataset); err != nil {
+	var adoption reference.Outcome
+	if err := noteRefused(&adoption, r.adopt(ctx, dataset)); err != nil {
 		return 0, err
 	}
 	world, err := observe.Reference(ctx, secretReader{r.Client, &r.secrets}, dataset, r.MirrorNames)
@@ -114,7 +118,7 @@ func (r *ReferenceReconciler) reconcileLive(ctx context.Context, dataset *datav1
 	if left := r.created.awaited(world, r.Now()); left > 0 {
 		return left, nil // unless the events come first, which they do
 	}
-	world.Sharing, world.Controller = r.Sharing, &r.Controller
+	world.Sharing, world.Controller, world.Outcome = r.Sharing, &r.Controller, adoption
 	again, err = r.makeTrue(ctx, world, reference.NewPlan(world))
 	return cmp.Or(orphan, again), err // while the orphan has the name, there is nothing else to look for
 }
@@ -122,7 +126,7 @@ func (r *ReferenceReconciler) reconcileLive(ctx context.Context, dataset *datav1
 // makeTrue writes what differs from a plan.
 func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.World, plan *reference.Plan) (again time.Duration, err error) {
 	if plan.NotShared() {
-		return 0, r.revoke(ctx, world, plan)
+		return r.revoke(ctx, world, plan)
 	}
 	if plan.Sidecar != nil && r.inputs.remember(plan) { // or it isn't known, and what there is stays what there was
 		r.secrets.keepNeeded(r.inputs.needsSecrets)
@@ -131,7 +135,7 @@ func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.Wor
 	if err != nil {
 		return 0, err
 	}
-	if plan.Creatable() {
+	if plan.Creatable() && !world.Outcome.Blocks() { // without our finalizer nothing is made that only we take away
 		outcome, err := r.apply(ctx, world, plan)
 		if err != nil {
 			return 0, err
@@ -142,7 +146,7 @@ func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.Wor
 		}
 	}
 	if _, err := r.writeStatus(ctx, world, plan); err != nil {
-		return 0, err
+		return r.tellRefused(world.Dataset, reasonWriteRefused, err)
 	}
 	switch {
 	case len(world.Unread)+len(world.Outcome.Refused) > 0:
@@ -186,7 +190,11 @@ func (r *ReferenceReconciler) adopt(ctx context.Context, dataset *datav1alpha1.D
 	if !changed {
 		return nil
 	}
-	return r.patch(ctx, dataset, before)
+	err := r.patch(ctx, dataset, before)
+	if queue.IsRefusal(err) {
+		before.DeepCopyInto(dataset) // what it still is
+	}
+	return err
 }
 
 // patch writes what has changed of an object's metadata, if nobody else wrote it meanwhile: finalizers are a list,
@@ -194,63 +202,63 @@ func (r *ReferenceReconciler) adopt(ctx context.Context, dataset *datav1alpha1.D
 func (r *ReferenceReconciler) patch(ctx context.Context, object, before client.Object) error {
 	err := r.Client.Patch(ctx, object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if err != nil {
-		return r.forbidden(object, fmt.Errorf("patching %T %s: %w", object, client.ObjectKeyFromObject(object), err))
+		return r.refused(object, fmt.Errorf("patching %T %s: %w", object, client.ObjectKeyFromObject(object), err))
 	}
 	return nil
 }
 
-// apply creates what is missing and repairs the mirrors. The first write that the API server forbids ends it.
+// apply creates what is missing and repairs the mirrors. What the API server refuses is in the Outcome, and the rest goes
+// on; but the claim isn't made before all mirrors are there: pods that have it could start without them.
 func (r *ReferenceReconciler) apply(ctx context.Context, world *reference.World, plan *reference.Plan) (outcome reference.Outcome, err error) {
-	err = r.applyAll(ctx, world, plan, &outcome)
-	var write forbiddenWrite
-	if errors.As(err, &write) {
-		outcome.NoteRefused(write.object, write.reason())
-		return outcome, nil
-	}
-	return outcome, err
-}
-
-// applyAll is apply until an error. The mirrors come first: nothing can use them before there is a claim.
-func (r *ReferenceReconciler) applyAll(ctx context.Context, world *reference.World, plan *reference.Plan, outcome *reference.Outcome) error {
 	for _, mirror := range plan.Mirrors {
 		stale, err := r.applyMirror(ctx, world, mirror)
-		if err != nil {
-			return err
+		if err := noteRefused(&outcome, err); err != nil {
+			return outcome, err
 		}
 		if stale {
 			outcome.NoteStale(mirror.Target)
 		}
 	}
-	if err := r.removeMirrors(ctx, world.Dataset, plan); err != nil {
-		return err
+	allMirrors := len(outcome.Refused) == 0
+	if err := noteRefused(&outcome, r.removeMirrors(ctx, world.Dataset, plan)); err != nil {
+		return outcome, err
 	}
-	if world.ThinRuntime == nil {
-		if err := r.create(ctx, world.Key(), plan.ThinRuntime); err != nil {
-			return err
-		}
-		outcome.ThinRuntime = plan.ThinRuntime
-	}
-	if world.Volume == nil {
-		if err := r.create(ctx, world.Key(), plan.Volume); err != nil {
-			return err
-		}
-	}
-	if world.Claim == nil {
-		if err := r.create(ctx, world.Key(), plan.Claim); err != nil {
-			return err
-		}
+	if err := r.createMissing(ctx, world, plan, allMirrors, &outcome); err != nil {
+		return outcome, err
 	}
 	beside, err := r.isBesideFluid(ctx)
 	if err != nil || !beside {
-		return err
+		return outcome, err
 	}
-	return r.applyFuseTemplate(ctx, world, plan)
+	return outcome, noteRefused(&outcome, r.applyFuseTemplate(ctx, world, plan))
+}
+
+// createMissing creates those of a reference's ThinRuntime, volume and claim that aren't there.
+func (r *ReferenceReconciler) createMissing(ctx context.Context, world *reference.World, plan *reference.Plan, allMirrors bool, outcome *reference.Outcome) error {
+	if world.ThinRuntime == nil {
+		err := r.create(ctx, world.Key(), plan.ThinRuntime)
+		if err == nil {
+			outcome.ThinRuntime = plan.ThinRuntime
+		}
+		if err := noteRefused(outcome, err); err != nil {
+			return err
+		}
+	}
+	if world.Volume == nil {
+		if err := noteRefused(outcome, r.create(ctx, world.Key(), plan.Volume)); err != nil {
+			return err
+		}
+	}
+	if world.Claim == nil && allMirrors {
+		return noteRefused(outcome, r.create(ctx, world.Key(), plan.Claim))
+	}
+	return nil
 }
 
 // create creates an object for a reference.
 func (r *ReferenceReconciler) create(ctx context.Context, key types.NamespacedName, object client.Object) error {
 	if err := r.Client.Create(ctx, object); err != nil {
-		return r.forbidden(object, fmt.Errorf("creating %T %s: %w", object, client.ObjectKeyFromObject(object), err))
+		return r.refused(object, fmt.Errorf("creating %T %s: %w", object, client.ObjectKeyFromObject(object), err))
 	}
 	name, err := r.objectOf(object)
 	if err == nil {

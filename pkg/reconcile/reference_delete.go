@@ -70,7 +70,7 @@ func (r *ReferenceReconciler) deleteOwned(ctx context.Context, dataset *datav1al
 	uid := object.GetUID()
 	err = r.Client.Delete(ctx, object, client.Preconditions{UID: &uid})
 	if client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("deleting %T %s: %w", object, key, err)
+		return false, r.refused(object, fmt.Errorf("deleting %T %s: %w", object, key, err))
 	}
 	return false, nil
 }

@@ -2,7 +2,9 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,24 +21,29 @@ import (
 // revoke takes from a reference what the owner of the physical Dataset doesn't share with it any more: its mirrors, and
 // with its status the permission for new pods. Volume and claim stay, since pods may run with them; whose those are is
 // said once. What the reference depended on stays remembered, for the names of mirrors that nothing else tells.
-func (r *ReferenceReconciler) revoke(ctx context.Context, world *reference.World, plan *reference.Plan) error {
-	if err := r.removeMirrors(ctx, world.Dataset, plan); err != nil {
-		return err
-	}
+func (r *ReferenceReconciler) revoke(ctx context.Context, world *reference.World, plan *reference.Plan) (again time.Duration, err error) {
+	var outcome reference.Outcome
+	err = errors.Join(noteRefused(&outcome, r.removeMirrors(ctx, world.Dataset, plan)), noteRefused(&outcome, r.removeSecrets(ctx, world)))
 	for _, object := range world.Taken {
 		if reference.HasLostMark(world.Dataset, object) {
-			if err := r.deleteMirror(ctx, object); err != nil {
-				return err
-			}
+			err = errors.Join(err, noteRefused(&outcome, r.deleteMirror(ctx, object)))
 		}
 	}
-	if err := r.removeSecrets(ctx, world); err != nil {
-		return err
+	if err != nil {
+		return 0, err
 	}
-	if news, err := r.writeStatus(ctx, world, plan); err != nil || !news {
-		return err
+	if outcome.Blocks() {
+		world, again = world.After(outcome), unreadDelay
+		plan = reference.NewPlan(world)
 	}
-	return r.reportPods(ctx, world.Dataset)
+	news, err := r.writeStatus(ctx, world, plan)
+	if err != nil {
+		return r.tellRefused(world.Dataset, reasonWriteRefused, err)
+	}
+	if !news {
+		return again, nil
+	}
+	return again, r.reportPods(ctx, world.Dataset)
 }
 
 // removeSecrets deletes the mirrored Secrets of a reference. They can't be listed, but their names are known: from what

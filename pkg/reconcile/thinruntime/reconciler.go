@@ -125,8 +125,8 @@ func (r *Reconciler) setUp(ctx context.Context, p pair) error {
 	case plan.problem != nil:
 		return r.fail(ctx, p, plan)
 	}
-	if err := r.adopt(ctx, p); err != nil {
-		return client.IgnoreNotFound(err) // without a finalizer it has gone, and nothing must be made any more
+	if err := r.adopt(ctx, p); err != nil { // without a finalizer nothing must be made
+		return r.refused(ctx, p, plan, client.IgnoreNotFound(err))
 	}
 	if err := r.apply(ctx, plan); err != nil {
 		return r.refused(ctx, p, plan, err)
@@ -144,15 +144,14 @@ func (r *Reconciler) setUp(ctx context.Context, p pair) error {
 	return err
 }
 
-// refused tells the user when the API server refuses an object. Only one that it forbids is tried again: what it takes
-// for invalid comes from Dataset, ThinRuntime or profile, whose next change is an event.
+// refused tells the user when the API server refuses an object. It is tried again: a right, a quota or a policy that changes
+// is no event.
 func (r *Reconciler) refused(ctx context.Context, p pair, plan *thinPlan, err error) error {
-	forbidden := apierrors.IsForbidden(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
-	if !apierrors.IsInvalid(err) && !forbidden {
+	if !queue.IsRefusal(err) {
 		return err
 	}
 	plan.problem = err
-	if failed := r.fail(ctx, p, plan); failed != nil || !forbidden {
+	if failed := r.fail(ctx, p, plan); failed != nil {
 		return failed
 	}
 	return err
