@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	var err error
 	switch os.Getenv(roleVariable) {
 	case "":
-		if os.Getuid() != 0 {
+		if os.Getuid() != 0 || isFuzzing() {
 			os.Exit(m.Run())
 		}
 		os.Exit(inNamespace())
@@ -52,11 +53,18 @@ func TestMain(m *testing.M) {
 	}
 }
 
+// isFuzzing reports whether this is go test -fuzz, which starts this executable itself, and mounts nothing.
+func isFuzzing() bool {
+	return slices.ContainsFunc(os.Args, func(a string) bool {
+		return strings.HasPrefix(a, "-test.fuzz") && !strings.HasPrefix(a, "-test.fuzzcachedir")
+	})
+}
+
 // needRoot skips a test that mounts.
 func needRoot(t *testing.T) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("mounting needs root")
+	if os.Getenv(roleVariable) != roleTests {
+		t.Skip("mounting needs root, and a namespace of the tests' own")
 	}
 	if _, err := os.Stat("/dev/fuse"); err != nil {
 		t.Fatalf("the machine has no FUSE: %v", err)
