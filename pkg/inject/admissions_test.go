@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -279,18 +280,18 @@ func TestGoldenAdmissionsLeaveNothingOut(t *testing.T) {
 		LabelCacheVolumes+": 'true'", LabelMountCheck+": 'false'", LabelAppMountCheck+": 'true'", "worker.sidecar.fluid.io/inject:", "sidecar.fluid.io/skip-precheck:",
 		AnnotationDirectoryMode+": fixed", AnnotationDirectoryMode+": random-suffix", "default.fluid.io/", "unprivileged.fluid.io/", AnnotationFilePrefetcher+":",
 		AnnotationSidecarMode+": native", AnnotationSidecarMode+": classic")
-	for _, code := range []reference.Code{
-		reference.CodeUnread, reference.CodePhysicalMissing, reference.CodePhysicalUnbound, reference.CodeFuseMissing, reference.CodeVolumeMissing, reference.CodeChain,
-		reference.CodeRuntimeNoSidecar, reference.CodePhysicalDeleted, reference.CodeTemplateUnusable, reference.CodeTemplateClaim, reference.CodeMountPointMalformed,
-		reference.CodeMountsMixed, reference.CodeSelfReference, reference.CodeClaimNameTaken, reference.CodeVolumeNameTaken, reference.CodeRuntimeNameTaken,
-		reference.CodeNameInvalid, reference.CodeMountPointChanged, reference.CodeBeingDeleted, reference.CodeNotShared, reference.CodeAccessModesInvalid,
-		reference.CodeNamesUnchecked, reference.CodePodClaimUnresolved, reference.CodeNoNativeSidecars, reference.CodePodUnsupportedUsage, reference.CodeSwitchUnknown,
-		reference.CodeInitContainerReads, reference.CodeNestedTooDeep,
+	for _, code := range []finding.Code{
+		finding.CodeUnread, finding.CodePhysicalMissing, finding.CodePhysicalUnbound, finding.CodeFuseMissing, finding.CodeVolumeMissing, finding.CodeChain,
+		finding.CodeRuntimeNoSidecar, finding.CodePhysicalDeleted, finding.CodeTemplateUnusable, finding.CodeTemplateClaim, finding.CodeMountPointMalformed,
+		finding.CodeMountsMixed, finding.CodeSelfReference, finding.CodeClaimNameTaken, finding.CodeVolumeNameTaken, finding.CodeRuntimeNameTaken,
+		finding.CodeNameInvalid, finding.CodeMountPointChanged, finding.CodeBeingDeleted, finding.CodeNotShared, finding.CodeAccessModesInvalid,
+		finding.CodeNamesUnchecked, finding.CodePodClaimUnresolved, finding.CodeNoNativeSidecars, finding.CodePodUnsupportedUsage, finding.CodeSwitchUnknown,
+		finding.CodeInitContainerReads, finding.CodeNestedTooDeep,
 	} {
 		have("refusal", &denials, string(code))
 	}
-	for _, code := range []reference.Code{reference.CodePodNoDataset, reference.CodeClassicKeepsRunning, reference.CodeSharedDirectory, reference.CodeDeprecatedSwitch,
-		reference.CodeSwitchUnsupported, reference.CodePropagationReplaced, reference.CodeGraceShort} {
+	for _, code := range []finding.Code{finding.CodePodNoDataset, finding.CodeClassicKeepsRunning, finding.CodeSharedDirectory, finding.CodeDeprecatedSwitch,
+		finding.CodeSwitchUnsupported, finding.CodePropagationReplaced, finding.CodeGraceShort} {
 		have("warning", &warnings, string(code))
 	}
 }

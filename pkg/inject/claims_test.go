@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -42,15 +43,15 @@ func TestAClaimsLabelsSayWhichDatasetItIs(t *testing.T) {
 		claim    *corev1.PersistentVolumeClaim
 		pod      string
 		injected bool
-		code     reference.Code
+		code     finding.Code
 	}{
 		{"storage label", labelledClaim("phy", datav1alpha1.LabelStoragePrefix+"default-phy", "true"), "phy", true, ""},
 		{"made by Fluid", labelledClaim("phy", datav1alpha1.LabelManagedBy, "fluid"), "phy", true, ""},
-		{"no label", claim("default", "phy"), "phy", false, reference.CodePodNoDataset},
+		{"no label", claim("default", "phy"), "phy", false, finding.CodePodNoDataset},
 		{"no claim yet", nil, "phy", true, ""},
 		{"wrapped", labelledClaim("storage", datav1alpha1.LabelWrappedBy, "phy"), "storage", true, ""},
-		{"wrapped by a Dataset that isn't there", labelledClaim("storage", datav1alpha1.LabelWrappedBy, "gone"), "storage", false, reference.CodePodNoDataset},
-		{"of a Dataset that isn't there", labelledClaim("gone", datav1alpha1.LabelStoragePrefix+"default-gone", "true"), "gone", false, reference.CodePodClaimUnresolved},
+		{"wrapped by a Dataset that isn't there", labelledClaim("storage", datav1alpha1.LabelWrappedBy, "gone"), "storage", false, finding.CodePodNoDataset},
+		{"of a Dataset that isn't there", labelledClaim("gone", datav1alpha1.LabelStoragePrefix+"default-gone", "true"), "gone", false, finding.CodePodClaimUnresolved},
 	} {
 		c := newCluster(t, "thin")
 		c.physicalClaim = test.claim
@@ -63,10 +64,10 @@ func TestAClaimsLabelsSayWhichDatasetItIs(t *testing.T) {
 		if !response.Allowed {
 			said += response.Result.Message
 		}
-		if got := codes(said); test.code == "" && len(got) > 0 || test.code != "" && !slices.Equal(got, []reference.Code{test.code}) {
+		if got := codes(said); test.code == "" && len(got) > 0 || test.code != "" && !slices.Equal(got, []finding.Code{test.code}) {
 			t.Errorf("%s: %q", test.name, said)
 		}
-		if denied := !response.Allowed; denied != (test.code == reference.CodePodClaimUnresolved) {
+		if denied := !response.Allowed; denied != (test.code == finding.CodePodClaimUnresolved) {
 			t.Errorf("%s: denied %t", test.name, denied)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -116,11 +117,11 @@ func encode(t testing.TB, object any) []byte {
 }
 
 // codes returns the codes of all findings that are named in a text, in order.
-func codes(text string) []reference.Code {
-	var found []reference.Code
+func codes(text string) []finding.Code {
+	var found []finding.Code
 	for i := 0; i+6 <= len(text); i++ {
-		if _, known := reference.Explain(reference.Code(text[i : i+6])); known {
-			found = append(found, reference.Code(text[i:i+6]))
+		if _, known := finding.Explain(finding.Code(text[i : i+6])); known {
+			found = append(found, finding.Code(text[i:i+6]))
 		}
 	}
 	return found

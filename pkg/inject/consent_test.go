@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -64,21 +65,21 @@ func TestWhoMayCreateAReference(t *testing.T) {
 		sharing reference.Sharing
 		list    *string
 		// allowed and denied are the codes for a user who has the right, and one who hasn't.
-		allowed, denied reference.Code
+		allowed, denied finding.Code
 		asks            bool
 	}{
 		{reference.SharingOpen, nil, "", "", false},
 		{reference.SharingOpen, &other, "", "", false},
-		{reference.SharingRBAC, nil, "", reference.CodeNotAllowed, true},
+		{reference.SharingRBAC, nil, "", finding.CodeNotAllowed, true},
 		{reference.SharingRBAC, &named, "", "", false},
 		{reference.SharingRBAC, &all, "", "", false},
-		{reference.SharingRBAC, &other, reference.CodeNotShared, reference.CodeNotAllowed, true},
-		{reference.SharingRBAC, &nobody, reference.CodeNotShared, reference.CodeNotAllowed, true},
-		{reference.SharingOwner, nil, reference.CodeNotShared, reference.CodeNotShared, false},
+		{reference.SharingRBAC, &other, finding.CodeNotShared, finding.CodeNotAllowed, true},
+		{reference.SharingRBAC, &nobody, finding.CodeNotShared, finding.CodeNotAllowed, true},
+		{reference.SharingOwner, nil, finding.CodeNotShared, finding.CodeNotShared, false},
 		{reference.SharingOwner, &named, "", "", false},
-		{reference.SharingOwner, &other, reference.CodeNotShared, reference.CodeNotShared, false},
+		{reference.SharingOwner, &other, finding.CodeNotShared, finding.CodeNotShared, false},
 	} {
-		for allowed, want := range map[bool]reference.Code{true: test.allowed, false: test.denied} {
+		for allowed, want := range map[bool]finding.Code{true: test.allowed, false: test.denied} {
 			r := &reviewer{allowed: allowed}
 			message := r.create(t, test.sharing, test.list, nil)
 			if !strings.HasPrefix(message, string(want)) || (want == "") != (message == "") {
@@ -122,7 +123,7 @@ func TestDenialsDontTellWhatExists(t *testing.T) {
 // TestRightsThatCantBeCheckedAreNone: nobody is let in by an error.
 func TestRightsThatCantBeCheckedAreNone(t *testing.T) {
 	r := &reviewer{allowed: true, err: errors.New("the API server is busy")}
-	if message := r.create(t, reference.SharingRBAC, nil, nil); !strings.HasPrefix(message, string(reference.CodeNotAllowed)) ||
+	if message := r.create(t, reference.SharingRBAC, nil, nil); !strings.HasPrefix(message, string(finding.CodeNotAllowed)) ||
 		!strings.Contains(message, "could not be checked: the API server is busy") {
 		t.Errorf("%q", message)
 	}
@@ -179,7 +180,7 @@ func TestPodsOfAReferenceWithoutConsentAreDenied(t *testing.T) {
 			}
 			continue
 		}
-		if response.Allowed || !slices.Equal(codes(response.Result.Message), []reference.Code{reference.CodeNotShared}) {
+		if response.Allowed || !slices.Equal(codes(response.Result.Message), []finding.Code{finding.CodeNotShared}) {
 			t.Errorf("%s, %q: %+v", sharing, list, response)
 		}
 	}

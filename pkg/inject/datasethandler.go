@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -56,8 +57,8 @@ func (h *DatasetHandler) handleReference(ctx context.Context, request admission.
 	case !now.isReference, now.deleted && now.mounts > 1: // It refers to nothing.
 		return admission.Allowed("")
 	case now.mounts > 1:
-		finding := reference.NewFinding(reference.CodeMountsMixed, datasetObject(request, now), "it has %d mounts", now.mounts)
-		return denied(finding.String(), finding)
+		f := finding.New(finding.CodeMountsMixed, datasetObject(request, now), "it has %d mounts", now.mounts)
+		return denied(f.String(), f)
 	}
 	dataset, err := now.decode()
 	if err != nil {
@@ -87,20 +88,20 @@ func (h *DatasetHandler) handleUpdate(ctx context.Context, request admission.Req
 	}
 	if source, err := old.source(); err == nil {
 		if changed, err := now.source(); err != nil || changed != source {
-			finding := reference.NewFinding(reference.CodeMountPointChanged, datasetObject(request, old),
+			f := finding.New(finding.CodeMountPointChanged, datasetObject(request, old),
 				"it refers to %s, and that can't be changed", source.MountPoint())
-			return denied(finding.String(), finding)
+			return denied(f.String(), f)
 		}
 	} else if !old.isReference && now.isReference && old.bound {
-		finding := reference.NewFinding(reference.CodeMountPointChanged, datasetObject(request, old),
+		f := finding.New(finding.CodeMountPointChanged, datasetObject(request, old),
 			"it is bound to a runtime and can't become a reference")
-		return denied(finding.String(), finding)
+		return denied(f.String(), f)
 	}
 	return h.handleReference(ctx, request, now)
 }
 
-func datasetObject(request admission.Request, dataset *scannedDataset) reference.Object {
-	return reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: request.Namespace, Name: dataset.name}
+func datasetObject(request admission.Request, dataset *scannedDataset) finding.Object {
+	return finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: request.Namespace, Name: dataset.name}
 }
 
 // validate denies a reference with the first thing that can't work, and warns of the rest.
@@ -115,13 +116,13 @@ func (h *DatasetHandler) validate(ctx context.Context, request admission.Request
 	}
 	world.Sharing = h.Sharing
 	plan := reference.NewPlan(world)
-	if errors := plan.Findings.Of(reference.Error); len(errors) > 0 {
+	if errors := plan.Findings.Of(finding.Error); len(errors) > 0 {
 		return denied(errors[0].String(), errors[0])
 	}
 	var warnings []string
-	for _, finding := range plan.Findings {
-		if finding.Severity != reference.Inconclusive && finding.Code != reference.CodeNotRecorded && finding.Code != reference.CodeNamesUnchecked {
-			warnings = append(warnings, finding.String())
+	for _, f := range plan.Findings {
+		if f.Severity != finding.Inconclusive && f.Code != finding.CodeNotRecorded && f.Code != finding.CodeNamesUnchecked {
+			warnings = append(warnings, f.String())
 		}
 	}
 	return admission.Allowed("").WithWarnings(warnings...)

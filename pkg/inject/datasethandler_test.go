@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -29,12 +30,12 @@ func datasetRequest(t testing.TB, old, dataset *datav1alpha1.Dataset) admission.
 }
 
 // checkVerdict compares an answer with the code of the finding that it should deny with; an empty one allows.
-func checkVerdict(t *testing.T, response admission.Response, want reference.Code) {
+func checkVerdict(t *testing.T, response admission.Response, want finding.Code) {
 	t.Helper()
 	if response.Allowed != (want == "") {
 		t.Fatalf("%+v", response)
 	}
-	if want != "" && !slices.Equal(codes(response.Result.Message), []reference.Code{want}) {
+	if want != "" && !slices.Equal(codes(response.Result.Message), []finding.Code{want}) {
 		t.Errorf("%q, want %s", response.Result.Message, want)
 	}
 }
@@ -43,33 +44,33 @@ func TestCreatingAReferenceThatCantWorkIsDenied(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		change   func(*cluster, *datav1alpha1.Dataset)
-		want     reference.Code
-		warnings []reference.Code
+		want     finding.Code
+		warnings []finding.Code
 	}{
 		{"good", func(*cluster, *datav1alpha1.Dataset) {}, "", nil},
 		{"not a reference", func(_ *cluster, d *datav1alpha1.Dataset) { d.Spec.Mounts[0].MountPoint = "s3://bucket" }, "", nil},
 		{"without mounts", func(_ *cluster, d *datav1alpha1.Dataset) { d.Spec.Mounts = nil }, "", nil},
-		{"before the physical", func(c *cluster, _ *datav1alpha1.Dataset) { c.physical = nil }, "", []reference.Code{reference.CodePhysicalMissing}},
+		{"before the physical", func(c *cluster, _ *datav1alpha1.Dataset) { c.physical = nil }, "", []finding.Code{finding.CodePhysicalMissing}},
 		{"physical not Bound", func(c *cluster, _ *datav1alpha1.Dataset) {
 			c.physical.Status.Phase = datav1alpha1.NotBoundPhase
-		}, "", []reference.Code{reference.CodePhysicalUnbound}},
-		{"ignored fields", func(_ *cluster, d *datav1alpha1.Dataset) { d.Spec.Mounts[0].ReadOnly = true }, "", []reference.Code{reference.CodeFieldsIgnored}},
-		{"mount point", func(_ *cluster, d *datav1alpha1.Dataset) { d.Spec.Mounts[0].MountPoint = "dataset://default" }, reference.CodeMountPointMalformed, nil},
-		{"scheme in capitals", func(_ *cluster, d *datav1alpha1.Dataset) { d.Spec.Mounts[0].MountPoint = "Dataset://default/phy" }, reference.CodeMountPointMalformed, nil},
+		}, "", []finding.Code{finding.CodePhysicalUnbound}},
+		{"ignored fields", func(_ *cluster, d *datav1alpha1.Dataset) { d.Spec.Mounts[0].ReadOnly = true }, "", []finding.Code{finding.CodeFieldsIgnored}},
+		{"mount point", func(_ *cluster, d *datav1alpha1.Dataset) { d.Spec.Mounts[0].MountPoint = "dataset://default" }, finding.CodeMountPointMalformed, nil},
+		{"scheme in capitals", func(_ *cluster, d *datav1alpha1.Dataset) { d.Spec.Mounts[0].MountPoint = "Dataset://default/phy" }, finding.CodeMountPointMalformed, nil},
 		{"two mounts", func(_ *cluster, d *datav1alpha1.Dataset) {
 			d.Spec.Mounts = append(d.Spec.Mounts, datav1alpha1.Mount{MountPoint: "s3://bucket"})
-		}, reference.CodeMountsMixed, nil},
-		{"self", func(_ *cluster, d *datav1alpha1.Dataset) { d.Spec.Mounts[0].MountPoint = "dataset://ref/refdemo" }, reference.CodeSelfReference, nil},
-		{"chain", func(c *cluster, _ *datav1alpha1.Dataset) { c.physical.Spec.Mounts[0].MountPoint = "dataset://a/b" }, reference.CodeChain, nil},
-		{"name", func(_ *cluster, d *datav1alpha1.Dataset) { d.Name = "1st" }, reference.CodeNameInvalid, nil},
-		{"runtime", func(c *cluster, _ *datav1alpha1.Dataset) { c.physical.Status.Runtimes[0].Type = "efc" }, "", []reference.Code{reference.CodeVolumeOnly}},
-		{"foreign claim", func(c *cluster, _ *datav1alpha1.Dataset) { c.others = append(c.others, claim("ref", "refdemo")) }, reference.CodeClaimNameTaken, nil},
+		}, finding.CodeMountsMixed, nil},
+		{"self", func(_ *cluster, d *datav1alpha1.Dataset) { d.Spec.Mounts[0].MountPoint = "dataset://ref/refdemo" }, finding.CodeSelfReference, nil},
+		{"chain", func(c *cluster, _ *datav1alpha1.Dataset) { c.physical.Spec.Mounts[0].MountPoint = "dataset://a/b" }, finding.CodeChain, nil},
+		{"name", func(_ *cluster, d *datav1alpha1.Dataset) { d.Name = "1st" }, finding.CodeNameInvalid, nil},
+		{"runtime", func(c *cluster, _ *datav1alpha1.Dataset) { c.physical.Status.Runtimes[0].Type = "efc" }, "", []finding.Code{finding.CodeVolumeOnly}},
+		{"foreign claim", func(c *cluster, _ *datav1alpha1.Dataset) { c.others = append(c.others, claim("ref", "refdemo")) }, finding.CodeClaimNameTaken, nil},
 		{"foreign volume", func(c *cluster, _ *datav1alpha1.Dataset) {
 			c.others = append(c.others, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "ref-refdemo"}})
-		}, reference.CodeVolumeNameTaken, nil},
+		}, finding.CodeVolumeNameTaken, nil},
 		{"foreign ThinRuntime", func(c *cluster, _ *datav1alpha1.Dataset) {
 			c.others = append(c.others, &datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: "ref", Name: "refdemo"}})
-		}, reference.CodeRuntimeNameTaken, nil},
+		}, finding.CodeRuntimeNameTaken, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := newCluster(t, "alluxio")
@@ -80,7 +81,7 @@ func TestCreatingAReferenceThatCantWorkIsDenied(t *testing.T) {
 			handler := &DatasetHandler{Reader: c.reader(t), MirrorNames: reference.UniqueNames}
 			response := handler.Handle(t.Context(), datasetRequest(t, nil, dataset))
 			checkVerdict(t, response, test.want)
-			var warnings []reference.Code
+			var warnings []finding.Code
 			for _, warning := range response.Warnings {
 				warnings = append(warnings, codes(warning)...)
 			}
@@ -117,28 +118,28 @@ func TestUpdatesOfDatasets(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		old, now func(*datav1alpha1.Dataset)
-		want     reference.Code
+		want     finding.Code
 	}{
 		{"metadata", same, both(same, label), ""},
 		{"metadata of a broken one", broken, both(broken, label), ""},
 		{"metadata of a mixed one", mounts(physical, "s3://b"), both(mounts(physical, "s3://b"), label), ""},
 		{"a mount's other fields", same, both(same, readOnly), ""},
-		{"another physical", same, mounts("dataset://default/other"), reference.CodeMountPointChanged},
-		{"another sub-path", same, mounts(physical + "/sub"), reference.CodeMountPointChanged},
-		{"a second mount", same, mounts(physical, "s3://b"), reference.CodeMountPointChanged},
-		{"no mount", same, mounts(), reference.CodeMountPointChanged},
-		{"to a broken one", same, broken, reference.CodeMountPointChanged},
-		{"to an ordinary one", same, mounts("s3://b"), reference.CodeMountPointChanged},
+		{"another physical", same, mounts("dataset://default/other"), finding.CodeMountPointChanged},
+		{"another sub-path", same, mounts(physical + "/sub"), finding.CodeMountPointChanged},
+		{"a second mount", same, mounts(physical, "s3://b"), finding.CodeMountPointChanged},
+		{"no mount", same, mounts(), finding.CodeMountPointChanged},
+		{"to a broken one", same, broken, finding.CodeMountPointChanged},
+		{"to an ordinary one", same, mounts("s3://b"), finding.CodeMountPointChanged},
 		{"another physical while being deleted", same, both(mounts("dataset://default/other"), deleted), ""},
 		{"a broken one repaired", broken, same, ""},
-		{"a broken one still broken", broken, mounts("dataset://"), reference.CodeMountPointMalformed},
+		{"a broken one still broken", broken, mounts("dataset://"), finding.CodeMountPointMalformed},
 		{"a broken one to an ordinary one", broken, mounts("s3://b"), ""},
 		{"a mixed one to an ordinary one", mounts(physical, "s3://b"), mounts("s3://b"), ""},
 		{"an ordinary one", mounts("s3://b"), mounts("s3://c", "s3://d"), ""},
 		{"an ordinary bound one", both(mounts("s3://b"), bound), both(mounts("s3://c"), bound), ""},
 		{"an ordinary one to a reference", mounts("s3://b"), same, ""},
-		{"an ordinary one to a broken reference", mounts("s3://b"), broken, reference.CodeMountPointMalformed},
-		{"an ordinary bound one to a reference", both(mounts("s3://b"), bound), both(same, bound), reference.CodeMountPointChanged},
+		{"an ordinary one to a broken reference", mounts("s3://b"), broken, finding.CodeMountPointMalformed},
+		{"an ordinary bound one to a reference", both(mounts("s3://b"), bound), both(same, bound), finding.CodeMountPointChanged},
 		{"mounts added first", mounts(), same, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -93,7 +94,7 @@ func TestDatasetsThatNeedEachOtherAreRefused(t *testing.T) {
 			sidecars[last] = Compile(sidecar, Variant{})
 		}
 		patch, findings := Patch(mustRead(t, readPod(t, "nginx")), sidecars, Options{HostDirectory: "x"})
-		if patch != nil || !slices.Equal(findingCodes(findings), []reference.Code{reference.CodeNestedTooDeep}) {
+		if patch != nil || !slices.Equal(findingCodes(findings), []finding.Code{finding.CodeNestedTooDeep}) {
 			t.Errorf("%v: %v %s", claims, findings, patch)
 		}
 	}
@@ -105,7 +106,7 @@ func TestAnAdmissionFindsNestedDatasets(t *testing.T) {
 	needsClaim("phy")(&c.fuse.Spec.Template.Spec)
 	handler := &PodHandler{Reader: c.reader(t), NativeSidecars: true}
 	response := handler.Handle(t.Context(), podRequest("default", readPod(t, "own-namespace")))
-	if response.Allowed || !slices.Equal(codes(response.Result.Message), []reference.Code{reference.CodeNestedTooDeep}) {
+	if response.Allowed || !slices.Equal(codes(response.Result.Message), []finding.Code{finding.CodeNestedTooDeep}) {
 		t.Errorf("%+v", response)
 	}
 	c = newCluster(t, "thin")
@@ -147,7 +148,7 @@ func TestNoPortOfMetricsClashes(t *testing.T) {
 
 func TestMountPropagationNoneIsNotReplacedSilently(t *testing.T) {
 	pod, findings := patched(t, readPod(t, "propagation"), dataset{"thin", physical, nil}, Variant{})
-	if !slices.Equal(findingCodes(findings), []reference.Code{reference.CodePropagationReplaced}) || !strings.Contains(findings[0].Message, "container none") {
+	if !slices.Equal(findingCodes(findings), []finding.Code{finding.CodePropagationReplaced}) || !strings.Contains(findings[0].Message, "container none") {
 		t.Error(findings)
 	}
 	for _, container := range pod.Spec.Containers {
@@ -321,7 +322,7 @@ func TestASecondCallGivesAddedContainersTheMountAndNothingElse(t *testing.T) {
 	second, findings := Patch(mustRead(t, raw), sidecars, Options{HostDirectory: "y"})
 	at := fmt.Sprintf("/spec/containers/%d/volumeMounts/0", len(pod.Spec.Containers)-1)
 	want := `[{"op":"add","path":"` + at + `/mountPropagation","value":"HostToContainer"},{"op":"add","path":"` + at + `/readOnly","value":true}]`
-	if string(second) != want || !slices.Equal(findingCodes(findings), []reference.Code{reference.CodePropagationReplaced}) {
+	if string(second) != want || !slices.Equal(findingCodes(findings), []finding.Code{finding.CodePropagationReplaced}) {
 		t.Errorf("%s %v", second, findings)
 	}
 	pod = mustTyped(t, apply(t, raw, second))

@@ -119,7 +119,7 @@ func TestAPatchGrowsAtMostLinearlyWithThePod(t *testing.T) {
 		for _, size := range sizes() {
 			raw := podOf(size)
 			patch := func() {
-				if _, findings := Patch(mustRead(t, raw), sidecars, Options{HostDirectory: "x"}); findings.Block() {
+				if _, findings := Patch(mustRead(t, raw), sidecars, Options{HostDirectory: "x"}); findings.Blocked() {
 					t.Fatalf("%s: %v", name, findings)
 				}
 			}

@@ -7,7 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // AnnotationInjectedBy on a pod says who injected its sidecars.
@@ -28,14 +28,14 @@ type Options struct {
 	HostDirectory string
 
 	// subject is what findings are about, if it isn't the pod, and prefix is the pod's JSON pointer in its document.
-	subject reference.Object
+	subject finding.Object
 	prefix  string
 }
 
 // Patch returns the JSON patch that gives a pod its sidecars: for each claim the sidecar of its Dataset, and so on for the
 // claims of sidecars. The patch is nil if the pod needs nothing, also because it has it already. Findings that block say
 // why a pod can't be patched; then the patch is nil too. Other findings are worth telling.
-func Patch(pod *Pod, sidecars map[string]*Sidecar, options Options) ([]byte, reference.Findings) {
+func Patch(pod *Pod, sidecars map[string]*Sidecar, options Options) ([]byte, finding.List) {
 	j := injection{pod: pod, options: options, volumes: make(map[string]volumeUse, len(pod.Spec.Volumes)+8)}
 	if options.HostDirectory != "" && !pod.fixedDirectory() {
 		j.directory = "/" + options.HostDirectory
@@ -63,7 +63,7 @@ type injection struct {
 	claims map[string]int
 	// added are the indexes of those that some container mounts, and so need a sidecar.
 	added    []int
-	findings reference.Findings
+	findings finding.List
 	blocked  bool
 }
 
@@ -94,17 +94,17 @@ type served struct {
 }
 
 // find adds a finding about the pod.
-func (j *injection) find(code reference.Code, format string, args ...any) {
+func (j *injection) find(code finding.Code, format string, args ...any) {
 	subject := j.options.subject
 	if subject.Kind == "" {
-		subject = reference.Object{Kind: "Pod", Namespace: j.pod.Metadata.Namespace, Name: j.pod.Name()}
+		subject = finding.Object{Kind: "Pod", Namespace: j.pod.Metadata.Namespace, Name: j.pod.Name()}
 		if len(j.served) > 0 {
 			subject.Namespace = j.served[0].sidecar.dataset.Namespace
 		}
 	}
-	finding := reference.NewFinding(code, subject, format, args...)
-	j.findings = append(j.findings, finding)
-	j.blocked = j.blocked || finding.Severity.Blocks()
+	f := finding.New(code, subject, format, args...)
+	j.findings = append(j.findings, f)
+	j.blocked = j.blocked || f.Severity.Blocks()
 }
 
 // maxNested is how many Datasets may be served by each other's sidecars, one by one.
@@ -126,7 +126,7 @@ func (j *injection) serve(claim string, sidecars map[string]*Sidecar, above []st
 		return
 	}
 	if slices.Contains(above, claim) || len(above) >= maxNested {
-		j.find(reference.CodeNestedTooDeep, "the sidecars of these Datasets need each other: %s", strings.Join(append(above, claim), ", "))
+		j.find(finding.CodeNestedTooDeep, "the sidecars of these Datasets need each other: %s", strings.Join(append(above, claim), ", "))
 		return
 	}
 	if _, done := j.claims[claim]; done {
@@ -201,7 +201,7 @@ func (j *injection) findMounts() {
 	}
 	for i := range j.served {
 		if s := &j.served[i]; s.obstacle != "" {
-			j.find(reference.CodePodUnsupportedUsage, "a sidecar can't serve it the Dataset %s: %s", s.sidecar.dataset, s.obstacle)
+			j.find(finding.CodePodUnsupportedUsage, "a sidecar can't serve it the Dataset %s: %s", s.sidecar.dataset, s.obstacle)
 		}
 	}
 	j.findSurprises()
@@ -210,7 +210,7 @@ func (j *injection) findMounts() {
 // findMount looks at a mount of a Dataset's volume.
 func (j *injection) findMount(list string, container *podContainer, mount *podMount, use volumeUse) {
 	if corev1.MountPropagationMode(mount.Propagation) == corev1.MountPropagationNone {
-		j.find(reference.CodePropagationReplaced, "container %s mounts the volume %s with mountPropagation None", container.Name, mount.Name)
+		j.find(finding.CodePropagationReplaced, "container %s mounts the volume %s with mountPropagation None", container.Name, mount.Name)
 	}
 	if use.dataset < 0 {
 		return
@@ -221,7 +221,7 @@ func (j *injection) findMount(list string, container *podContainer, mount *podMo
 		s.obstacle = obstacle
 	}
 	if list == initContainersPointer && s.sidecar.variant.Classic {
-		j.find(reference.CodeInitContainerReads, "its init container %s mounts the volume %s", container.Name, mount.Name)
+		j.find(finding.CodeInitContainerReads, "its init container %s mounts the volume %s", container.Name, mount.Name)
 	}
 }
 
@@ -237,10 +237,10 @@ func (j *injection) findSurprises() {
 			continue
 		}
 		if policy := j.pod.Spec.RestartPolicy; s.sidecar.variant.Classic && policy != "" && policy != string(corev1.RestartPolicyAlways) {
-			j.find(reference.CodeClassicKeepsRunning, "its restartPolicy is %s, and its sidecars are classic", policy)
+			j.find(finding.CodeClassicKeepsRunning, "its restartPolicy is %s, and its sidecars are classic", policy)
 		}
 		if grace := j.pod.Spec.GracePeriod; grace >= 0 && grace < shortGracePeriod {
-			j.find(reference.CodeGraceShort, "its terminationGracePeriodSeconds is %d", grace)
+			j.find(finding.CodeGraceShort, "its terminationGracePeriodSeconds is %d", grace)
 		}
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject/injecttest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
@@ -180,7 +181,7 @@ func (c *goldenCase) patched(t testing.TB) []byte {
 	t.Helper()
 	raw := readPod(t, c.pod)
 	patch, findings := Patch(mustRead(t, raw), c.sidecars(t), c.options)
-	if findings.Block() {
+	if findings.Blocked() {
 		t.Fatalf("%s: %v", c.name, findings)
 	}
 	return apply(t, raw, patch)
@@ -234,7 +235,7 @@ func TestPatchIsTheGoldenOne(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			raw := readPod(t, c.pod)
 			patch, findings := Patch(mustRead(t, raw), c.sidecars(t), c.options)
-			if findings.Block() {
+			if findings.Blocked() {
 				t.Fatalf("findings: %v", findings)
 			}
 			text, err := yaml.JSONToYAML(patch)
@@ -317,7 +318,7 @@ func TestPodsThatASidecarCantServeAreRefused(t *testing.T) {
 		"user-namespace":      "hostUsers: false",
 	} {
 		patch, findings := Patch(mustRead(t, readPod(t, name)), sidecars, Options{HostDirectory: "x"})
-		if patch != nil || len(findings) != 1 || findings[0].Code != reference.CodePodUnsupportedUsage || !strings.Contains(findings[0].Message, words) {
+		if patch != nil || len(findings) != 1 || findings[0].Code != finding.CodePodUnsupportedUsage || !strings.Contains(findings[0].Message, words) {
 			t.Errorf("%s: patch %s, findings %v", name, patch, findings)
 		}
 	}

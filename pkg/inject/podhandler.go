@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -54,7 +55,7 @@ func (h *PodHandler) Handle(ctx context.Context, request admission.Request) admi
 	sidecars, found := h.resolveSoon(ctx, request.Namespace, pod, variant)
 	findings = append(findings, found...)
 	var patch []byte
-	if !findings.Block() {
+	if !findings.Blocked() {
 		patch, found = Patch(pod, sidecars, Options{HostDirectory: request.Namespace + "-" + string(request.UID)})
 		findings = append(findings, found...)
 	}
@@ -74,10 +75,10 @@ func (h *PodHandler) Handle(ctx context.Context, request admission.Request) admi
 }
 
 // denial says everything that is wrong, the first finding first.
-func denial(findings reference.Findings) string {
+func denial(findings finding.List) string {
 	lines := make([]string, len(findings))
-	for i, finding := range findings {
-		lines[i] = finding.String()
+	for i, f := range findings {
+		lines[i] = f.String()
 	}
 	return "the FUSE sidecar can't be injected: " + strings.Join(lines, "; ")
 }
@@ -90,7 +91,7 @@ const (
 )
 
 // resolveSoon is resolve that waits a moment for what isn't there.
-func (h *PodHandler) resolveSoon(ctx context.Context, namespace string, pod *Pod, variant Variant) (map[string]*Sidecar, reference.Findings) {
+func (h *PodHandler) resolveSoon(ctx context.Context, namespace string, pod *Pod, variant Variant) (map[string]*Sidecar, finding.List) {
 	sidecars, findings, complete := h.resolve(ctx, namespace, pod, variant)
 	for end := time.Now().Add(soon); !complete && time.Now().Before(end); {
 		select {
@@ -106,22 +107,22 @@ func (h *PodHandler) resolveSoon(ctx context.Context, namespace string, pod *Pod
 // resolve finds the sidecars of a pod's claims by claim name, and those of the sidecars' own claims. A claim that no
 // Dataset has is left to Kubernetes. It is complete unless something isn't there that is waited for, or a claim that
 // nobody knows.
-func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod, variant Variant) (map[string]*Sidecar, reference.Findings, bool) {
+func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod, variant Variant) (map[string]*Sidecar, finding.List, bool) {
 	complete := true
-	sidecars, findings := resolve(pod, func(claim string) (*Sidecar, reference.Findings) {
+	sidecars, findings := resolve(pod, func(claim string) (*Sidecar, finding.List) {
 		key := claimKey{types.NamespacedName{Namespace: namespace, Name: claim}, variant}
 		found := h.claims.of(h.Reader, key, func(reader client.Reader) claimed { return h.resolveClaim(ctx, reader, key) })
 		complete = complete && found.known
 		return found.sidecar, found.findings
 	})
-	complete = complete && len(findings.Of(reference.Waiting)) == 0
+	complete = complete && len(findings.Of(finding.Waiting)) == 0
 	subject := podObject(namespace, pod)
 	if len(sidecars) == 0 && len(findings) == 0 && len(pod.injectedVolumes()) == 0 {
-		findings = append(findings, reference.NewFinding(reference.CodePodNoDataset, subject,
+		findings = append(findings, finding.New(finding.CodePodNoDataset, subject,
 			"it has the label %s=true, but none of its volumes is a claim of a Dataset in namespace %s", datav1alpha1.LabelInject, namespace))
 	}
 	if len(sidecars) > 0 && !h.NativeSidecars && !variant.Classic {
-		findings = append(findings, reference.NewFinding(reference.CodeNoNativeSidecars, subject, "this API server would reject its sidecars"))
+		findings = append(findings, finding.New(finding.CodeNoNativeSidecars, subject, "this API server would reject its sidecars"))
 	}
 	return sidecars, findings, complete
 }
@@ -135,7 +136,7 @@ type claimKey struct {
 // claimed is what a claim means: the sidecar of its Dataset, or why that has none, or neither for a claim of something else.
 type claimed struct {
 	sidecar  *Sidecar
-	findings reference.Findings
+	findings finding.List
 	known    bool
 }
 
@@ -144,7 +145,7 @@ func (h *PodHandler) resolveClaim(ctx context.Context, reader client.Reader, key
 	dataset, present, err := observe.DatasetOfClaim(ctx, reader, key.NamespacedName)
 	switch {
 	case err != nil:
-		return claimed{findings: reference.Findings{unreadable(key.NamespacedName, err)}, known: true}
+		return claimed{findings: finding.List{unreadable(key.NamespacedName, err)}, known: true}
 	case dataset != nil:
 		sidecar, findings := h.sidecarOf(ctx, reader, dataset, key.variant)
 		return claimed{sidecar, findings, true}
@@ -155,13 +156,13 @@ func (h *PodHandler) resolveClaim(ctx context.Context, reader client.Reader, key
 	return claimed{findings: orphan, known: len(orphan) == 0}
 }
 
-func unreadable(key types.NamespacedName, err error) reference.Finding {
-	return reference.NewFinding(reference.CodeUnread,
-		reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: key.Namespace, Name: key.Name}, "it couldn't be read: %v", err)
+func unreadable(key types.NamespacedName, err error) finding.Finding {
+	return finding.New(finding.CodeUnread,
+		finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: key.Namespace, Name: key.Name}, "it couldn't be read: %v", err)
 }
 
 // sidecarOf plans the sidecar of a Dataset from the physical's objects, so that nothing waits for copies.
-func (h *PodHandler) sidecarOf(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, variant Variant) (*Sidecar, reference.Findings) {
+func (h *PodHandler) sidecarOf(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, variant Variant) (*Sidecar, finding.List) {
 	read, plan := observe.Physical, planPhysical
 	if reference.IsReference(dataset) {
 		read = func(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset) (*reference.World, error) {
@@ -171,7 +172,7 @@ func (h *PodHandler) sidecarOf(ctx context.Context, reader client.Reader, datase
 	}
 	world, err := read(ctx, reader, dataset)
 	if err != nil {
-		return nil, reference.Findings{unreadable(client.ObjectKeyFromObject(dataset), err)}
+		return nil, finding.List{unreadable(client.ObjectKeyFromObject(dataset), err)}
 	}
 	world.Sharing = h.Sharing
 	sidecar, findings := plan(world)
@@ -182,13 +183,13 @@ func (h *PodHandler) sidecarOf(ctx context.Context, reader client.Reader, datase
 }
 
 // planPhysical plans the sidecar of a physical Dataset in its own namespace.
-func planPhysical(world *reference.World) (*reference.Sidecar, reference.Findings) {
+func planPhysical(world *reference.World) (*reference.Sidecar, finding.List) {
 	sidecar, _, findings := reference.NewSidecar(world, reference.Source{Namespace: world.Dataset.Namespace, Name: world.Dataset.Name})
 	return sidecar, findings
 }
 
 // planReference plans the sidecar of a reference.
-func planReference(world *reference.World) (*reference.Sidecar, reference.Findings) {
+func planReference(world *reference.World) (*reference.Sidecar, finding.List) {
 	plan := reference.NewPlan(world)
 	if blocking := plan.Findings.BlockingSidecar(); len(blocking) > 0 {
 		return nil, blocking

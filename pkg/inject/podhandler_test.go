@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
@@ -80,35 +81,35 @@ func TestPodsThatCantHaveTheirSidecarAreDeniedWithReasonAndRemedy(t *testing.T) 
 		name   string
 		change func(*cluster)
 		pod    string
-		want   reference.Code
+		want   finding.Code
 	}{
-		{"physical missing", func(c *cluster) { c.physical = nil }, "nginx", reference.CodePhysicalMissing},
-		{"physical not Bound", func(c *cluster) { c.physical.Status.Phase = datav1alpha1.NotBoundPhase }, "nginx", reference.CodePhysicalUnbound},
+		{"physical missing", func(c *cluster) { c.physical = nil }, "nginx", finding.CodePhysicalMissing},
+		{"physical not Bound", func(c *cluster) { c.physical.Status.Phase = datav1alpha1.NotBoundPhase }, "nginx", finding.CodePhysicalUnbound},
 		{"physical being deleted", func(c *cluster) {
 			c.physical.Status.DatasetRef, c.physical.DeletionTimestamp = nil, new(metav1.Now())
-		}, "nginx", reference.CodePhysicalDeleted},
-		{"chain", func(c *cluster) { c.physical.Spec.Mounts[0].MountPoint = "dataset://a/b" }, "nginx", reference.CodeChain},
-		{"self", func(c *cluster) { c.reference.Spec.Mounts[0].MountPoint = "dataset://ref/refdemo" }, "nginx", reference.CodeSelfReference},
-		{"mount point", func(c *cluster) { c.reference.Spec.Mounts[0].MountPoint = "dataset://default/phy/a;id" }, "nginx", reference.CodeMountPointMalformed},
+		}, "nginx", finding.CodePhysicalDeleted},
+		{"chain", func(c *cluster) { c.physical.Spec.Mounts[0].MountPoint = "dataset://a/b" }, "nginx", finding.CodeChain},
+		{"self", func(c *cluster) { c.reference.Spec.Mounts[0].MountPoint = "dataset://ref/refdemo" }, "nginx", finding.CodeSelfReference},
+		{"mount point", func(c *cluster) { c.reference.Spec.Mounts[0].MountPoint = "dataset://default/phy/a;id" }, "nginx", finding.CodeMountPointMalformed},
 		{"two mounts", func(c *cluster) {
 			c.reference.Spec.Mounts = append(c.reference.Spec.Mounts, datav1alpha1.Mount{MountPoint: "s3://b"})
-		}, "nginx", reference.CodeMountsMixed},
-		{"no FUSE pods", func(c *cluster) { c.fuse = nil }, "nginx", reference.CodeFuseMissing},
-		{"no volume", func(c *cluster) { c.physicalVolume = nil }, "nginx", reference.CodeVolumeMissing},
-		{"runtime", func(c *cluster) { c.physical.Status.Runtimes[0].Type = "efc" }, "nginx", reference.CodeRuntimeNoSidecar},
-		{"template without container", func(c *cluster) { c.fuse.Spec.Template.Spec.Containers = nil }, "nginx", reference.CodeTemplateUnusable},
+		}, "nginx", finding.CodeMountsMixed},
+		{"no FUSE pods", func(c *cluster) { c.fuse = nil }, "nginx", finding.CodeFuseMissing},
+		{"no volume", func(c *cluster) { c.physicalVolume = nil }, "nginx", finding.CodeVolumeMissing},
+		{"runtime", func(c *cluster) { c.physical.Status.Runtimes[0].Type = "efc" }, "nginx", finding.CodeRuntimeNoSidecar},
+		{"template without container", func(c *cluster) { c.fuse.Spec.Template.Spec.Containers = nil }, "nginx", finding.CodeTemplateUnusable},
 		{"template with a claim", func(c *cluster) {
 			c.fuse.Spec.Template.Spec.Volumes[1].VolumeSource = corev1.VolumeSource{
 				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "refdemo"}}
-		}, "nginx", reference.CodeTemplateClaim},
-		{"foreign claim", func(c *cluster) { c.others = append(c.others, claim("ref", "refdemo")) }, "nginx", reference.CodeClaimNameTaken},
+		}, "nginx", finding.CodeTemplateClaim},
+		{"foreign claim", func(c *cluster) { c.others = append(c.others, claim("ref", "refdemo")) }, "nginx", finding.CodeClaimNameTaken},
 		{"foreign volume", func(c *cluster) {
 			c.others = append(c.others, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "ref-refdemo"}})
-		}, "nginx", reference.CodeVolumeNameTaken},
+		}, "nginx", finding.CodeVolumeNameTaken},
 		{"foreign ThinRuntime", func(c *cluster) {
 			c.others = append(c.others, &datav1alpha1.ThinRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: "ref", Name: "refdemo"}})
-		}, "nginx", reference.CodeRuntimeNameTaken},
-		{"raw block device", func(*cluster) {}, "block-device", reference.CodePodUnsupportedUsage},
+		}, "nginx", finding.CodeRuntimeNameTaken},
+		{"raw block device", func(*cluster) {}, "block-device", finding.CodePodUnsupportedUsage},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := newCluster(t, "thin")
@@ -118,8 +119,8 @@ func TestPodsThatCantHaveTheirSidecarAreDeniedWithReasonAndRemedy(t *testing.T) 
 				t.Fatalf("%+v", response)
 			}
 			message := response.Result.Message
-			entry, _ := reference.Explain(test.want)
-			if got := codes(message); !slices.Equal(got, []reference.Code{test.want}) || !strings.Contains(message, entry.Remedy) {
+			entry, _ := finding.Explain(test.want)
+			if got := codes(message); !slices.Equal(got, []finding.Code{test.want}) || !strings.Contains(message, entry.Remedy) {
 				t.Errorf("codes %v in %q, want %s and %q", got, message, test.want, entry.Remedy)
 			}
 		})
@@ -130,7 +131,7 @@ func TestAllThatIsWrongIsSaidAtOnce(t *testing.T) {
 	c := newCluster(t, "thin")
 	c.fuse, c.physicalVolume = nil, nil
 	c.others = append(c.others, claim("ref", "refdemo"))
-	want := []reference.Code{reference.CodeClaimNameTaken, reference.CodeFuseMissing, reference.CodeVolumeMissing}
+	want := []finding.Code{finding.CodeClaimNameTaken, finding.CodeFuseMissing, finding.CodeVolumeMissing}
 	if got := codes(admit(t, c, "nginx").Result.Message); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
@@ -144,7 +145,7 @@ func TestPodsWithoutDatasetAreAdmittedWithAWarning(t *testing.T) {
 		c.reference.Name = "unused"
 		response := admit(t, c, pod)
 		if !response.Allowed || response.Patch != nil || len(response.Warnings) != 1 ||
-			!slices.Equal(codes(response.Warnings[0]), []reference.Code{reference.CodePodNoDataset}) {
+			!slices.Equal(codes(response.Warnings[0]), []finding.Code{finding.CodePodNoDataset}) {
 			t.Errorf("%s: %+v", pod, response)
 		}
 	}
@@ -168,7 +169,7 @@ func TestPodsThatDontAskAreAdmittedUnread(t *testing.T) {
 func TestWithoutNativeSidecarsPodsOfDatasetsAreDenied(t *testing.T) {
 	handler := &PodHandler{Reader: newCluster(t, "thin").reader(t), Mode: ModeNative}
 	response := handler.Handle(t.Context(), podRequest("ref", readPod(t, "nginx")))
-	if response.Allowed || !slices.Equal(codes(response.Result.Message), []reference.Code{reference.CodeNoNativeSidecars}) {
+	if response.Allowed || !slices.Equal(codes(response.Result.Message), []finding.Code{finding.CodeNoNativeSidecars}) {
 		t.Errorf("%+v", response)
 	}
 	response = handler.Handle(t.Context(), podRequest("ref", readPod(t, "other-claim")))
@@ -208,7 +209,7 @@ func TestNoPodIsAdmittedWithoutSidecarWhateverCantBeRead(t *testing.T) {
 				if response.Allowed && response.Patch == nil {
 					t.Errorf("%v at read %d: a pod of %s is admitted without sidecar: %+v", failure, fail, namespace, response)
 				}
-				if !response.Allowed && !slices.Contains(codes(response.Result.Message), reference.CodeUnread) {
+				if !response.Allowed && !slices.Contains(codes(response.Result.Message), finding.CodeUnread) {
 					t.Errorf("%v at read %d: %s", failure, fail, response.Result.Message)
 				}
 			}

@@ -9,7 +9,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // injectedPod returns the pod of a golden case as it is after the injection.
@@ -65,7 +65,7 @@ func early(pod *corev1.Pod) corev1.Container {
 type alteration struct {
 	name, pod string
 	alter     func(*corev1.Pod)
-	want      reference.Code
+	want      finding.Code
 }
 
 func alterations() []alteration {
@@ -95,7 +95,7 @@ func alterations() []alteration {
 		{"another volume after its own, and where the app reads", "thin-native", func(pod *corev1.Pod) {
 			volumeOf(pod, &pod.Spec.Containers[0].VolumeMounts[0]).HostPath.Path = "/elsewhere"
 			another(pod)
-		}, reference.CodeSidecarAltered},
+		}, finding.CodeSidecarAltered},
 		{"another container that mounts the data and sees it", "thin-native", func(pod *corev1.Pod) {
 			pod.Spec.Containers = append(pod.Spec.Containers, early(pod))
 		}, ""},
@@ -103,51 +103,51 @@ func alterations() []alteration {
 			container := early(pod)
 			container.VolumeMounts = []corev1.VolumeMount{{Name: container.VolumeMounts[0].Name, MountPath: "/data"}}
 			pod.Spec.Containers = append(pod.Spec.Containers, container)
-		}, reference.CodeMountAltered},
-		{"the sidecar", "thin-native", sidecarLost, reference.CodeSidecarLost},
-		{"a classic sidecar", "thin-classic", classicLost, reference.CodeSidecarLost},
-		{"an unprivileged sidecar", "thin-unprivileged-label", sidecarLost, reference.CodeSidecarLost},
-		{"one of two sidecars", "two-runtimes", sidecarLost, reference.CodeSidecarLost},
+		}, finding.CodeMountAltered},
+		{"the sidecar", "thin-native", sidecarLost, finding.CodeSidecarLost},
+		{"a classic sidecar", "thin-classic", classicLost, finding.CodeSidecarLost},
+		{"an unprivileged sidecar", "thin-unprivileged-label", sidecarLost, finding.CodeSidecarLost},
+		{"one of two sidecars", "two-runtimes", sidecarLost, finding.CodeSidecarLost},
 		{"the sidecar and its labels", "thin-native", func(pod *corev1.Pod) {
 			sidecarLost(pod)
 			withoutSidecarLabels(pod)
-		}, reference.CodeSidecarLost},
-		{"the labels of the sidecar", "thin-native", withoutSidecarLabels, reference.CodeSidecarLost},
+		}, finding.CodeSidecarLost},
+		{"the labels of the sidecar", "thin-native", withoutSidecarLabels, finding.CodeSidecarLost},
 		{"all labels but the one that asks", "thin-native", func(pod *corev1.Pod) {
 			sidecarLost(pod)
 			pod.Labels = map[string]string{"serverless.fluid.io/inject": "true"}
-		}, reference.CodeSidecarLost},
-		{"the mark of the injection", "thin-native", func(pod *corev1.Pod) { delete(pod.Labels, "done.sidecar.fluid.io/inject") }, reference.CodeSidecarLost},
+		}, finding.CodeSidecarLost},
+		{"the mark of the injection", "thin-native", func(pod *corev1.Pod) { delete(pod.Labels, "done.sidecar.fluid.io/inject") }, finding.CodeSidecarLost},
 		{"going on running", "thin-native", func(pod *corev1.Pod) {
 			sidecar := &pod.Spec.InitContainers[0]
 			sidecar.RestartPolicy, sidecar.RestartPolicyRules, sidecar.StartupProbe = nil, nil, nil
-		}, reference.CodeSidecarAltered},
-		{"being waited for", "thin-native", func(pod *corev1.Pod) { pod.Spec.InitContainers[0].StartupProbe = nil }, reference.CodeSidecarAltered},
-		{"being waited for, of a classic one", "thin-classic", func(pod *corev1.Pod) { pod.Spec.Containers[0].Lifecycle = nil }, reference.CodeSidecarAltered},
+		}, finding.CodeSidecarAltered},
+		{"being waited for", "thin-native", func(pod *corev1.Pod) { pod.Spec.InitContainers[0].StartupProbe = nil }, finding.CodeSidecarAltered},
+		{"being waited for, of a classic one", "thin-classic", func(pod *corev1.Pod) { pod.Spec.Containers[0].Lifecycle = nil }, finding.CodeSidecarAltered},
 		{"sharing its mount", "thin-native", func(pod *corev1.Pod) {
 			mountsOf(&pod.Spec.InitContainers[0], corev1.MountPropagationBidirectional)[0].MountPropagation = nil
-		}, reference.CodeSidecarAltered},
+		}, finding.CodeSidecarAltered},
 		{"sharing its mount, of a classic one", "thin-classic", func(pod *corev1.Pod) {
 			mountsOf(&pod.Spec.Containers[0], corev1.MountPropagationBidirectional)[0].MountPropagation = nil
-		}, reference.CodeSidecarAltered},
+		}, finding.CodeSidecarAltered},
 		{"where it mounts", "thin-native", func(pod *corev1.Pod) {
 			volumeOf(pod, mountsOf(&pod.Spec.InitContainers[0], corev1.MountPropagationBidirectional)[0]).HostPath.Path = "/elsewhere"
-		}, reference.CodeSidecarAltered},
+		}, finding.CodeSidecarAltered},
 		{"where the app reads", "thin-native", func(pod *corev1.Pod) {
 			volumeOf(pod, &pod.Spec.Containers[0].VolumeMounts[0]).HostPath.Path = "/elsewhere"
-		}, reference.CodeSidecarAltered},
+		}, finding.CodeSidecarAltered},
 		{"what the app reads", "thin-native", func(pod *corev1.Pod) {
 			volumeOf(pod, &pod.Spec.Containers[0].VolumeMounts[0]).VolumeSource = corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
-		}, reference.CodeSidecarAltered},
+		}, finding.CodeSidecarAltered},
 		{"the app's sight of the mount", "thin-native", func(pod *corev1.Pod) {
 			pod.Spec.Containers[0].VolumeMounts[0].MountPropagation = nil
-		}, reference.CodeMountAltered},
+		}, finding.CodeMountAltered},
 		{"an init container before the sidecar", "thin-native", func(pod *corev1.Pod) {
 			pod.Spec.InitContainers = append([]corev1.Container{early(pod)}, pod.Spec.InitContainers...)
-		}, reference.CodeMountAltered},
+		}, finding.CodeMountAltered},
 		{"a container before a classic sidecar", "thin-classic", func(pod *corev1.Pod) {
 			pod.Spec.Containers = append([]corev1.Container{early(pod)}, pod.Spec.Containers...)
-		}, reference.CodeMountAltered},
+		}, finding.CodeMountAltered},
 	}
 }
 
@@ -211,7 +211,7 @@ func testDeprecatedLabel(t *testing.T, config *rest.Config) {
 		if _, err := tryPod(t, warned, switched(t, "nginx", labels, ""), false); err != nil {
 			t.Errorf("%s: %v", labels, err)
 		}
-		if got := strings.Contains(strings.Join(told.lines, "\n"), string(reference.CodeDeprecatedSwitch)); got != want {
+		if got := strings.Contains(strings.Join(told.lines, "\n"), string(finding.CodeDeprecatedSwitch)); got != want {
 			t.Errorf("%s: the API server warns %q", labels, told.lines)
 		}
 	}

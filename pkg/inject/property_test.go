@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 type (
@@ -130,8 +130,8 @@ func TestRandomPodsArePatchedOnceAndKeepEverythingElse(t *testing.T) {
 		}
 		pod := mustRead(t, raw)
 		patch, findings := Patch(pod, sidecars[variant], Options{HostDirectory: "x"})
-		if findings.Block() {
-			if !variant.Classic || findings.Blocking()[0].Code != reference.CodeInitContainerReads {
+		if findings.Blocked() {
+			if !variant.Classic || findings.Blocking()[0].Code != finding.CodeInitContainerReads {
 				t.Fatalf("seed %d: %v", seed, findings)
 			}
 			refused++

@@ -9,13 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // resolve finds the sidecars of a pod's claims by claim name, and those of the claims of these sidecars.
-func resolve(pod *Pod, sidecarOf func(claim string) (*Sidecar, reference.Findings)) (map[string]*Sidecar, reference.Findings) {
+func resolve(pod *Pod, sidecarOf func(claim string) (*Sidecar, finding.List)) (map[string]*Sidecar, finding.List) {
 	sidecars := map[string]*Sidecar{}
-	var findings reference.Findings
+	var findings finding.List
 	for claims := pod.Claims(); len(claims) > 0; claims = claims[1:] {
 		if _, known := sidecars[claims[0]]; known {
 			continue
@@ -35,25 +35,25 @@ func resolve(pod *Pod, sidecarOf func(claim string) (*Sidecar, reference.Finding
 	return sidecars, findings
 }
 
-func podObject(namespace string, pod *Pod) reference.Object {
-	return reference.Object{Kind: "Pod", Namespace: namespace, Name: pod.Name()}
+func podObject(namespace string, pod *Pod) finding.Object {
+	return finding.Object{Kind: "Pod", Namespace: namespace, Name: pod.Name()}
 }
 
 // warnings are the findings that don't block, as lines.
-func warnings(findings reference.Findings) []string {
+func warnings(findings finding.List) []string {
 	var lines []string
-	for _, finding := range findings {
-		if !finding.Severity.Blocks() {
-			lines = append(lines, finding.String())
+	for _, f := range findings {
+		if !f.Severity.Blocks() {
+			lines = append(lines, f.String())
 		}
 	}
 	return lines
 }
 
 // variant returns what a pod asks for, or else its namespace, or else the handler.
-func (h *PodHandler) variant(ctx context.Context, namespace string, pod *Pod) (Variant, reference.Findings) {
+func (h *PodHandler) variant(ctx context.Context, namespace string, pod *Pod) (Variant, finding.List) {
 	defaults := Variant{SelfHealing: h.SelfHealing, Classic: h.Mode == ModeClassic || h.Mode == "" && !h.NativeSidecars}
-	var findings reference.Findings
+	var findings finding.List
 	if _, own := pod.Metadata.Annotations[AnnotationSidecarMode]; !own {
 		of := h.modes.of(h.Reader, namespace, func(reader client.Reader) namespaceMode { return readNamespaceMode(ctx, reader, namespace) })
 		findings = of.findings
@@ -68,17 +68,17 @@ func (h *PodHandler) variant(ctx context.Context, namespace string, pod *Pod) (V
 // namespaceMode is the mode that a namespace's annotation asks for; empty if there is none.
 type namespaceMode struct {
 	mode     Mode
-	findings reference.Findings
+	findings finding.List
 }
 
 func readNamespaceMode(ctx context.Context, reader client.Reader, name string) namespaceMode {
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	subject := reference.Object{Kind: "Namespace", Name: name}
+	subject := finding.Object{Kind: "Namespace", Name: name}
 	if err := reader.Get(ctx, types.NamespacedName{Name: name}, namespace); apierrors.IsNotFound(err) {
 		return namespaceMode{}
 	} else if err != nil {
-		return namespaceMode{findings: reference.Findings{reference.NewFinding(reference.CodeUnread, subject, "it couldn't be read: %v", err)}}
+		return namespaceMode{findings: finding.List{finding.New(finding.CodeUnread, subject, "it couldn't be read: %v", err)}}
 	}
 	text, ok := namespace.Annotations[AnnotationSidecarMode]
 	if !ok {
@@ -86,7 +86,7 @@ func readNamespaceMode(ctx context.Context, reader client.Reader, name string) n
 	}
 	mode, err := ParseMode(text)
 	if err != nil {
-		return namespaceMode{findings: reference.Findings{reference.NewFinding(reference.CodeSwitchUnknown, subject, "its annotation %s: %v", AnnotationSidecarMode, err)}}
+		return namespaceMode{findings: finding.List{finding.New(finding.CodeSwitchUnknown, subject, "its annotation %s: %v", AnnotationSidecarMode, err)}}
 	}
 	return namespaceMode{mode: mode}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -59,11 +60,11 @@ func ParseMode(text string) (Mode, error) {
 
 // Variant returns what the pod asks for, where that isn't what the defaults say. Findings that block say what isn't
 // understood; others what has no effect.
-func (p *Pod) Variant(subject reference.Object, defaults Variant) (Variant, reference.Findings) {
+func (p *Pod) Variant(subject finding.Object, defaults Variant) (Variant, finding.List) {
 	labels, annotations := p.Metadata.Labels, p.Metadata.Annotations
 	v, findings := defaults, p.withoutEffect(subject)
 	unknown := func(key, value, words string) {
-		findings = append(findings, reference.NewFinding(reference.CodeSwitchUnknown, subject, "its annotation %s is %q: it must be %s", key, value, words))
+		findings = append(findings, finding.New(finding.CodeSwitchUnknown, subject, "its annotation %s is %q: it must be %s", key, value, words))
 	}
 	if text, ok := annotations[AnnotationSidecarMode]; ok {
 		mode, err := ParseMode(text)
@@ -81,7 +82,7 @@ func (p *Pod) Variant(subject reference.Object, defaults Variant) (Variant, refe
 	switch text := annotations[AnnotationDirectoryMode]; text {
 	case directoryFixed:
 		v.Shared = true
-		findings = append(findings, reference.NewFinding(reference.CodeSharedDirectory, subject, "its annotation %s is %s", AnnotationDirectoryMode, text))
+		findings = append(findings, finding.New(finding.CodeSharedDirectory, subject, "its annotation %s is %s", AnnotationDirectoryMode, text))
 	case "", directoryRandomSuffix:
 	default:
 		unknown(AnnotationDirectoryMode, text, "fixed or random-suffix")
@@ -92,13 +93,13 @@ func (p *Pod) Variant(subject reference.Object, defaults Variant) (Variant, refe
 }
 
 // withoutEffect notes what the pod says in vain.
-func (p *Pod) withoutEffect(subject reference.Object) reference.Findings {
-	var findings reference.Findings
+func (p *Pod) withoutEffect(subject finding.Object) finding.List {
+	var findings finding.List
 	if p.Metadata.Labels[LabelDeprecatedInject] == "true" {
-		findings = append(findings, reference.NewFinding(reference.CodeDeprecatedSwitch, subject, "it has the label %s", LabelDeprecatedInject))
+		findings = append(findings, finding.New(finding.CodeDeprecatedSwitch, subject, "it has the label %s", LabelDeprecatedInject))
 	}
 	if p.Metadata.Annotations[AnnotationFilePrefetcher] == "true" {
-		findings = append(findings, reference.NewFinding(reference.CodeSwitchUnsupported, subject, "it has the annotation %s", AnnotationFilePrefetcher))
+		findings = append(findings, finding.New(finding.CodeSwitchUnsupported, subject, "it has the annotation %s", AnnotationFilePrefetcher))
 	}
 	return findings
 }

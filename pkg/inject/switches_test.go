@@ -13,14 +13,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // findingCodes returns the codes of findings in order.
-func findingCodes(findings reference.Findings) []reference.Code {
-	var found []reference.Code
-	for _, finding := range findings {
-		found = append(found, finding.Code)
+func findingCodes(findings finding.List) []finding.Code {
+	var found []finding.Code
+	for _, f := range findings {
+		found = append(found, f.Code)
 	}
 	return found
 }
@@ -52,27 +53,27 @@ func TestSwitchesOfAPodMakeItsVariant(t *testing.T) {
 	for _, test := range []struct {
 		name, labels, annotations string
 		defaults, want            Variant
-		codes                     []reference.Code
+		codes                     []finding.Code
 	}{
 		{"nothing", "", "", healing, healing, nil},
 		{"classic", "", "kubectl-fluid.dev/sidecar-mode: classic", healing, with(healing, func(v *Variant) { v.Classic = true }), nil},
 		{"native instead of classic", "", "kubectl-fluid.dev/sidecar-mode: native", Variant{Classic: true}, native, nil},
-		{"no mode", "", "kubectl-fluid.dev/sidecar-mode: modern", native, native, []reference.Code{reference.CodeSwitchUnknown}},
-		{"empty mode", "", "kubectl-fluid.dev/sidecar-mode: ''", native, native, []reference.Code{reference.CodeSwitchUnknown}},
+		{"no mode", "", "kubectl-fluid.dev/sidecar-mode: modern", native, native, []finding.Code{finding.CodeSwitchUnknown}},
+		{"empty mode", "", "kubectl-fluid.dev/sidecar-mode: ''", native, native, []finding.Code{finding.CodeSwitchUnknown}},
 		{"unprivileged label", "unprivileged.sidecar.fluid.io/inject: 'true'", "serverless.fluid.io/platform: default", native, Variant{Unprivileged: true}, nil},
 		{"unprivileged label over a platform that nobody knows", "unprivileged.sidecar.fluid.io/inject: 'true'", "serverless.fluid.io/platform: x", native, Variant{Unprivileged: true}, nil},
 		{"unprivileged platform", "", "serverless.fluid.io/platform: unprivileged", native, Variant{Unprivileged: true}, nil},
 		{"default platform", "", "serverless.fluid.io/platform: default", native, native, nil},
-		{"unknown platform", "", "serverless.fluid.io/platform: moon", native, native, []reference.Code{reference.CodeSwitchUnknown}},
+		{"unknown platform", "", "serverless.fluid.io/platform: moon", native, native, []finding.Code{finding.CodeSwitchUnknown}},
 		{"cache volumes", "cachedir.sidecar.fluid.io/inject: 'true'", "", native, Variant{CacheVolumes: true}, nil},
 		{"no cache volumes", "cachedir.sidecar.fluid.io/inject: 'yes'", "", native, native, nil},
 		{"no mount check", "fuse.sidecar.poststart.fluid.io/inject: 'false'", "", native, Variant{Unchecked: true}, nil},
 		{"mount check", "fuse.sidecar.poststart.fluid.io/inject: 'true'", "", native, native, nil},
-		{"fixed directory", "", "default.fuse-sidecar.fluid.io/host-mount-path-mode: fixed", native, Variant{Shared: true}, []reference.Code{reference.CodeSharedDirectory}},
+		{"fixed directory", "", "default.fuse-sidecar.fluid.io/host-mount-path-mode: fixed", native, Variant{Shared: true}, []finding.Code{finding.CodeSharedDirectory}},
 		{"directory with a suffix", "", "default.fuse-sidecar.fluid.io/host-mount-path-mode: random-suffix", native, native, nil},
-		{"unknown directory", "", "default.fuse-sidecar.fluid.io/host-mount-path-mode: here", native, native, []reference.Code{reference.CodeSwitchUnknown}},
-		{"deprecated", "fuse.sidecar.fluid.io/inject: 'true'", "", native, native, []reference.Code{reference.CodeDeprecatedSwitch}},
-		{"prefetcher", "", "file-prefetcher.fluid.io/inject: 'true'", native, native, []reference.Code{reference.CodeSwitchUnsupported}},
+		{"unknown directory", "", "default.fuse-sidecar.fluid.io/host-mount-path-mode: here", native, native, []finding.Code{finding.CodeSwitchUnknown}},
+		{"deprecated", "fuse.sidecar.fluid.io/inject: 'true'", "", native, native, []finding.Code{finding.CodeDeprecatedSwitch}},
+		{"prefetcher", "", "file-prefetcher.fluid.io/inject: 'true'", native, native, []finding.Code{finding.CodeSwitchUnsupported}},
 		{"unused", "worker.sidecar.fluid.io/inject: 'true'", "sidecar.fluid.io/skip-precheck: 'true'", native, native, nil},
 	} {
 		pod := mustRead(t, switched(t, "nginx", test.labels, test.annotations))
@@ -80,7 +81,7 @@ func TestSwitchesOfAPodMakeItsVariant(t *testing.T) {
 		if !slices.Equal(findingCodes(findings), test.codes) {
 			t.Errorf("%s: findings %v", test.name, findings)
 		}
-		if !findings.Block() && got != test.want {
+		if !findings.Blocked() && got != test.want {
 			t.Errorf("%s: %+v, want %+v", test.name, got, test.want)
 		}
 	}
@@ -93,21 +94,21 @@ func TestThePodsModeCountsThenItsNamespacesThenTheControllers(t *testing.T) {
 		flag           Mode
 		namespace, pod string
 		native         bool
-		refused        reference.Code
+		refused        finding.Code
 	}{
 		{true, "", "", "", true, ""},
 		{false, "", "", "", false, ""},
 		{true, ModeClassic, "", "", false, ""},
 		{true, ModeNative, "", "", true, ""},
-		{false, ModeNative, "", "", false, reference.CodeNoNativeSidecars},
+		{false, ModeNative, "", "", false, finding.CodeNoNativeSidecars},
 		{true, "", "classic", "", false, ""},
 		{true, ModeClassic, "native", "", true, ""},
-		{false, "", "native", "", false, reference.CodeNoNativeSidecars},
+		{false, "", "native", "", false, finding.CodeNoNativeSidecars},
 		{false, "", "native", "classic", false, ""},
 		{true, ModeClassic, "classic", "native", true, ""},
-		{true, "", "modern", "", false, reference.CodeSwitchUnknown},
+		{true, "", "modern", "", false, finding.CodeSwitchUnknown},
 		{true, "", "modern", "native", true, ""},
-		{true, "", "classic", "modern", false, reference.CodeSwitchUnknown},
+		{true, "", "classic", "modern", false, finding.CodeSwitchUnknown},
 	} {
 		name := fmt.Sprintf("%+v", test)
 		c := newCluster(t, "thin")
@@ -124,7 +125,7 @@ func TestThePodsModeCountsThenItsNamespacesThenTheControllers(t *testing.T) {
 		raw := switched(t, "nginx", "", annotations)
 		response := handler.Handle(t.Context(), podRequest("ref", raw))
 		if test.refused != "" {
-			if response.Allowed || !slices.Equal(codes(response.Result.Message), []reference.Code{test.refused}) {
+			if response.Allowed || !slices.Equal(codes(response.Result.Message), []finding.Code{test.refused}) {
 				t.Errorf("%s: %+v", name, response)
 			}
 			continue
@@ -147,11 +148,11 @@ func TestThePodsModeCountsThenItsNamespacesThenTheControllers(t *testing.T) {
 }
 
 // patched patches a pod of the reference refdemo with the variant that it asks for.
-func patched(t testing.TB, raw []byte, d dataset, defaults Variant) (*corev1.Pod, reference.Findings) {
+func patched(t testing.TB, raw []byte, d dataset, defaults Variant) (*corev1.Pod, finding.List) {
 	t.Helper()
 	pod := mustRead(t, raw)
 	variant, findings := pod.Variant(podObject("ref", pod), defaults)
-	if findings.Block() {
+	if findings.Blocked() {
 		return nil, findings
 	}
 	patch, found := Patch(pod, map[string]*Sidecar{"refdemo": Compile(d.sidecar(t, "refdemo"), variant)}, Options{HostDirectory: "ref-3f0c"})
@@ -189,7 +190,7 @@ func TestAClassicSidecarIsTheFirstContainerAndKubeletWaitsForItsMount(t *testing
 func TestInClassicModeAnInitContainerThatReadsIsRefused(t *testing.T) {
 	for _, name := range []string{"init-reads", "init-containers"} {
 		pod, findings := patched(t, readPod(t, name), dataset{"thin", physical, nil}, Variant{Classic: true})
-		if pod != nil || !slices.Equal(findingCodes(findings), []reference.Code{reference.CodeInitContainerReads}) {
+		if pod != nil || !slices.Equal(findingCodes(findings), []finding.Code{finding.CodeInitContainerReads}) {
 			t.Errorf("%s: %v", name, findings)
 		}
 		if pod, findings := patched(t, readPod(t, name), dataset{"thin", physical, nil}, Variant{}); pod == nil || pod.Spec.InitContainers[0].Name != "fluid-fuse-0" {
@@ -200,7 +201,7 @@ func TestInClassicModeAnInitContainerThatReadsIsRefused(t *testing.T) {
 
 func TestAClassicSidecarOfAJobIsWarnedOf(t *testing.T) {
 	raw := bytes.Replace(readPod(t, "nginx"), []byte(`"spec":{`), []byte(`"spec":{"restartPolicy":"OnFailure",`), 1)
-	if _, findings := patched(t, raw, dataset{"thin", physical, nil}, Variant{Classic: true}); !slices.Equal(findingCodes(findings), []reference.Code{reference.CodeClassicKeepsRunning}) {
+	if _, findings := patched(t, raw, dataset{"thin", physical, nil}, Variant{Classic: true}); !slices.Equal(findingCodes(findings), []finding.Code{finding.CodeClassicKeepsRunning}) {
 		t.Error(findings)
 	}
 	if _, findings := patched(t, raw, dataset{"thin", physical, nil}, Variant{}); len(findings) > 0 {
@@ -312,7 +313,7 @@ func TestAShortGracePeriodIsWarnedOf(t *testing.T) {
 	for seconds, want := range map[string]bool{"0": true, "1": true, "2": false, "30": false, "null": false} {
 		raw := bytes.Replace(readPod(t, "nginx"), []byte(`"spec":{`), []byte(`"spec":{"terminationGracePeriodSeconds":`+seconds+`,`), 1)
 		_, findings := patched(t, raw, dataset{"thin", physical, nil}, Variant{})
-		if got := slices.Equal(findingCodes(findings), []reference.Code{reference.CodeGraceShort}); got != want {
+		if got := slices.Equal(findingCodes(findings), []finding.Code{finding.CodeGraceShort}); got != want {
 			t.Errorf("%s: %v", seconds, findings)
 		}
 	}

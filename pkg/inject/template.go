@@ -5,12 +5,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/jsonscan"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // Lookup finds the sidecar of a claim. It returns nil and no finding for a claim that no Dataset has.
-type Lookup func(namespace, claim string, variant Variant) (*Sidecar, reference.Findings)
+type Lookup func(namespace, claim string, variant Variant) (*Sidecar, finding.List)
 
 // TemplateOptions are what the injection into objects depends on beside them and their Datasets.
 type TemplateOptions struct {
@@ -25,14 +25,14 @@ type TemplateOptions struct {
 // Result is what one object gets.
 type Result struct {
 	// Object is the object that was looked at.
-	Object reference.Object
+	Object finding.Object
 	// Pointer is the JSON pointer of the object in the document: empty, or /items/0 and so on in a list.
 	Pointer string
 	// Patch is a JSON patch of the whole document, which gives this object its sidecars; nil if it gets none. The patches
 	// of several objects in one document apply one after the other, in any order.
 	Patch []byte
 	// Findings say why it gets none, or what may surprise.
-	Findings reference.Findings
+	Findings finding.List
 }
 
 // Template gives objects that aren't in a cluster yet their sidecars: a pod, an object with a pod template (of a known
@@ -120,9 +120,9 @@ func inObject(h header, pointer string, lookup Lookup, options TemplateOptions) 
 	if namespace == "" {
 		namespace = options.Namespace
 	}
-	result := Result{Object: reference.Object{Kind: h.kind, Namespace: namespace, Name: h.name}, Pointer: pointer}
-	add := func(code reference.Code, format string, args ...any) Result {
-		result.Findings = append(result.Findings, reference.NewFinding(code, result.Object, format, args...))
+	result := Result{Object: finding.Object{Kind: h.kind, Namespace: namespace, Name: h.name}, Pointer: pointer}
+	add := func(code finding.Code, format string, args ...any) Result {
+		result.Findings = append(result.Findings, finding.New(code, result.Object, format, args...))
 		return result
 	}
 	path := podTemplate(h.kind)
@@ -135,13 +135,13 @@ func inObject(h header, pointer string, lookup Lookup, options TemplateOptions) 
 	}
 	switch {
 	case err != nil:
-		return add(reference.CodeTemplateUnreadable, "%v", err)
+		return add(finding.CodeTemplateUnreadable, "%v", err)
 	case pod == nil || pod.Spec.Containers == nil:
-		return add(reference.CodeNoPodTemplate, "it has no containers at %s", "/"+strings.Join(append(path, "spec", "containers"), "/"))
+		return add(finding.CodeNoPodTemplate, "it has no containers at %s", "/"+strings.Join(append(path, "spec", "containers"), "/"))
 	case !pod.allowsInjection():
-		return add(reference.CodePodInjectionOff, "its pods' labels forbid sidecars")
+		return add(finding.CodePodInjectionOff, "its pods' labels forbid sidecars")
 	case !pod.asksForInjection() && !options.Unasked:
-		return add(reference.CodePodNotLabelled, "its pods don't have the label that asks for sidecars")
+		return add(finding.CodePodNotLabelled, "its pods don't have the label that asks for sidecars")
 	}
 	for _, element := range path {
 		pointer += "/" + element
@@ -150,7 +150,7 @@ func inObject(h header, pointer string, lookup Lookup, options TemplateOptions) 
 	patch := Options{HostDirectory: directory, prefix: pointer, subject: result.Object}
 	defaults := options.Variant
 	if h.kind != "Pod" || h.name == "" || strings.HasSuffix(h.name, "*") { // or many pods may be made of it
-		add(reference.CodeSharedDirectory, "its pods have the directory %s in common", directory)
+		add(finding.CodeSharedDirectory, "its pods have the directory %s in common", directory)
 		defaults.Shared = true
 	}
 	result.inPod(pod, lookup, defaults, patch)
@@ -160,15 +160,15 @@ func inObject(h header, pointer string, lookup Lookup, options TemplateOptions) 
 // inPod gives a pod or a pod template its sidecars.
 func (r *Result) inPod(pod *Pod, lookup Lookup, defaults Variant, options Options) {
 	variant, findings := pod.Variant(r.Object, defaults)
-	sidecars, found := resolve(pod, func(claim string) (*Sidecar, reference.Findings) { return lookup(r.Object.Namespace, claim, variant) })
+	sidecars, found := resolve(pod, func(claim string) (*Sidecar, finding.List) { return lookup(r.Object.Namespace, claim, variant) })
 	findings = append(findings, found...)
-	if len(sidecars) == 0 && !findings.Block() {
-		findings = reference.Findings{reference.NewFinding(reference.CodePodNoDataset, r.Object,
+	if len(sidecars) == 0 && !findings.Blocked() {
+		findings = finding.List{finding.New(finding.CodePodNoDataset, r.Object,
 			"none of its volumes is a claim of a Dataset in namespace %s", r.Object.Namespace)}
 		r.Findings = findings
 		return
 	}
-	if !findings.Block() {
+	if !findings.Blocked() {
 		r.Patch, found = Patch(pod, sidecars, options)
 		findings = append(findings, found...)
 	}

@@ -10,13 +10,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/jsonscan"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // lookupRefdemo knows the Dataset of the claim refdemo in the namespace ref.
 func lookupRefdemo(t testing.TB) Lookup {
-	return func(namespace, claim string, variant Variant) (*Sidecar, reference.Findings) {
+	return func(namespace, claim string, variant Variant) (*Sidecar, finding.List) {
 		if namespace != "ref" || claim != "refdemo" {
 			return nil, nil
 		}
@@ -50,7 +50,7 @@ func TestTemplatesOfAllKindsGetTheSidecar(t *testing.T) {
 	for _, kind := range []string{"Pod", "PodTemplate", "ReplicationController", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Rollout"} {
 		raw := encode(t, workload(t, kind))
 		results, err := Template(raw, lookupRefdemo(t), TemplateOptions{})
-		if err != nil || len(results) != 1 || results[0].Patch == nil || results[0].Findings.Block() {
+		if err != nil || len(results) != 1 || results[0].Patch == nil || results[0].Findings.Blocked() {
 			t.Fatalf("%s: %+v, %v", kind, results, err)
 		}
 		s := jsonscan.New(string(apply(t, raw, results[0].Patch)))
@@ -65,7 +65,7 @@ func TestTemplatesOfAllKindsGetTheSidecar(t *testing.T) {
 		}
 		// Pods of one template share what it says, and know it.
 		script := pod.Spec.InitContainers[0].Command[2]
-		shares := slices.Equal(findingCodes(results[0].Findings), []reference.Code{reference.CodeSharedDirectory})
+		shares := slices.Equal(findingCodes(results[0].Findings), []finding.Code{finding.CodeSharedDirectory})
 		if own := kind == "Pod"; own != (script == superviseScript()) || own == (script == sharedScript()) || own == shares {
 			t.Errorf("%s: %v %s", kind, results[0].Findings, script)
 		}
@@ -83,7 +83,7 @@ func TestPodsWithAGeneratedNameShareADirectory(t *testing.T) {
 	delete(metadata, "name")
 	metadata["generateName"] = "nginx-"
 	results, err := Template(encode(t, pod), lookupRefdemo(t), TemplateOptions{})
-	if err != nil || results[0].Patch == nil || !slices.Equal(findingCodes(results[0].Findings), []reference.Code{reference.CodeSharedDirectory}) {
+	if err != nil || results[0].Patch == nil || !slices.Equal(findingCodes(results[0].Findings), []finding.Code{finding.CodeSharedDirectory}) {
 		t.Error(results, err)
 	}
 }
@@ -110,12 +110,12 @@ func TestEachElementOfAListGetsWhatItNeeds(t *testing.T) {
 	if n := bytes.Count(patched, []byte(`"fluid-fuse-0"`)); n != 3 {
 		t.Errorf("%d sidecars in %s", n, patched)
 	}
-	for i, want := range map[int]reference.Code{1: reference.CodeNoPodTemplate, 3: reference.CodePodNoDataset} {
-		if results[i].Patch != nil || !slices.Equal(findingCodes(results[i].Findings), []reference.Code{want}) {
+	for i, want := range map[int]finding.Code{1: finding.CodeNoPodTemplate, 3: finding.CodePodNoDataset} {
+		if results[i].Patch != nil || !slices.Equal(findingCodes(results[i].Findings), []finding.Code{want}) {
 			t.Errorf("%d: %+v", i, results[i])
 		}
 	}
-	if got := results[4].Object; got != (reference.Object{Kind: "Deployment", Namespace: "ref", Name: "w"}) {
+	if got := results[4].Object; got != (finding.Object{Kind: "Deployment", Namespace: "ref", Name: "w"}) {
 		t.Error(got)
 	}
 	// The elements of a list of one kind may leave it out.
@@ -130,20 +130,20 @@ func TestWhatCantBeInjectedOfflineSaysWhy(t *testing.T) {
 	for _, test := range []struct {
 		name, object string
 		options      TemplateOptions
-		want         []reference.Code
+		want         []finding.Code
 	}{
 		{"no label", `{kind: Deployment, metadata: {namespace: ref}, spec: {template: {spec: {containers: [], volumes: [{name: d, persistentVolumeClaim: {claimName: refdemo}}]}}}}`,
-			TemplateOptions{}, []reference.Code{reference.CodePodNotLabelled}},
+			TemplateOptions{}, []finding.Code{finding.CodePodNotLabelled}},
 		{"forbidden", `{kind: Deployment, metadata: {namespace: ref}, spec: {template: {metadata: {labels: {fluid.io/enable-injection: "false"}}, spec: {containers: []}}}}`,
-			TemplateOptions{Unasked: true}, []reference.Code{reference.CodePodInjectionOff}},
+			TemplateOptions{Unasked: true}, []finding.Code{finding.CodePodInjectionOff}},
 		{"by Fluid", `{kind: Deployment, metadata: {namespace: ref}, spec: {template: {metadata: {labels: {done.sidecar.fluid.io/inject: "true"}}, spec: {containers: []}}}}`,
-			TemplateOptions{Unasked: true}, []reference.Code{reference.CodePodInjectionOff}},
-		{"broken template", `{kind: Deployment, spec: {template: {spec: {containers: {}}}}}`, TemplateOptions{}, []reference.Code{reference.CodeTemplateUnreadable}},
-		{"something else at the place", `{kind: Deployment, spec: {template: {spec: []}}}`, TemplateOptions{}, []reference.Code{reference.CodeTemplateUnreadable}},
-		{"no template", `{kind: ConfigMap, data: {a: b}}`, TemplateOptions{}, []reference.Code{reference.CodeNoPodTemplate}},
-		{"null", `{kind: Deployment, spec: null}`, TemplateOptions{}, []reference.Code{reference.CodeNoPodTemplate}},
+			TemplateOptions{Unasked: true}, []finding.Code{finding.CodePodInjectionOff}},
+		{"broken template", `{kind: Deployment, spec: {template: {spec: {containers: {}}}}}`, TemplateOptions{}, []finding.Code{finding.CodeTemplateUnreadable}},
+		{"something else at the place", `{kind: Deployment, spec: {template: {spec: []}}}`, TemplateOptions{}, []finding.Code{finding.CodeTemplateUnreadable}},
+		{"no template", `{kind: ConfigMap, data: {a: b}}`, TemplateOptions{}, []finding.Code{finding.CodeNoPodTemplate}},
+		{"null", `{kind: Deployment, spec: null}`, TemplateOptions{}, []finding.Code{finding.CodeNoPodTemplate}},
 		{"switch", `{kind: Pod, metadata: {name: p, namespace: ref, labels: {serverless.fluid.io/inject: "true"}, annotations: {serverless.fluid.io/platform: x}}, spec: {containers: [], volumes: [{name: d, persistentVolumeClaim: {claimName: refdemo}}]}}`,
-			TemplateOptions{}, []reference.Code{reference.CodeSwitchUnknown}},
+			TemplateOptions{}, []finding.Code{finding.CodeSwitchUnknown}},
 	} {
 		raw, err := yaml.YAMLToJSON([]byte(test.object))
 		if err != nil {
@@ -183,7 +183,7 @@ func FuzzTemplate(f *testing.F) {
 	}
 	sidecar := dataset{"thin", physical, nil}.compiled(f, "refdemo")
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		results, err := Template(raw, func(string, string, Variant) (*Sidecar, reference.Findings) { return sidecar, nil }, TemplateOptions{Unasked: true})
+		results, err := Template(raw, func(string, string, Variant) (*Sidecar, finding.List) { return sidecar, nil }, TemplateOptions{Unasked: true})
 		if err != nil {
 			return
 		}

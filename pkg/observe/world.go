@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -85,7 +86,7 @@ func newWorld(dataset *datav1alpha1.Dataset, names reference.MirrorNames) *refer
 	return &reference.World{
 		Dataset:     dataset,
 		MirrorNames: names,
-		Unread:      map[reference.Object]string{},
+		Unread:      map[finding.Object]string{},
 	}
 }
 
@@ -111,7 +112,7 @@ func get[T client.Object](o *observer, kind string, key types.NamespacedName, ob
 		return object
 	case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
 	case apierrors.IsForbidden(err):
-		o.world.Unread[reference.Object{Kind: kind, Namespace: key.Namespace, Name: key.Name}] = err.Error()
+		o.world.Unread[finding.Object{Kind: kind, Namespace: key.Namespace, Name: key.Name}] = err.Error()
 	default:
 		o.err = fmt.Errorf("reading %s %s: %w", kind, key, err)
 	}
@@ -151,7 +152,7 @@ func (o *observer) readRuntime(rt reference.Runtime, source reference.Source) {
 		return
 	}
 	o.world.Runtime = get(o, rt.Kind, source.Key(), newRuntime(rt))
-	delete(o.world.Unread, reference.Object{Kind: rt.Kind, Namespace: source.Namespace, Name: source.Name})
+	delete(o.world.Unread, finding.Object{Kind: rt.Kind, Namespace: source.Namespace, Name: source.Name})
 }
 
 // readRuntimeStatus reads the status of the physical's runtime. Runtimes other than ThinRuntime are read without types.
@@ -190,8 +191,8 @@ func (o *observer) readMirrors(source reference.Source) {
 	if o.err != nil || o.world.Physical == nil {
 		return
 	}
-	o.world.Sources = map[reference.Object]*metav1.PartialObjectMetadata{}
-	o.world.Taken = map[reference.Object]*metav1.PartialObjectMetadata{}
+	o.world.Sources = map[finding.Object]*metav1.PartialObjectMetadata{}
+	o.world.Taken = map[finding.Object]*metav1.PartialObjectMetadata{}
 	_, mirrors, _ := reference.NewSidecar(o.world, source)
 	for _, mirror := range mirrors {
 		if object := o.metadata(mirror.Source); object != nil {
@@ -214,7 +215,7 @@ func (o *observer) readRivals() {
 	if o.world.MirrorNames != reference.SourceNames {
 		return
 	}
-	o.world.Rivals = map[reference.Object]bool{}
+	o.world.Rivals = map[finding.Object]bool{}
 	plan := reference.NewPlan(o.world)
 	for _, object := range plan.Rivals {
 		key := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
@@ -236,7 +237,7 @@ func (o *observer) readRivals() {
 // Operations reads into a World which data operations name the reference. It lists four kinds that a cluster without
 // Fluid's data operations doesn't have; only who reports on references wants to know. What may not be listed isn't said.
 func Operations(ctx context.Context, reader client.Reader, world *reference.World) error {
-	world.Operations = map[reference.Object]bool{}
+	world.Operations = map[finding.Object]bool{}
 	for _, kind := range reference.OperationKinds() {
 		list := &unstructured.UnstructuredList{}
 		list.SetGroupVersionKind(datav1alpha1.GroupVersion.WithKind(kind + "List"))
@@ -249,7 +250,7 @@ func Operations(ctx context.Context, reader client.Reader, world *reference.Worl
 		}
 		for i := range list.Items {
 			if reference.OperatesOn(&list.Items[i], world.Key()) {
-				world.Operations[reference.Object{Kind: kind, Namespace: list.Items[i].GetNamespace(), Name: list.Items[i].GetName()}] = true
+				world.Operations[finding.Object{Kind: kind, Namespace: list.Items[i].GetNamespace(), Name: list.Items[i].GetName()}] = true
 			}
 		}
 	}
@@ -258,14 +259,14 @@ func Operations(ctx context.Context, reader client.Reader, world *reference.Worl
 
 // readNamespace reads the labels of the reference's namespace. Where that isn't allowed nothing is said about them.
 func (o *observer) readNamespace() {
-	namespace := reference.Object{Kind: "Namespace", Name: o.world.Dataset.Namespace}
+	namespace := finding.Object{Kind: "Namespace", Name: o.world.Dataset.Namespace}
 	if object := o.metadata(namespace); object != nil {
 		o.world.NamespaceLabels = object.Labels
 	}
 	delete(o.world.Unread, namespace)
 }
 
-func (o *observer) metadata(object reference.Object) *metav1.PartialObjectMetadata {
+func (o *observer) metadata(object finding.Object) *metav1.PartialObjectMetadata {
 	partial := &metav1.PartialObjectMetadata{}
 	partial.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(object.Kind))
 	return get(o, object.Kind, types.NamespacedName{Namespace: object.Namespace, Name: object.Name}, partial)
@@ -276,7 +277,7 @@ func (o *observer) metadata(object reference.Object) *metav1.PartialObjectMetada
 func Names(ctx context.Context, reader client.Reader, world *reference.World, source reference.Source) error {
 	o := observer{ctx: ctx, reader: reader, world: world}
 	if world.Taken == nil {
-		world.Taken = map[reference.Object]*metav1.PartialObjectMetadata{}
+		world.Taken = map[finding.Object]*metav1.PartialObjectMetadata{}
 	}
 	for _, target := range reference.Names(world, source) {
 		if world.Taken[target] != nil || world.Unread[target] != "" {

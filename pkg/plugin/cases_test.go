@@ -11,6 +11,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -28,7 +29,7 @@ func TestCasesFromManifests(t *testing.T) {
 				}
 			}
 			for _, f := range found {
-				if entry, ok := reference.Explain(f.Code); ok && entry.Severity.Blocks() && !slices.Contains(c.Findings, f) {
+				if entry, ok := finding.Explain(f.Code); ok && entry.Severity.Blocks() && !slices.Contains(c.Findings, f) {
 					t.Errorf("it also finds %s", f)
 				}
 			}

@@ -6,7 +6,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // clusterView is what a command looks at: the API server, manifests, or the API server as it will be once they have been
@@ -63,7 +63,7 @@ func newClusterView(env Environment, texts []manifestText, offline bool, namespa
 func (c *clusterView) offline() bool { return c.writer == nil }
 
 // file returns the manifest that an object is from; empty if there is none.
-func (c *clusterView) file(object reference.Object) string {
+func (c *clusterView) file(object finding.Object) string {
 	if c.reader == nil {
 		return ""
 	}

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -112,7 +113,7 @@ func completing(env Environment, list values, most int) cobra.CompletionFunc {
 // codes are those of findings.
 func codes(context.Context, Environment) ([]string, error) {
 	var all []string
-	for _, entry := range reference.Catalogue() {
+	for _, entry := range finding.Catalogue() {
 		all = append(all, string(entry.Code)+"\t"+entry.Title)
 	}
 	return all, nil

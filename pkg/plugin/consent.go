@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -20,16 +21,16 @@ func (p *preflight) askConsent(ctx context.Context, writer client.Writer) {
 	if p.world.Dataset.UID != "" || source == (reference.Source{}) {
 		return
 	}
-	granted, finding := findConsent(ctx, writer, p.world, source)
-	if finding != nil {
-		p.findings = append(reference.Findings{*finding}, p.findings...)
+	granted, f := findConsent(ctx, writer, p.world, source)
+	if f != nil {
+		p.findings = append(finding.List{*f}, p.findings...)
 	}
 	p.consent = granted
 }
 
 // findConsent says by what a reference may be created by the user, or what speaks against it. What the owner withholds,
 // the plan says.
-func findConsent(ctx context.Context, writer client.Writer, w *reference.World, source reference.Source) (granted string, finding *reference.Finding) {
+func findConsent(ctx context.Context, writer client.Writer, w *reference.World, source reference.Source) (granted string, f *finding.Finding) {
 	if w.Sharing == reference.SharingOpen || source.Namespace == w.Dataset.Namespace {
 		return "", nil
 	}
@@ -39,11 +40,11 @@ func findConsent(ctx context.Context, writer client.Writer, w *reference.World, 
 	case reference.ConsentWithheld:
 		return "", nil
 	}
-	physical := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}
+	physical := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}
 	allowed, err := mayUse(ctx, writer, source)
 	switch {
 	case err != nil:
-		unread := reference.NewFinding(reference.CodeUnread, physical, "whether you may refer to it couldn't be found out: %v", err)
+		unread := finding.New(finding.CodeUnread, physical, "whether you may refer to it couldn't be found out: %v", err)
 		return "", &unread
 	case allowed:
 		return fmt.Sprintf("you may refer to it: you have the verb %s on it", reference.VerbUse), nil
@@ -51,7 +52,7 @@ func findConsent(ctx context.Context, writer client.Writer, w *reference.World, 
 	denied := reference.NotAllowed(w.Key(), "you", source)
 	if w.Sharing != reference.SharingRBAC || w.Unread[physical] != "" {
 		// The cluster's policy or the owner's list isn't known: it may be allowed all the same.
-		denied.Severity = reference.Warning
+		denied.Severity = finding.Warning
 	}
 	return "", &denied
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -38,7 +39,7 @@ func (d *differ) compareAll() error {
 }
 
 // get reads an object that is compared, and reports whether it could be read. Forbidden is said in the report.
-func (d *differ) get(object reference.Object, into client.Object) (exists bool) {
+func (d *differ) get(object finding.Object, into client.Object) (exists bool) {
 	if d.err != nil {
 		return false
 	}
@@ -55,11 +56,11 @@ func (d *differ) get(object reference.Object, into client.Object) (exists bool) 
 	return true
 }
 
-func (d *differ) unread(object reference.Object) bool {
+func (d *differ) unread(object finding.Object) bool {
 	return slices.ContainsFunc(d.report.Unread, func(u unreadObject) bool { return u.Object == object.String() })
 }
 
-func (d *differ) compared(object reference.Object) {
+func (d *differ) compared(object finding.Object) {
 	d.report.Compared = append(d.report.Compared, object.String())
 }
 
@@ -67,13 +68,13 @@ func (d *differ) found(difference difference) {
 	d.report.Differences = append(d.report.Differences, difference)
 }
 
-func (d *differ) missing(object, source reference.Object) {
+func (d *differ) missing(object, source finding.Object) {
 	d.compared(object)
 	d.found(difference{Object: object.String(), Source: source.String(), Message: "it doesn't exist"})
 }
 
 // comparePart compares a part of an object with what it should be.
-func (d *differ) comparePart(object, source reference.Object, path []any, field string, want, have any, owner metav1.Object) {
+func (d *differ) comparePart(object, source finding.Object, path []any, field string, want, have any, owner metav1.Object) {
 	compareTrees(field, tree(want), tree(have), func(place string, want, have any) {
 		d.found(difference{Object: object.String(), Field: place, Source: source.String(), Want: string(compact(want)), Have: string(compact(have)),
 			Message: "it isn't what it should be", ChangedBy: changedBy(owner, path...)})
@@ -82,8 +83,8 @@ func (d *differ) comparePart(object, source reference.Object, path []any, field 
 
 func (d *differ) compareVolume() {
 	want := d.preflight.plan.Volume
-	object := reference.Object{Kind: "PersistentVolume", Name: want.Name}
-	source := reference.Object{Kind: "PersistentVolume", Name: reference.VolumeName(d.preflight.plan.Source.Key())}
+	object := finding.Object{Kind: "PersistentVolume", Name: want.Name}
+	source := finding.Object{Kind: "PersistentVolume", Name: reference.VolumeName(d.preflight.plan.Source.Key())}
 	if reason := d.preflight.world.Unread[object]; reason != "" {
 		d.report.Unread = append(d.report.Unread, unreadObject{object.String(), reason})
 		return
@@ -104,8 +105,8 @@ func (d *differ) compareVolume() {
 
 func (d *differ) compareClaim() {
 	want, have := d.preflight.plan.Claim, d.preflight.world.Claim
-	object := reference.Object{Kind: "PersistentVolumeClaim", Namespace: want.Namespace, Name: want.Name}
-	source := reference.Object{Kind: "PersistentVolume", Name: want.Spec.VolumeName}
+	object := finding.Object{Kind: "PersistentVolumeClaim", Namespace: want.Namespace, Name: want.Name}
+	source := finding.Object{Kind: "PersistentVolume", Name: want.Spec.VolumeName}
 	if reason := d.preflight.world.Unread[object]; reason != "" {
 		d.report.Unread = append(d.report.Unread, unreadObject{object.String(), reason})
 		return
@@ -204,8 +205,8 @@ func (d *differ) compareData(mirror reference.Mirror, field string, want, have m
 // of mirrors count as those of their sources.
 func (d *differ) compareFuseCopy() {
 	key := d.preflight.world.Key()
-	object := reference.Object{Kind: "DaemonSet", Namespace: key.Namespace, Name: key.Name + "-fuse"}
-	source := reference.Object{Kind: "DaemonSet", Namespace: d.preflight.world.Fuse.Namespace, Name: d.preflight.world.Fuse.Name}
+	object := finding.Object{Kind: "DaemonSet", Namespace: key.Namespace, Name: key.Name + "-fuse"}
+	source := finding.Object{Kind: "DaemonSet", Namespace: d.preflight.world.Fuse.Namespace, Name: d.preflight.world.Fuse.Name}
 	fuse := &appsv1.DaemonSet{}
 	if !d.get(object, fuse) {
 		return
@@ -236,7 +237,7 @@ func (d *differ) comparePods() {
 	if unread != "" {
 		d.report.Unread = append(d.report.Unread, unreadObject{"Pods of namespace " + key.Namespace, unread})
 	}
-	source := reference.Object{Kind: "DaemonSet", Namespace: d.preflight.world.Fuse.Namespace, Name: d.preflight.world.Fuse.Name}
+	source := finding.Object{Kind: "DaemonSet", Namespace: d.preflight.world.Fuse.Namespace, Name: d.preflight.world.Fuse.Name}
 	for _, pod := range usersOf(pods, key) {
 		for _, view := range viewSidecars(pod) {
 			if view.key == key {
@@ -247,7 +248,7 @@ func (d *differ) comparePods() {
 	}
 }
 
-func (d *differ) compareSidecar(pod *corev1.Pod, source reference.Object, have, want *corev1.Container) {
+func (d *differ) compareSidecar(pod *corev1.Pod, source finding.Object, have, want *corev1.Container) {
 	place := func(field string) string { return "container " + have.Name + " " + field }
 	object := podObject(pod)
 	d.comparePart(object, source, nil, place("image"), want.Image, have.Image, &metav1.ObjectMeta{})

@@ -15,7 +15,7 @@ import (
 	apiversion "k8s.io/apimachinery/pkg/version"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
@@ -24,7 +24,7 @@ type examiner struct {
 	ctx       context.Context
 	env       Environment
 	namespace string
-	language  reference.Language
+	language  finding.Language
 	// client is nil if there is no connection.
 	client  client.WithWatch
 	server  *apiversion.Info
@@ -34,7 +34,7 @@ type examiner struct {
 	results  []report.Result
 }
 
-func newExaminer(ctx context.Context, env Environment, namespace string, language reference.Language) *examiner {
+func newExaminer(ctx context.Context, env Environment, namespace string, language finding.Language) *examiner {
 	e := &examiner{ctx: ctx, env: env, namespace: namespace, language: language}
 	if e.client, e.problem = env.connection.Client(); e.problem == nil {
 		e.server, e.problem = env.connection.ServerVersion(ctx)
@@ -44,7 +44,7 @@ func newExaminer(ctx context.Context, env Environment, namespace string, languag
 
 func (e *examiner) connected() bool { return e.problem == nil }
 
-func (e *examiner) pass(object fmt.Stringer, format string, args ...any) {
+func (e *examiner) pass(object finding.Object, format string, args ...any) {
 	e.results = append(e.results, report.NewPass(object.String(), fmt.Sprintf(format, args...)))
 }
 
@@ -52,19 +52,17 @@ func (e *examiner) skip(format string, args ...any) {
 	e.results = append(e.results, report.NewSkipped("", fmt.Sprintf(format, args...)))
 }
 
-func (e *examiner) find(code reference.Code, object fmt.Stringer, format string, args ...any) {
-	e.results = append(e.results, report.NewResult(reference.NewFinding(code, object, format, args...), e.language))
+func (e *examiner) find(code finding.Code, object finding.Object, format string, args ...any) {
+	e.results = append(e.results, report.NewResult(finding.New(code, object, format, args...), e.language))
 }
 
 // unread says that something couldn't be looked at.
-func (e *examiner) unread(object fmt.Stringer, err error) {
-	e.find(reference.CodeUnread, object, "it couldn't be read: %v", err)
+func (e *examiner) unread(object finding.Object, err error) {
+	e.find(finding.CodeUnread, object, "it couldn't be read: %v", err)
 }
 
-// thing names what has no kind in the API.
-type thing string
-
-func (t thing) String() string { return string(t) }
+// thing names what is no single object.
+func thing(text string) finding.Object { return finding.Object{Kind: text} }
 
 func (e *examiner) checkClient() {
 	c := newClientVersion(e.env.Build)
@@ -80,7 +78,7 @@ const (
 func (e *examiner) checkServer() {
 	object := thing("API server")
 	if !e.connected() {
-		e.find(reference.CodeServerUnreachable, object, "%v", e.problem)
+		e.find(finding.CodeServerUnreachable, object, "%v", e.problem)
 		return
 	}
 	parsed, err := version.ParseGeneric(e.server.GitVersion)
@@ -88,9 +86,9 @@ func (e *examiner) checkServer() {
 	case err != nil:
 		e.unread(object, fmt.Errorf("its version %q: %w", e.server.GitVersion, err))
 	case !parsed.AtLeast(version.MajorMinor(1, minorNativeSidecars)):
-		e.find(reference.CodeKubernetesTooOld, object, "its version is %s", e.server.GitVersion)
+		e.find(finding.CodeKubernetesTooOld, object, "its version is %s", e.server.GitVersion)
 	case !parsed.AtLeast(version.MajorMinor(1, minorSelfHealing)):
-		e.find(reference.CodeNoSelfHealing, object, "its version is %s", e.server.GitVersion)
+		e.find(finding.CodeNoSelfHealing, object, "its version is %s", e.server.GitVersion)
 	default:
 		e.pass(object, "version %s: native sidecars, and pods that recover from a crash of one", e.server.GitVersion)
 	}
@@ -138,10 +136,10 @@ func (e *examiner) checkDefinitions() {
 	}
 	known := definitions()
 	for _, name := range []string{"datasets.data.fluid.io", "thinruntimes.data.fluid.io", "thinruntimeprofiles.data.fluid.io"} {
-		object := reference.Object{Kind: "CustomResourceDefinition", Name: name}
+		object := finding.Object{Kind: "CustomResourceDefinition", Name: name}
 		switch definition := found[name]; {
 		case definition == nil && known[name]:
-			e.find(reference.CodeDefinitionMissing, object, "it doesn't exist")
+			e.find(finding.CodeDefinitionMissing, object, "it doesn't exist")
 		case definition == nil:
 			e.pass(object, "it doesn't exist; only ThinRuntimes need it")
 		default:
@@ -159,7 +157,7 @@ func (e *examiner) checkDefinitions() {
 }
 
 // checkDefinition looks at what a definition serves. All of these kinds have a status and the version v1alpha1.
-func (e *examiner) checkDefinition(object reference.Object, definition *unstructured.Unstructured) {
+func (e *examiner) checkDefinition(object finding.Object, definition *unstructured.Unstructured) {
 	versions, _, _ := unstructured.NestedSlice(definition.Object, "spec", "versions")
 	var served []string
 	hasStatus := false
@@ -175,7 +173,7 @@ func (e *examiner) checkDefinition(object reference.Object, definition *unstruct
 		}
 	}
 	if !slices.Contains(served, "v1alpha1") || !hasStatus {
-		e.find(reference.CodeDefinitionForeign, object, "it serves %s, and v1alpha1 with a status is needed", orNone(strings.Join(served, ", ")))
+		e.find(finding.CodeDefinitionForeign, object, "it serves %s, and v1alpha1 with a status is needed", orNone(strings.Join(served, ", ")))
 		return
 	}
 	e.pass(object, "it serves %s; %s", strings.Join(served, ", "), definitionOrigin(definition))
@@ -219,7 +217,7 @@ func (e *examiner) checkControllers() {
 	object := thing("references")
 	switch {
 	case ownServes && fluidServes:
-		e.find(reference.CodeTwoControllers, object, "both the controller of kubectl fluid and Fluid's dataset-controller serve them")
+		e.find(finding.CodeTwoControllers, object, "both the controller of kubectl fluid and Fluid's dataset-controller serve them")
 	case ownServes && own == nil && ownKnown:
 		e.pass(object, "served by the controller of kubectl fluid, which isn't the Deployment %s here", ownController)
 	case ownServes:
@@ -227,7 +225,7 @@ func (e *examiner) checkControllers() {
 	case fluidServes:
 		e.pass(object, "served by Fluid's dataset-controller")
 	case ownKnown && fluidKnown && w.err == nil:
-		e.find(reference.CodeNobodyServes, object, "there is neither a controller of kubectl fluid nor Fluid's dataset-controller")
+		e.find(finding.CodeNobodyServes, object, "there is neither a controller of kubectl fluid nor Fluid's dataset-controller")
 	}
 }
 
@@ -238,14 +236,14 @@ func (e *examiner) deployment(namespace, name string) (deployment *appsv1.Deploy
 	case apierrors.IsNotFound(err):
 		return nil, true
 	case err != nil:
-		e.unread(reference.Object{Kind: "Deployment", Namespace: namespace, Name: name}, err)
+		e.unread(finding.Object{Kind: "Deployment", Namespace: namespace, Name: name}, err)
 		return nil, false
 	}
 	return d, true
 }
 
 func (e *examiner) checkDeployment(d *appsv1.Deployment) {
-	object := reference.Object{Kind: "Deployment", Namespace: d.Namespace, Name: d.Name}
+	object := finding.Object{Kind: "Deployment", Namespace: d.Namespace, Name: d.Name}
 	image := "<none>"
 	if containers := d.Spec.Template.Spec.Containers; len(containers) > 0 {
 		image = containers[0].Image
@@ -254,7 +252,7 @@ func (e *examiner) checkDeployment(d *appsv1.Deployment) {
 	case d.Spec.Replicas != nil && *d.Spec.Replicas == 0:
 		e.pass(object, "it is switched off (0 replicas), image %s", image)
 	case d.Status.ReadyReplicas == 0:
-		e.find(reference.CodeControllerNotReady, object, "none of its %d pods is ready, image %s", d.Status.Replicas, image)
+		e.find(finding.CodeControllerNotReady, object, "none of its %d pods is ready, image %s", d.Status.Replicas, image)
 	default:
 		e.pass(object, "%d of %d pods ready, image %s", d.Status.ReadyReplicas, d.Status.Replicas, image)
 	}

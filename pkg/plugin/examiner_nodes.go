@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/version"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // checkNodes looks at the kubelets, those of one version together.
@@ -47,16 +47,16 @@ func (e *examiner) checkKubelet(kubelet string, nodes []string) {
 		e.unread(object, fmt.Errorf("the kubelet's version %q: %w", kubelet, err))
 		return
 	case !parsed.AtLeast(version.MajorMinor(1, minorNativeSidecars)):
-		e.find(reference.CodeKubernetesTooOld, object, "the kubelet's version is %s", kubelet)
+		e.find(finding.CodeKubernetesTooOld, object, "the kubelet's version is %s", kubelet)
 		return
 	case parsed.AtLeast(version.MajorMinor(1, minorSelfHealing)):
 		e.pass(object, "kubelet %s", kubelet)
 		return
 	}
 	if bugs := kubeletBugs(parsed); len(bugs) > 0 {
-		e.find(reference.CodeKubeletBug, object, "the kubelet's version is %s, which has kubernetes/kubernetes%s", kubelet, strings.Join(bugs, ", "))
+		e.find(finding.CodeKubeletBug, object, "the kubelet's version is %s, which has kubernetes/kubernetes%s", kubelet, strings.Join(bugs, ", "))
 	}
-	e.find(reference.CodeNoSelfHealing, object, "the kubelet's version is %s", kubelet)
+	e.find(finding.CodeNoSelfHealing, object, "the kubelet's version is %s", kubelet)
 }
 
 // kubeletBugs returns the numbers of known bugs of a kubelet that concern native sidecars with a startup probe, by the

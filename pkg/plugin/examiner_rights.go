@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // checkRights asks for the user's rights in the namespace and says which commands they are enough for. What a command
@@ -37,7 +37,7 @@ func (e *examiner) checkRights() {
 			e.unread(object, apierrors.NewInternalError(errIncomplete{review.Status.EvaluationError}))
 			return
 		default:
-			e.find(reference.CodeRightsMissing, object, "kubectl fluid %s also needs: %s", command, strings.Join(missing, ", "))
+			e.find(finding.CodeRightsMissing, object, "kubectl fluid %s also needs: %s", command, strings.Join(missing, ", "))
 		}
 	}
 	if len(enough) == len(commandsWithNeeds()) {
@@ -89,7 +89,7 @@ func (e *examiner) checkControllerRights() {
 		return
 	}
 	namespace := w.namespaceOf(ownWebhook, ownNamespace)
-	object := reference.Object{Kind: "ServiceAccount", Namespace: namespace, Name: ownServiceAccount}
+	object := finding.Object{Kind: "ServiceAccount", Namespace: namespace, Name: ownServiceAccount}
 	var missing []string
 	for _, attributes := range controllerNeeds() {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
@@ -106,7 +106,7 @@ func (e *examiner) checkControllerRights() {
 		}
 	}
 	if len(missing) > 0 {
-		e.find(reference.CodeControllerRights, object, "it may not: %s", strings.Join(missing, ", "))
+		e.find(finding.CodeControllerRights, object, "it may not: %s", strings.Join(missing, ", "))
 		return
 	}
 	e.pass(object, "it has the rights that references need; those on Secrets depend on the namespace")
@@ -116,7 +116,7 @@ func (e *examiner) checkControllerRights() {
 const labelEnforcedLevel = "pod-security.kubernetes.io/enforce"
 
 func (e *examiner) checkPodSecurity() {
-	object := reference.Object{Kind: "Namespace", Name: e.namespace}
+	object := finding.Object{Kind: "Namespace", Name: e.namespace}
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	if err := e.client.Get(e.ctx, client.ObjectKey{Name: e.namespace}, namespace); err != nil {
@@ -125,7 +125,7 @@ func (e *examiner) checkPodSecurity() {
 	}
 	switch level := namespace.Labels[labelEnforcedLevel]; level {
 	case "baseline", "restricted":
-		e.find(reference.CodePodSecurity, object, "it enforces the Pod Security level %s, and the sidecar needs a hostPath volume", level)
+		e.find(finding.CodePodSecurity, object, "it enforces the Pod Security level %s, and the sidecar needs a hostPath volume", level)
 	case "":
 		e.pass(object, "it says no Pod Security level; the API server's default holds")
 	default:

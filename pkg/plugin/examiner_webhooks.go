@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -102,10 +103,10 @@ func (e *examiner) checkCertificates() {
 
 // checkBundle looks at the certificates of which the API server accepts one. A third of its life before the end the
 // controller has a new one (package certificate); Fluid's lasts ten years.
-func (e *examiner) checkBundle(object thing, bundle []byte) {
+func (e *examiner) checkBundle(object finding.Object, bundle []byte) {
 	certificates, err := parseCertificates(bundle)
 	if err != nil {
-		e.find(reference.CodeCertificateInvalid, object, "its caBundle: %v", err)
+		e.find(finding.CodeCertificateInvalid, object, "its caBundle: %v", err)
 		return
 	}
 	now := e.env.Now()
@@ -117,9 +118,9 @@ func (e *examiner) checkBundle(object thing, bundle []byte) {
 	}
 	switch {
 	case last == nil:
-		e.find(reference.CodeCertificateInvalid, object, "none of the %d certificates of its caBundle is valid now; the first ends at %s", len(certificates), certificates[0].NotAfter.UTC().Format(time.RFC3339))
+		e.find(finding.CodeCertificateInvalid, object, "none of the %d certificates of its caBundle is valid now; the first ends at %s", len(certificates), certificates[0].NotAfter.UTC().Format(time.RFC3339))
 	case last.NotAfter.Sub(now) < last.NotAfter.Sub(last.NotBefore)/10:
-		e.find(reference.CodeCertificateExpires, object, "its caBundle is valid until %s", last.NotAfter.UTC().Format(time.RFC3339))
+		e.find(finding.CodeCertificateExpires, object, "its caBundle is valid until %s", last.NotAfter.UTC().Format(time.RFC3339))
 	default:
 		e.pass(object, "its caBundle is valid until %s", last.NotAfter.UTC().Format(time.RFC3339))
 	}
@@ -156,11 +157,11 @@ func (e *examiner) checkWebhooks() {
 		e.unread(thing("webhook configurations"), w.err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.mutating)) {
-		e.pass(reference.Object{Kind: "MutatingWebhookConfiguration", Name: name}, "it exists, with %s", counted(len(w.mutating[name].Webhooks), "webhook"))
+		e.pass(finding.Object{Kind: "MutatingWebhookConfiguration", Name: name}, "it exists, with %s", counted(len(w.mutating[name].Webhooks), "webhook"))
 	}
 	switch {
 	case len(w.mutating) == 0 && w.err == nil:
-		e.find(reference.CodeWebhookMissing, thing("MutatingWebhookConfigurations"), "neither %s nor %s exists", ownWebhook, fluidWebhook)
+		e.find(finding.CodeWebhookMissing, thing("MutatingWebhookConfigurations"), "neither %s nor %s exists", ownWebhook, fluidWebhook)
 		return
 	case len(w.mutating) == 0:
 		return
@@ -179,8 +180,8 @@ func (e *examiner) probeReference() {
 	err := e.client.Create(e.ctx, probe, client.DryRunAll)
 	switch {
 	case err == nil:
-		e.find(reference.CodeWebhookFails, object, "a reference to itself was admitted: the webhook isn't asked")
-	case strings.Contains(err.Error(), string(reference.CodeSelfReference)):
+		e.find(finding.CodeWebhookFails, object, "a reference to itself was admitted: the webhook isn't asked")
+	case strings.Contains(err.Error(), string(finding.CodeSelfReference)):
 		e.pass(object, "the webhook refuses a reference that can't work")
 	default:
 		e.probeFailed(object, err)
@@ -206,11 +207,11 @@ func (e *examiner) probePod() {
 	case err == nil && len(viewSidecars(pod)) > 0:
 		e.pass(object, "the webhook gives a pod with Dataset %s a sidecar", list.Items[i].Name)
 	case err == nil:
-		e.find(reference.CodeWebhookFails, object, "a pod with Dataset %s that asks for a sidecar was admitted without one", list.Items[i].Name)
+		e.find(finding.CodeWebhookFails, object, "a pod with Dataset %s that asks for a sidecar was admitted without one", list.Items[i].Name)
 	case strings.Contains(err.Error(), "violates PodSecurity"):
-		e.find(reference.CodePodSecurity, reference.Object{Kind: "Namespace", Name: e.namespace}, "it refuses a pod with a sidecar: %v", err)
+		e.find(finding.CodePodSecurity, finding.Object{Kind: "Namespace", Name: e.namespace}, "it refuses a pod with a sidecar: %v", err)
 	case isRefusal(err):
-		e.find(reference.CodePodClaimUnresolved, object, "the webhook answers, and refuses a pod with Dataset %s: %v", list.Items[i].Name, err)
+		e.find(finding.CodePodClaimUnresolved, object, "the webhook answers, and refuses a pod with Dataset %s: %v", list.Items[i].Name, err)
 	default:
 		e.probeFailed(object, err)
 	}
@@ -233,9 +234,9 @@ func probedPod(namespace, claim string) *corev1.Pod {
 }
 
 // probeFailed tells a webhook that can't be called from a user who may not create the probe.
-func (e *examiner) probeFailed(object thing, err error) {
+func (e *examiner) probeFailed(object finding.Object, err error) {
 	if strings.Contains(err.Error(), "failed calling webhook") || apierrors.IsInternalError(err) {
-		e.find(reference.CodeWebhookFails, object, "%v", err)
+		e.find(finding.CodeWebhookFails, object, "%v", err)
 		return
 	}
 	e.unread(object, fmt.Errorf("the probe wasn't tried: %w", err))

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
@@ -29,7 +29,7 @@ func newExplainCommand(env Environment) *cobra.Command {
 			if len(args) == 0 {
 				return out.print(codesView(out.language))
 			}
-			entry, ok := reference.ExplainIn(out.language, reference.Code(strings.ToUpper(args[0])))
+			entry, ok := finding.ExplainIn(out.language, finding.Code(strings.ToUpper(args[0])))
 			if !ok {
 				return usagef(cmd, "%q is not the code of a finding: list them with '%s'", args[0], cmd.CommandPath())
 			}
@@ -44,20 +44,20 @@ func newExplainCommand(env Environment) *cobra.Command {
 type (
 	findingList struct {
 		report.TypeMeta
-		Items []reference.Entry `json:"items"`
+		Items []finding.Entry `json:"items"`
 	}
 	findingKind struct {
 		report.TypeMeta
-		reference.Entry
+		finding.Entry
 	}
 )
 
-func newFindingKind(entry reference.Entry) findingKind {
+func newFindingKind(entry finding.Entry) findingKind {
 	return findingKind{report.NewTypeMeta("FindingKind"), entry}
 }
 
-func codesView(language reference.Language) view {
-	list := findingList{report.NewTypeMeta("FindingKindList"), reference.CatalogueIn(language)}
+func codesView(language finding.Language) view {
+	list := findingList{report.NewTypeMeta("FindingKindList"), finding.CatalogueIn(language)}
 	v := view{document: list, text: func(out screen, wide bool) error {
 		columns := []string{"CODE", "SEVERITY", "REASON", "TITLE"}
 		if wide {
@@ -80,10 +80,10 @@ func codesView(language reference.Language) view {
 	return v
 }
 
-func codeView(entry reference.Entry) view {
+func codeView(entry finding.Entry) view {
 	return view{document: newFindingKind(entry), names: []string{string(entry.Code)}, text: func(out screen, _ bool) error {
 		stop, label := ".", "What to do: "
-		if out.language == reference.Chinese {
+		if out.language == finding.Chinese {
 			stop, label = "。", "处理方法："
 		}
 		text := fmt.Sprintf("%s (%s, %s)\n%s%s\n\n%s\n", entry.Code, entry.Severity, entry.Reason, entry.Title, stop, entry.Meaning)

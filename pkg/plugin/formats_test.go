@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -300,9 +301,9 @@ func TestMachinesGetTheSameEverywhere(t *testing.T) {
 // TestExplainListsEveryCode in each format, in both languages.
 func TestExplainListsEveryCode(t *testing.T) {
 	for _, format := range []string{"", " -o wide", " -o json", " -o yaml", " -o name", " -o jsonpath={.items[*].code}", " -o custom-columns=A:.code"} {
-		for _, language := range reference.Languages() {
+		for _, language := range finding.Languages() {
 			r := run(t.Context(), noCluster(t), "explain --lang "+string(language)+format)
-			for _, entry := range reference.CatalogueIn(language) {
+			for _, entry := range finding.CatalogueIn(language) {
 				titled := format == "" || format == " -o wide" || format == " -o yaml"
 				if !strings.Contains(r.out, string(entry.Code)) || titled && !strings.Contains(r.out, entry.Title) {
 					t.Errorf("%s%s: %s isn't there", language, format, entry.Code)

@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/version"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/manifest"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
@@ -42,7 +42,7 @@ type injectOptions struct {
 	server   *version.Version
 	all      bool
 	diff     bool
-	language reference.Language
+	language finding.Language
 }
 
 func newInjectCommand(env Environment) *cobra.Command {
@@ -243,15 +243,15 @@ func (i *injector) inDocument(document []byte) ([]byte, error) {
 
 // report notes what became of an object. Objects that have no pods aren't worth a word.
 func (i *injector) report(result inject.Result) {
-	if len(result.Findings) == 1 && result.Findings[0].Code == reference.CodeNoPodTemplate {
+	if len(result.Findings) == 1 && result.Findings[0].Code == finding.CodeNoPodTemplate {
 		return
 	}
 	if result.Patch != nil {
 		i.results = append(i.results, report.NewPass(result.Object.String(), "it has got its sidecars"))
 	}
 	i.results = append(i.results, resultsOf(result.Findings, i.language)...)
-	for _, finding := range result.Findings.Blocking() {
-		unread := finding.Severity == reference.Inconclusive
+	for _, f := range result.Findings.Blocking() {
+		unread := f.Severity == finding.Inconclusive
 		i.unread, i.blocked = i.unread || unread, i.blocked || !unread
 	}
 }

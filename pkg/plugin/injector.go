@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -18,7 +19,7 @@ type injector struct {
 	ctx      context.Context
 	reader   client.Reader
 	settings settings
-	language reference.Language
+	language finding.Language
 	options  inject.TemplateOptions
 
 	results []report.Result
@@ -27,17 +28,17 @@ type injector struct {
 }
 
 // lookup finds the sidecar of a claim, as the webhook does: from the physical Dataset's objects, not from copies.
-func (i *injector) lookup(namespace, claim string, variant inject.Variant) (*inject.Sidecar, reference.Findings) {
+func (i *injector) lookup(namespace, claim string, variant inject.Variant) (*inject.Sidecar, finding.List) {
 	key := types.NamespacedName{Namespace: namespace, Name: claim}
 	dataset, present, err := observe.DatasetOfClaim(i.ctx, i.reader, key)
 	var planned *reference.Sidecar
-	var findings reference.Findings
+	var findings finding.List
 	if err == nil && dataset != nil {
 		planned, findings, err = i.plan(dataset)
 	}
 	if err != nil {
-		object := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: namespace, Name: claim}
-		return nil, reference.Findings{reference.NewFinding(reference.CodeUnread, object, "it couldn't be read: %v", err)}
+		object := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: namespace, Name: claim}
+		return nil, finding.List{finding.New(finding.CodeUnread, object, "it couldn't be read: %v", err)}
 	}
 	if dataset == nil && present != nil {
 		findings = reference.CheckOrphan(present)
@@ -49,7 +50,7 @@ func (i *injector) lookup(namespace, claim string, variant inject.Variant) (*inj
 }
 
 // plan plans the sidecar of a Dataset; findings say why it has none.
-func (i *injector) plan(dataset *datav1alpha1.Dataset) (*reference.Sidecar, reference.Findings, error) {
+func (i *injector) plan(dataset *datav1alpha1.Dataset) (*reference.Sidecar, finding.List, error) {
 	if !reference.IsReference(dataset) {
 		world, err := observe.Physical(i.ctx, i.reader, dataset)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -57,18 +58,18 @@ func (c *chain) broken() (link, bool) {
 
 // chainBuilder collects links, each with what was found about its object.
 type chainBuilder struct {
-	findings reference.Findings
-	unread   map[reference.Object]string
+	findings finding.List
+	unread   map[finding.Object]string
 	links    []link
 }
 
 // add adds an object. Findings about it that only note something leave it fine; so does that the physical Dataset
 // doesn't know the reference yet, which is no obstacle to a sidecar.
-func (b *chainBuilder) add(name string, object reference.Object, exists bool, state string) {
-	for _, finding := range b.findings {
-		if finding.Object == object.String() && finding.Severity != reference.Note {
-			b.links = append(b.links, link{name, object.String(), string(finding.Code) + ": " + finding.Message,
-				!finding.Severity.Blocks() || finding.Code == reference.CodeNotRecorded})
+func (b *chainBuilder) add(name string, object finding.Object, exists bool, state string) {
+	for _, f := range b.findings {
+		if f.Object == object && f.Severity != finding.Note {
+			b.links = append(b.links, link{name, object.String(), string(f.Code) + ": " + f.Message,
+				!f.Severity.Blocks() || f.Code == finding.CodeNotRecorded})
 			return
 		}
 	}
@@ -83,11 +84,11 @@ func (b *chainBuilder) add(name string, object reference.Object, exists bool, st
 }
 
 // newChain lists the objects between a Dataset's claim and the sidecar's template, each with what is wrong with it.
-func newChain(w *reference.World, source reference.Source, findings reference.Findings) chain {
+func newChain(w *reference.World, source reference.Source, findings finding.List) chain {
 	b := &chainBuilder{findings: findings, unread: w.Unread}
 	isReference := source.Key() != w.Key()
-	dataset := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: w.Dataset.Namespace, Name: w.Dataset.Name}
-	claim := reference.Object{Kind: "PersistentVolumeClaim", Namespace: dataset.Namespace, Name: dataset.Name}
+	dataset := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: w.Dataset.Namespace, Name: w.Dataset.Name}
+	claim := finding.Object{Kind: "PersistentVolumeClaim", Namespace: dataset.Namespace, Name: dataset.Name}
 	if isReference {
 		b.add("claim", claim, w.Claim != nil, "OK")
 		b.add("reference", dataset, true, orNone(string(w.Dataset.Status.Phase)))
@@ -102,7 +103,7 @@ func newChain(w *reference.World, source reference.Source, findings reference.Fi
 
 // addPhysical adds the physical Dataset, its runtime, and what the sidecar is made from.
 func (b *chainBuilder) addPhysical(w *reference.World, source reference.Source) {
-	physical := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}
+	physical := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}
 	if w.Physical == nil {
 		b.add("physical", physical, false, "")
 		return
@@ -116,10 +117,10 @@ func (b *chainBuilder) addPhysical(w *reference.World, source reference.Source) 
 	if w.RuntimeStatus != nil {
 		state = "FUSE " + orNone(string(w.RuntimeStatus.FusePhase))
 	}
-	b.add("runtime", reference.Object{Kind: runtime.Kind, Namespace: source.Namespace, Name: source.Name}, true, state)
+	b.add("runtime", finding.Object{Kind: runtime.Kind, Namespace: source.Namespace, Name: source.Name}, true, state)
 	if runtime.NoSidecar != "" {
 		return
 	}
-	b.add("volume", reference.Object{Kind: "PersistentVolume", Name: reference.VolumeName(source.Key())}, w.PhysicalVolume != nil, "OK")
-	b.add("template", reference.Object{Kind: "DaemonSet", Namespace: source.Namespace, Name: runtime.FuseDaemonSet(source.Name)}, w.Fuse != nil, "OK")
+	b.add("volume", finding.Object{Kind: "PersistentVolume", Name: reference.VolumeName(source.Key())}, w.PhysicalVolume != nil, "OK")
+	b.add("template", finding.Object{Kind: "DaemonSet", Namespace: source.Namespace, Name: runtime.FuseDaemonSet(source.Name)}, w.Fuse != nil, "OK")
 }

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
@@ -155,7 +156,7 @@ func (o *inspectDatasetOptions) datasets(ctx context.Context, c *clusterView) ([
 }
 
 // inspectDataset finds out what pods that use a Dataset get.
-func inspectDataset(ctx context.Context, c *clusterView, dataset *datav1alpha1.Dataset, s settings, language reference.Language) (*datasetResult, error) {
+func inspectDataset(ctx context.Context, c *clusterView, dataset *datav1alpha1.Dataset, s settings, language finding.Language) (*datasetResult, error) {
 	r := &datasetResult{Namespace: dataset.Namespace, Name: dataset.Name, Phase: string(dataset.Status.Phase),
 		Exists: dataset.UID != "", Reference: reference.IsReference(dataset), UsedBy: datasetUsers{References: []string{}, Pods: []string{}}}
 	r.File = c.file(r.object())
@@ -171,7 +172,7 @@ func inspectDataset(ctx context.Context, c *clusterView, dataset *datav1alpha1.D
 	return r, r.findPods(ctx, c, language)
 }
 
-func (r *datasetResult) inspectReference(ctx context.Context, c *clusterView, dataset *datav1alpha1.Dataset, s settings, language reference.Language) error {
+func (r *datasetResult) inspectReference(ctx context.Context, c *clusterView, dataset *datav1alpha1.Dataset, s settings, language finding.Language) error {
 	p, err := runPreflight(ctx, c, dataset, s, false)
 	if err != nil {
 		return err
@@ -184,7 +185,7 @@ func (r *datasetResult) inspectReference(ctx context.Context, c *clusterView, da
 	return nil
 }
 
-func (r *datasetResult) inspectPhysical(ctx context.Context, c *clusterView, dataset *datav1alpha1.Dataset, language reference.Language) error {
+func (r *datasetResult) inspectPhysical(ctx context.Context, c *clusterView, dataset *datav1alpha1.Dataset, language finding.Language) error {
 	world, err := observe.Physical(ctx, c, dataset)
 	if err != nil {
 		return explainAPI(fmt.Sprintf("reading what belongs to Dataset %s/%s", dataset.Namespace, dataset.Name), err)
@@ -214,7 +215,7 @@ func (c *chain) addCopies(p *preflight) {
 }
 
 // findPods finds the pods of the namespace that use the Dataset, by its claim or by a sidecar for it.
-func (r *datasetResult) findPods(ctx context.Context, c *clusterView, language reference.Language) error {
+func (r *datasetResult) findPods(ctx context.Context, c *clusterView, language finding.Language) error {
 	if c.offline() {
 		return nil
 	}
@@ -222,8 +223,8 @@ func (r *datasetResult) findPods(ctx context.Context, c *clusterView, language r
 	options := &client.ListOptions{Namespace: r.Namespace, Limit: listChunk}
 	for {
 		if err := c.live.List(ctx, pods, options); apierrors.IsForbidden(err) {
-			finding := reference.NewFinding(reference.CodeUnread, reference.Object{Kind: "Namespace", Name: r.Namespace}, "its pods couldn't be listed: %v", err)
-			r.Results = append(r.Results, report.NewResult(finding, language))
+			f := finding.New(finding.CodeUnread, finding.Object{Kind: "Namespace", Name: r.Namespace}, "its pods couldn't be listed: %v", err)
+			r.Results = append(r.Results, report.NewResult(f, language))
 			return nil
 		} else if err != nil {
 			return explainAPI("listing the pods of namespace "+r.Namespace, err)

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
@@ -42,8 +42,8 @@ type datasetUsers struct {
 	Pods []string `json:"pods"`
 }
 
-func (r *datasetResult) object() reference.Object {
-	return reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: r.Namespace, Name: r.Name}
+func (r *datasetResult) object() finding.Object {
+	return finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: r.Namespace, Name: r.Name}
 }
 
 func (r *datasetReport) groups() []report.Group {

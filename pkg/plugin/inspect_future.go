@@ -20,8 +20,8 @@ import (
 	webhookadmission "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // requestUID stands in a pod's directory on the node for what only admission knows.
@@ -65,10 +65,10 @@ func (i *inspector) inspectFuture(subject *podSubject, r *podReport) error {
 // webhook, which may, would do.
 func (i *inspector) noteDenial(r *podReport, reason string) {
 	switch {
-	case !strings.Contains(reason, string(reference.CodeUnread)+": "):
-		r.find(reference.CodePodWouldBeDenied, "%s", reason)
-	case len(r.findings.Of(reference.Inconclusive)) == 0:
-		r.find(reference.CodeUnread, "whether it gets a sidecar can't be said: %s", reason)
+	case !strings.Contains(reason, string(finding.CodeUnread)+": "):
+		r.find(finding.CodePodWouldBeDenied, "%s", reason)
+	case len(r.findings.Of(finding.Inconclusive)) == 0:
+		r.find(finding.CodeUnread, "whether it gets a sidecar can't be said: %s", reason)
 	}
 }
 
@@ -76,7 +76,7 @@ func (i *inspector) noteDenial(r *podReport, reason string) {
 func (i *inspector) needWebhook(r *podReport) error {
 	webhooks, err := i.webhooks()
 	if err == nil && len(webhooks.found) == 0 && !webhooks.forbidden {
-		r.find(reference.CodeWebhookMissing, "new pods get no sidecar: neither %s nor %s exists", ownWebhook, fluidWebhook)
+		r.find(finding.CodeWebhookMissing, "new pods get no sidecar: neither %s nor %s exists", ownWebhook, fluidWebhook)
 		r.BrokenLink = "webhook: " + noWebhook
 	}
 	return err
@@ -103,7 +103,7 @@ func (i *inspector) listPods(subject *podSubject, r *podReport) error {
 	pods := &corev1.PodList{}
 	err := i.c.live.List(i.ctx, pods, client.InNamespace(subject.key.Namespace), client.MatchingLabelsSelector{Selector: subject.selector}, client.Limit(listChunk))
 	if apierrors.IsForbidden(err) {
-		r.find(reference.CodeUnread, "its pods couldn't be listed: %v", err)
+		r.find(finding.CodeUnread, "its pods couldn't be listed: %v", err)
 		return nil
 	}
 	if err != nil {

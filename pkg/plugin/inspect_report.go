@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
@@ -40,7 +40,7 @@ type podReport struct {
 	PodsOfWorkload []workloadPod   `json:"podsOfWorkload,omitempty"`
 	Results        []report.Result `json:"results"`
 
-	findings reference.Findings
+	findings finding.List
 }
 
 // workloadPod is a pod of a workload.
@@ -50,7 +50,7 @@ type workloadPod struct {
 }
 
 // finish makes the results.
-func (r *podReport) finish(chosen selection, subject *podSubject, language reference.Language) {
+func (r *podReport) finish(chosen selection, subject *podSubject, language finding.Language) {
 	var passes []report.Result
 	for _, c := range r.Chains {
 		for _, l := range c.Links {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -80,7 +81,7 @@ func (i *inspector) inspectInjected(subject *podSubject, r *podReport) error {
 	for n := range r.Sidecars {
 		sidecar := &r.Sidecars[n]
 		if problem := sidecar.problem(); problem != "" && !ended(pod) {
-			r.find(reference.CodeSidecarNotReady, "its container %s is not ready: %s%s", sidecar.Container, problem, i.lastWarning(pod, sidecar))
+			r.find(finding.CodeSidecarNotReady, "its container %s is not ready: %s%s", sidecar.Container, problem, i.lastWarning(pod, sidecar))
 		}
 		if sidecar.Dataset == "" {
 			continue
@@ -97,7 +98,7 @@ func (i *inspector) inspectInjected(subject *podSubject, r *podReport) error {
 			}
 			c.Links = append(c.Links, l)
 			if !l.Fine && l.State == "doesn't exist" {
-				r.findings = append(r.findings, reference.NewFinding(reference.CodeSourceMissing, object,
+				r.findings = append(r.findings, finding.New(finding.CodeSourceMissing, object,
 					"it doesn't exist, and the container %s of Pod %s/%s can't start without it", sidecar.Container, pod.Namespace, pod.Name))
 			}
 		}
@@ -108,7 +109,7 @@ func (i *inspector) inspectInjected(subject *podSubject, r *podReport) error {
 }
 
 // neededBy returns what a sidecar of a pod reads.
-func neededBy(pod *corev1.Pod, container string) []reference.Object {
+func neededBy(pod *corev1.Pod, container string) []finding.Object {
 	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for n := range list {
 			if list[n].Name == container {
@@ -120,7 +121,7 @@ func neededBy(pod *corev1.Pod, container string) []reference.Object {
 }
 
 // needed looks whether an object that a sidecar reads is there. Its values aren't read.
-func (i *inspector) needed(object reference.Object) (link, error) {
+func (i *inspector) needed(object finding.Object) (link, error) {
 	partial := &metav1.PartialObjectMetadata{}
 	partial.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(object.Kind))
 	l := link{Link: "read by the sidecar", Object: object.String()}
@@ -145,11 +146,11 @@ func (i *inspector) needed(object reference.Object) (link, error) {
 func (i *inspector) followClaim(subject *podSubject, r *podReport, name string) (bool, error) {
 	key := types.NamespacedName{Namespace: subject.key.Namespace, Name: name}
 	claim := &corev1.PersistentVolumeClaim{}
-	object := reference.Object{Kind: "PersistentVolumeClaim", Namespace: key.Namespace, Name: key.Name}
+	object := finding.Object{Kind: "PersistentVolumeClaim", Namespace: key.Namespace, Name: key.Name}
 	dataset := name
 	switch err := i.c.Get(i.ctx, key, claim); {
 	case apierrors.IsForbidden(err):
-		r.findings = append(r.findings, reference.NewFinding(reference.CodeUnread, object, "it couldn't be read: %v", err))
+		r.findings = append(r.findings, finding.New(finding.CodeUnread, object, "it couldn't be read: %v", err))
 		return true, nil
 	case err == nil:
 		var ok bool
@@ -170,27 +171,27 @@ func (i *inspector) followClaim(subject *podSubject, r *podReport, name string) 
 	r.Chains = append(r.Chains, *c)
 	switch {
 	case c.Links[0].Link == "dataset":
-		r.findings = append(r.findings, reference.NewFinding(reference.CodePodClaimUnresolved, object, "the pod uses it, and neither it nor a Dataset of its name exists"))
+		r.findings = append(r.findings, finding.New(finding.CodePodClaimUnresolved, object, "the pod uses it, and neither it nor a Dataset of its name exists"))
 	case askedFor(subject.pod) && len(blocking) > 0:
 		r.findings = append(r.findings, blocking...)
 		// What couldn't be read says nothing about the Dataset.
-		if gravest, _ := blocking.First(); gravest.Severity != reference.Inconclusive {
-			r.findings = append(r.findings, reference.NewFinding(reference.CodePodClaimUnresolved, object, "its Dataset %s/%s isn't ready: %s", key.Namespace, dataset, gravest))
+		if gravest, _ := blocking.First(); gravest.Severity != finding.Inconclusive {
+			r.findings = append(r.findings, finding.New(finding.CodePodClaimUnresolved, object, "its Dataset %s/%s isn't ready: %s", key.Namespace, dataset, gravest))
 		}
 	}
 	return true, nil
 }
 
 // followDataset returns the chain of a Dataset and what keeps it from having a sidecar, which would have an index.
-func (i *inspector) followDataset(key types.NamespacedName, s settings, index int) (*chain, reference.Findings, error) {
+func (i *inspector) followDataset(key types.NamespacedName, s settings, index int) (*chain, finding.List, error) {
 	object, err := getDataset(i.ctx, i.c, key)
 	if err != nil {
 		return nil, nil, err
 	}
-	name := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: key.Namespace, Name: key.Name}
+	name := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: key.Namespace, Name: key.Name}
 	if object == nil {
 		return &chain{Dataset: key.String(), Links: []link{{"dataset", name.String(), "doesn't exist", false}}},
-			reference.Findings{reference.NewFinding(reference.CodePhysicalMissing, name, "it doesn't exist")}, nil
+			finding.List{finding.New(finding.CodePhysicalMissing, name, "it doesn't exist")}, nil
 	}
 	dataset, err := typedDataset(object)
 	if err != nil {
@@ -204,7 +205,7 @@ func (i *inspector) followDataset(key types.NamespacedName, s settings, index in
 	source := reference.Source{Namespace: dataset.Namespace, Name: dataset.Name}
 	var sidecar *reference.Sidecar
 	var mirrors []reference.Mirror
-	var findings reference.Findings
+	var findings finding.List
 	if reference.IsReference(dataset) {
 		plan := reference.NewPlan(world)
 		source, sidecar, mirrors, findings = plan.Source, plan.Sidecar, plan.Mirrors, plan.Findings
@@ -217,8 +218,8 @@ func (i *inspector) followDataset(key types.NamespacedName, s settings, index in
 }
 
 // find adds a finding about the pod.
-func (r *podReport) find(code reference.Code, format string, args ...any) {
-	r.findings = append(r.findings, reference.NewFinding(code, reference.Object{Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}, format, args...))
+func (r *podReport) find(code finding.Code, format string, args ...any) {
+	r.findings = append(r.findings, finding.New(code, finding.Object{Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}, format, args...))
 }
 
 // askedFor reports whether a pod's labels ask for sidecars.
@@ -232,17 +233,17 @@ func (i *inspector) explainAbsence(subject *podSubject, r *podReport, claims int
 	before := len(r.findings)
 	switch {
 	case claims == 0:
-		r.find(reference.CodePodNoDataset, "none of its volumes is the claim of a Dataset")
+		r.find(finding.CodePodNoDataset, "none of its volumes is the claim of a Dataset")
 	case labels[datav1alpha1.LabelEnableInjection] == "false":
-		r.find(reference.CodePodInjectionOff, "its label %s is false", datav1alpha1.LabelEnableInjection)
+		r.find(finding.CodePodInjectionOff, "its label %s is false", datav1alpha1.LabelEnableInjection)
 	case labels[datav1alpha1.LabelInject] != "true":
 		also := ""
 		if _, deprecated := labels[inject.LabelDeprecatedInject]; deprecated {
 			also = "; the label " + inject.LabelDeprecatedInject + " that it has is deprecated, and no webhook looks at it"
 		}
-		r.find(reference.CodePodNotLabelled, "it has no label %s=true%s", datav1alpha1.LabelInject, also)
+		r.find(finding.CodePodNotLabelled, "it has no label %s=true%s", datav1alpha1.LabelInject, also)
 	case labels[datav1alpha1.LabelInjectionDone] == "true":
-		r.find(reference.CodePodInjectionOff, "its label %s is true, so webhooks take it for injected, but it has no sidecar", datav1alpha1.LabelInjectionDone)
+		r.find(finding.CodePodInjectionOff, "its label %s is true, so webhooks take it for injected, but it has no sidecar", datav1alpha1.LabelInjectionDone)
 	}
 	if len(r.findings) > before {
 		r.BrokenLink = r.findings[before].Message
@@ -254,7 +255,7 @@ func (i *inspector) explainAbsence(subject *podSubject, r *podReport, claims int
 			return nil
 		}
 	}
-	if !subject.exists || len(r.findings.Of(reference.Error)) > 0 {
+	if !subject.exists || len(r.findings.Of(finding.Error)) > 0 {
 		return nil
 	}
 	webhooks, err := i.webhooks()
@@ -268,7 +269,7 @@ func (i *inspector) explainAbsence(subject *podSubject, r *podReport, claims int
 	case len(webhooks.found) == 0:
 		why = noWebhook
 	}
-	r.find(reference.CodePodNotInjected, "its claims and their Datasets are fine; %s", why)
+	r.find(finding.CodePodNotInjected, "its claims and their Datasets are fine; %s", why)
 	r.BrokenLink = "webhook: " + why
 	return nil
 }
@@ -331,6 +332,6 @@ func ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-func podObject(pod *corev1.Pod) reference.Object {
-	return reference.Object{Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name}
+func podObject(pod *corev1.Pod) finding.Object {
+	return finding.Object{Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name}
 }

@@ -7,6 +7,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -19,17 +20,17 @@ func (p *preflight) lookAtNeighbours(ctx context.Context, c *clusterView) error 
 	}
 	datasets, err := c.datasets(ctx, p.world.Dataset.Namespace)
 	if apierrors.IsForbidden(err) {
-		object := reference.Object{Kind: "Namespace", Name: p.world.Dataset.Namespace}
-		p.findings = append(p.findings, reference.NewFinding(reference.CodeUnread, object, "its Datasets couldn't be listed: %v", err))
+		object := finding.Object{Kind: "Namespace", Name: p.world.Dataset.Namespace}
+		p.findings = append(p.findings, finding.New(finding.CodeUnread, object, "its Datasets couldn't be listed: %v", err))
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	neighbours := reference.Neighbours(p.world, source, datasets)
-	if slices.ContainsFunc(neighbours, func(f reference.Finding) bool { return f.Code == reference.CodeNameNeededByNeighbour }) {
-		p.findings = slices.DeleteFunc(slices.Clone(p.findings), func(f reference.Finding) bool {
-			return f.Code == reference.CodeMirrorNameWanted // it is the same, said with less
+	if slices.ContainsFunc(neighbours, func(f finding.Finding) bool { return f.Code == finding.CodeNameNeededByNeighbour }) {
+		p.findings = slices.DeleteFunc(slices.Clone(p.findings), func(f finding.Finding) bool {
+			return f.Code == finding.CodeMirrorNameWanted // it is the same, said with less
 		})
 	}
 	p.findings = append(p.findings, neighbours...)

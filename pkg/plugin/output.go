@@ -14,8 +14,8 @@ import (
 	"k8s.io/cli-runtime/pkg/printers"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/gotemplate"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
@@ -86,7 +86,7 @@ type view struct {
 type output struct {
 	env      Environment
 	format   string
-	language reference.Language
+	language finding.Language
 	// template prints a document with the user's jsonpath or go-template.
 	template func(object *unstructured.Unstructured, out io.Writer) error
 	columns  []customColumn

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
@@ -19,7 +20,7 @@ type preflight struct {
 	world    *reference.World
 	plan     *reference.Plan
 	names    []reference.NameNeed
-	findings reference.Findings
+	findings finding.List
 	// offline says that nobody looked in a cluster: that a name isn't found there means nothing.
 	offline bool
 	// consent says by what the user may create the reference; empty if that is a finding, or nobody asks.
@@ -60,29 +61,29 @@ func runPreflight(ctx context.Context, reader client.Reader, dataset *datav1alph
 
 // merge puts the findings about names in the place of the plan's own, which doesn't know what Fluid copies beyond what
 // the FUSE container needs, nor what of it Fluid has made.
-func merge(plan, collisions reference.Findings) reference.Findings {
-	merged := slices.DeleteFunc(slices.Clone(plan), func(f reference.Finding) bool {
-		return f.Code == reference.CodeMirrorNameTaken
+func merge(plan, collisions finding.List) finding.List {
+	merged := slices.DeleteFunc(slices.Clone(plan), func(f finding.Finding) bool {
+		return f.Code == finding.CodeMirrorNameTaken
 	})
-	for _, finding := range collisions {
-		if !slices.ContainsFunc(merged, func(f reference.Finding) bool {
-			return f.Code == finding.Code && f.Object == finding.Object
+	for _, found := range collisions {
+		if !slices.ContainsFunc(merged, func(f finding.Finding) bool {
+			return f.Code == found.Code && f.Object == found.Object
 		}) {
-			merged = append(merged, finding)
+			merged = append(merged, found)
 		}
 	}
 	return merged
 }
 
 // results returns what is fine first, then the findings.
-func (p *preflight) results(language reference.Language) []report.Result {
+func (p *preflight) results(language finding.Language) []report.Result {
 	return append(append(p.physicalChecks(), p.nameChecks()...), resultsOf(p.findings, language)...)
 }
 
 // fine returns a check that found nothing, unless there is a finding about the object that does more than note.
-func (p *preflight) fine(object reference.Object, format string, args ...any) []report.Result {
-	if slices.ContainsFunc(p.findings, func(f reference.Finding) bool {
-		return f.Object == object.String() && f.Severity != reference.Note
+func (p *preflight) fine(object finding.Object, format string, args ...any) []report.Result {
+	if slices.ContainsFunc(p.findings, func(f finding.Finding) bool {
+		return f.Object == object && f.Severity != finding.Note
 	}) {
 		return nil
 	}
@@ -90,7 +91,7 @@ func (p *preflight) fine(object reference.Object, format string, args ...any) []
 }
 
 // free returns the check of a name that nothing has, as far as anybody looked.
-func (p *preflight) free(object reference.Object) []report.Result {
+func (p *preflight) free(object finding.Object) []report.Result {
 	results := p.fine(object, "the name is free")
 	if p.offline && len(results) > 0 {
 		return []report.Result{report.NewSkipped(object.String(), "no manifest has the name, and no cluster was asked")}
@@ -106,15 +107,15 @@ func (p *preflight) physicalChecks() []report.Result {
 		if runtime, ok := reference.RuntimeOfDataset(physical); ok {
 			served = ", served by its " + runtime.Kind
 		}
-		list = append(list, p.fine(reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name},
+		list = append(list, p.fine(finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name},
 			"the physical Dataset is %s%s", physical.Status.Phase, served)...)
 	}
 	if p.consent != "" {
-		object := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}
+		object := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}
 		list = append(list, report.NewPass(object.String(), p.consent))
 	}
 	if fuse := p.world.Fuse; fuse != nil && p.plan.Sidecar != nil {
-		list = append(list, p.fine(reference.Object{Kind: "DaemonSet", Namespace: fuse.Namespace, Name: fuse.Name},
+		list = append(list, p.fine(finding.Object{Kind: "DaemonSet", Namespace: fuse.Namespace, Name: fuse.Name},
 			"its container %s can be a sidecar", p.plan.Sidecar.Container.Name)...)
 	}
 	for _, mirror := range p.plan.Mirrors {
@@ -129,12 +130,12 @@ func (p *preflight) nameChecks() []report.Result {
 	key := p.world.Key()
 	var list []report.Result
 	for _, own := range []struct {
-		object reference.Object
+		object finding.Object
 		exists bool
 	}{
-		{reference.Object{Kind: datav1alpha1.ThinRuntimeKind, Namespace: key.Namespace, Name: key.Name}, p.world.ThinRuntime != nil},
-		{reference.Object{Kind: "PersistentVolume", Name: reference.VolumeName(key)}, p.world.Volume != nil},
-		{reference.Object{Kind: "PersistentVolumeClaim", Namespace: key.Namespace, Name: key.Name}, p.world.Claim != nil},
+		{finding.Object{Kind: datav1alpha1.ThinRuntimeKind, Namespace: key.Namespace, Name: key.Name}, p.world.ThinRuntime != nil},
+		{finding.Object{Kind: "PersistentVolume", Name: reference.VolumeName(key)}, p.world.Volume != nil},
+		{finding.Object{Kind: "PersistentVolumeClaim", Namespace: key.Namespace, Name: key.Name}, p.world.Claim != nil},
 	} {
 		if own.exists {
 			list = append(list, p.fine(own.object, "it belongs to the reference")...)
@@ -143,7 +144,7 @@ func (p *preflight) nameChecks() []report.Result {
 		}
 	}
 	for _, name := range p.names {
-		object := reference.Object{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name}
+		object := finding.Object{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name}
 		switch name.State {
 		case reference.NameFree:
 			list = append(list, p.free(object)...)

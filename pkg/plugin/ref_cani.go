@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
@@ -82,15 +83,15 @@ func (o *refCanIOptions) run(ctx context.Context, env Environment) error {
 	if err != nil {
 		return err
 	}
-	granted, finding, err := o.ask(ctx, c)
+	granted, f, err := o.ask(ctx, c)
 	if err != nil {
 		return err
 	}
-	physical := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: o.source.Namespace, Name: o.source.Name}
+	physical := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: o.source.Namespace, Name: o.source.Name}
 	answer := &consentReport{TypeMeta: report.NewTypeMeta("ConsentReport"), Namespace: o.namespace, From: o.source.String(),
-		Allowed: finding == nil, Result: report.NewPass(physical.String(), granted), physical: o.source.Name}
-	if finding != nil {
-		answer.Result = report.NewResult(*finding, o.output.language)
+		Allowed: f == nil, Result: report.NewPass(physical.String(), granted), physical: o.source.Name}
+	if f != nil {
+		answer.Result = report.NewResult(*f, o.output.language)
 	}
 	if err := o.output.print(answer.view()); err != nil || answer.Allowed {
 		return err
@@ -99,7 +100,7 @@ func (o *refCanIOptions) run(ctx context.Context, env Environment) error {
 }
 
 // ask returns by what the user may create the reference, or what speaks against it; an error if neither is known.
-func (o *refCanIOptions) ask(ctx context.Context, c client.Client) (granted string, finding *reference.Finding, err error) {
+func (o *refCanIOptions) ask(ctx context.Context, c client.Client) (granted string, f *finding.Finding, err error) {
 	s, _, err := resolveSettings(ctx, c, string(reference.UniqueNames))
 	if err != nil {
 		return "", nil, err
@@ -109,18 +110,18 @@ func (o *refCanIOptions) ask(ctx context.Context, c client.Client) (granted stri
 		return "", nil, err
 	}
 	w.Sharing = s.sharing
-	if finding, ok := withheld(w, o.source); ok {
-		return "", &finding, nil
+	if f, ok := withheld(w, o.source); ok {
+		return "", &f, nil
 	}
-	granted, finding = findConsent(ctx, c, w, o.source)
+	granted, f = findConsent(ctx, c, w, o.source)
 	switch {
-	case finding != nil && finding.Severity == reference.Error:
-		return "", finding, nil
+	case f != nil && f.Severity == finding.Error:
+		return "", f, nil
 	case granted != "":
 		return granted, nil, nil
 	case o.namespace == o.source.Namespace:
 		return "a Dataset of the same namespace needs nobody's consent", nil, nil
-	case finding == nil && s.sharing == reference.SharingOpen:
+	case f == nil && s.sharing == reference.SharingOpen:
 		return "this cluster asks for nobody's consent", nil, nil
 	}
 	// The cluster's policy or the owner's list can't be read; admission knows both.
@@ -128,7 +129,7 @@ func (o *refCanIOptions) ask(ctx context.Context, c client.Client) (granted stri
 }
 
 // askAdmission lets the API server admit a reference without storing it.
-func (o *refCanIOptions) askAdmission(ctx context.Context, writer client.Writer) (granted string, finding *reference.Finding, err error) {
+func (o *refCanIOptions) askAdmission(ctx context.Context, writer client.Writer) (granted string, f *finding.Finding, err error) {
 	probe := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: o.namespace, Name: canIProbeName}}
 	probe.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: o.source.MountPoint()}}
 	err = writer.Create(ctx, probe, client.DryRunAll)
@@ -136,12 +137,12 @@ func (o *refCanIOptions) askAdmission(ctx context.Context, writer client.Writer)
 	switch {
 	case err == nil:
 		return "the API server admits it, which was tried without storing it", nil, nil
-	case refused && strings.HasPrefix(refusal, string(reference.CodeNotAllowed)):
+	case refused && strings.HasPrefix(refusal, string(finding.CodeNotAllowed)):
 		no := reference.NotAllowed(types.NamespacedName{Namespace: o.namespace, Name: o.source.Name}, "you", o.source)
 		return "", &no, nil
-	case refused && strings.HasPrefix(refusal, string(reference.CodeNotShared)):
-		object := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: o.namespace, Name: o.source.Name}
-		no := reference.NewFinding(reference.CodeNotShared, object, "%s is not shared with namespace %s", o.source.Key(), o.namespace)
+	case refused && strings.HasPrefix(refusal, string(finding.CodeNotShared)):
+		object := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: o.namespace, Name: o.source.Name}
+		no := finding.New(finding.CodeNotShared, object, "%s is not shared with namespace %s", o.source.Key(), o.namespace)
 		return "", &no, nil
 	}
 	return "", nil, fmt.Errorf("finding out whether you may refer to %s in namespace %s: you may read neither the cluster's policy nor the owner's list, "+
@@ -166,14 +167,14 @@ func (r *consentReport) print(out screen, _ bool) error {
 
 // consentWorld reads what consent depends on.
 func consentWorld(ctx context.Context, reader client.Reader, namespace string, source reference.Source) (*reference.World, error) {
-	w := &reference.World{Unread: map[reference.Object]string{},
+	w := &reference.World{Unread: map[finding.Object]string{},
 		Dataset: &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: source.Name}}}
 	physical := &datav1alpha1.Dataset{}
 	switch err := reader.Get(ctx, source.Key(), physical); {
 	case err == nil:
 		w.Physical = physical
 	case apierrors.IsForbidden(err):
-		w.Unread[reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}] = err.Error()
+		w.Unread[finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}] = err.Error()
 	case !apierrors.IsNotFound(err) || observe.KindUnknown(err):
 		return nil, explainAPI(fmt.Sprintf("reading Dataset %s", source.Key()), err)
 	}
@@ -181,14 +182,14 @@ func consentWorld(ctx context.Context, reader client.Reader, namespace string, s
 }
 
 // withheld returns the finding of a plan that the owner doesn't consent.
-func withheld(w *reference.World, source reference.Source) (reference.Finding, bool) {
+func withheld(w *reference.World, source reference.Source) (finding.Finding, bool) {
 	planned := *w
 	planned.Dataset = w.Dataset.DeepCopy()
 	planned.Dataset.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: source.MountPoint()}}
-	for _, finding := range reference.NewPlan(&planned).Findings {
-		if finding.Code == reference.CodeNotShared {
-			return finding, true
+	for _, f := range reference.NewPlan(&planned).Findings {
+		if f.Code == finding.CodeNotShared {
+			return f, true
 		}
 	}
-	return reference.Finding{}, false
+	return finding.Finding{}, false
 }

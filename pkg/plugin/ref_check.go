@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
@@ -224,7 +225,7 @@ func (o *refCheckOptions) nothing() string {
 }
 
 // datasets returns the references to check, and findings about a Dataset that has the name of the only one.
-func (o *refCheckOptions) datasets(ctx context.Context, c *clusterView) ([]*datav1alpha1.Dataset, reference.Findings, error) {
+func (o *refCheckOptions) datasets(ctx context.Context, c *clusterView) ([]*datav1alpha1.Dataset, finding.List, error) {
 	switch {
 	case o.name == "" && len(c.manifests) > 0 && o.namespace != "":
 		datasets, err := manifestReferences(ctx, c)
@@ -257,8 +258,8 @@ func (o *refCheckOptions) datasets(ctx context.Context, c *clusterView) ([]*data
 	if existing == nil {
 		return []*datav1alpha1.Dataset{wanted}, nil, nil
 	}
-	if finding, taken := nameTaken(existing, *o.source); taken {
-		return []*datav1alpha1.Dataset{wanted}, reference.Findings{finding}, nil
+	if f, taken := nameTaken(existing, *o.source); taken {
+		return []*datav1alpha1.Dataset{wanted}, finding.List{f}, nil
 	}
 	return []*datav1alpha1.Dataset{existing}, nil, nil
 }

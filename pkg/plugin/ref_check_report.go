@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
@@ -38,7 +39,7 @@ func newReferenceReport() *referenceReport {
 }
 
 // add adds a reference; extra are findings about what has its name.
-func (r *referenceReport) add(p *preflight, names reference.MirrorNames, extra reference.Findings, chosen selection, c *clusterView, language reference.Language) {
+func (r *referenceReport) add(p *preflight, names reference.MirrorNames, extra finding.List, chosen selection, c *clusterView, language finding.Language) {
 	result := referenceResult{
 		Namespace: p.world.Dataset.Namespace, Name: p.world.Dataset.Name, From: sourceText(p.world.Dataset),
 		Exists: p.world.Dataset.UID != "", MirrorNames: names, Names: p.names,
@@ -46,7 +47,7 @@ func (r *referenceReport) add(p *preflight, names reference.MirrorNames, extra r
 	if result.Names == nil {
 		result.Names = []reference.NameNeed{}
 	}
-	object := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: result.Namespace, Name: result.Name}
+	object := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: result.Namespace, Name: result.Name}
 	result.File = c.file(object)
 	result.Results = chosen.apply(append(resultsOf(extra, language), p.results(language)...), p.world.Dataset.Annotations, object.String())
 	for i := range result.Results {

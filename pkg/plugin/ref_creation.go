@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -69,8 +70,8 @@ func (c *creation) newDataset() (*datav1alpha1.Dataset, error) {
 
 // checkExisting refuses to change a Dataset that isn't the same reference.
 func (c *creation) checkExisting(dataset *datav1alpha1.Dataset) error {
-	if finding, taken := nameTaken(dataset, c.source); taken {
-		return &exitError{ExitFindings, fmt.Errorf("the reference %s was not created, nothing was written: %s", c.key, finding.In(c.output.language))}
+	if f, taken := nameTaken(dataset, c.source); taken {
+		return &exitError{ExitFindings, fmt.Errorf("the reference %s was not created, nothing was written: %s", c.key, f.In(c.output.language))}
 	}
 	if dataset.DeletionTimestamp != nil {
 		return fmt.Errorf("creating the reference %s: a Dataset of this name is still being deleted (finalizers: %s); wait until it has gone and try again",
@@ -80,26 +81,26 @@ func (c *creation) checkExisting(dataset *datav1alpha1.Dataset) error {
 }
 
 // nameTaken returns a finding if an existing Dataset isn't a reference to a source.
-func nameTaken(existing *datav1alpha1.Dataset, wanted reference.Source) (reference.Finding, bool) {
-	object := reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: existing.Namespace, Name: existing.Name}
+func nameTaken(existing *datav1alpha1.Dataset, wanted reference.Source) (finding.Finding, bool) {
+	object := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: existing.Namespace, Name: existing.Name}
 	if !reference.IsReference(existing) {
-		return reference.NewFinding(reference.CodeDatasetNameTaken, object, "it exists already and is not a reference"), true
+		return finding.New(finding.CodeDatasetNameTaken, object, "it exists already and is not a reference"), true
 	}
 	if source, err := reference.SourceOf(existing); err != nil || source != wanted {
-		return reference.NewFinding(reference.CodeDatasetNameTaken, object, "it exists already and refers to %s, not to %s", sourceText(existing), wanted), true
+		return finding.New(finding.CodeDatasetNameTaken, object, "it exists already and refers to %s, not to %s", sourceText(existing), wanted), true
 	}
-	return reference.Finding{}, false
+	return finding.Finding{}, false
 }
 
 // forceable returns the codes of findings that only keep sidecars away: pods on nodes with Fluid's CSI plugin can use such
 // a reference, and nothing foreign is read or written.
 func forceable() []string {
-	return []string{string(reference.CodeRuntimeNoSidecar), string(reference.CodeTemplateUnusable), string(reference.CodeTemplateClaim)}
+	return []string{string(finding.CodeRuntimeNoSidecar), string(finding.CodeTemplateUnusable), string(finding.CodeTemplateClaim)}
 }
 
 // refusal returns the error for findings that keep the reference from being created; nil if there are none.
 func (c *creation) refusal() error {
-	blocking := slices.DeleteFunc(c.preflight.findings.Of(reference.Error), func(f reference.Finding) bool {
+	blocking := slices.DeleteFunc(c.preflight.findings.Of(finding.Error), func(f finding.Finding) bool {
 		return c.force && slices.Contains(forceable(), string(f.Code))
 	})
 	if len(blocking) == 0 {
@@ -109,7 +110,7 @@ func (c *creation) refusal() error {
 	if len(blocking) > 1 {
 		more = fmt.Sprintf(" (and %d more errors)", len(blocking)-1)
 	}
-	if !slices.ContainsFunc(blocking, func(f reference.Finding) bool { return !slices.Contains(forceable(), string(f.Code)) }) {
+	if !slices.ContainsFunc(blocking, func(f finding.Finding) bool { return !slices.Contains(forceable(), string(f.Code)) }) {
 		more += "; --force creates it all the same, for pods without sidecars"
 	}
 	return &exitError{ExitFindings, fmt.Errorf("the reference %s was not created, nothing was written: %s%s", c.key, blocking[0].In(c.output.language), more)}
@@ -122,7 +123,7 @@ func (c *creation) print(out screen) error {
 		return err
 	}
 	fmt.Fprintln(out)
-	if len(c.preflight.findings.Of(reference.Error)) > 0 {
+	if len(c.preflight.findings.Of(finding.Error)) > 0 {
 		return nil
 	}
 	out.say("The controller makes for it:\n\n")

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
@@ -161,7 +162,7 @@ func getReference(ctx context.Context, reader client.Reader, key types.Namespace
 	return dataset, nil
 }
 
-func newDescription(p *preflight, language reference.Language) *descriptionReport {
+func newDescription(p *preflight, language finding.Language) *descriptionReport {
 	dataset := p.world.Dataset
 	d := &descriptionReport{TypeMeta: report.NewTypeMeta("ReferenceDescription"), Namespace: dataset.Namespace, Name: dataset.Name,
 		From: sourceText(dataset), Created: dataset.CreationTimestamp, AccessModes: modesText(dataset.Spec.AccessModes),
@@ -170,7 +171,7 @@ func newDescription(p *preflight, language reference.Language) *descriptionRepor
 	if ready := readyCondition(dataset); ready != nil {
 		d.Ready = &describedCondition{ready.Status, ready.Reason, ready.Message}
 	}
-	add := func(object reference.Object, exists bool, state, detail string) {
+	add := func(object finding.Object, exists bool, state, detail string) {
 		switch {
 		case p.world.Unread[object] != "":
 			state = "unknown"
@@ -190,9 +191,9 @@ func newDescription(p *preflight, language reference.Language) *descriptionRepor
 	if w.Claim != nil {
 		claim = string(w.Claim.Status.Phase)
 	}
-	add(reference.Object{Kind: datav1alpha1.ThinRuntimeKind, Namespace: key.Namespace, Name: key.Name}, w.ThinRuntime != nil, thin, "stands for the reference")
-	add(reference.Object{Kind: "PersistentVolume", Name: reference.VolumeName(key)}, w.Volume != nil, volume, "leads to the mount on the node")
-	add(reference.Object{Kind: "PersistentVolumeClaim", Namespace: key.Namespace, Name: key.Name}, w.Claim != nil, claim, "what pods mount")
+	add(finding.Object{Kind: datav1alpha1.ThinRuntimeKind, Namespace: key.Namespace, Name: key.Name}, w.ThinRuntime != nil, thin, "stands for the reference")
+	add(finding.Object{Kind: "PersistentVolume", Name: reference.VolumeName(key)}, w.Volume != nil, volume, "leads to the mount on the node")
+	add(finding.Object{Kind: "PersistentVolumeClaim", Namespace: key.Namespace, Name: key.Name}, w.Claim != nil, claim, "what pods mount")
 	for _, mirror := range p.plan.Mirrors {
 		add(mirror.Target, w.Taken[mirror.Target] != nil, "exists", "copy of "+mirror.Source.Namespace+"/"+mirror.Source.Name)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
@@ -104,7 +105,7 @@ func (o *refDiffOptions) run(ctx context.Context, env Environment) error {
 	if p.plan.Volume == nil {
 		blocking, _ := p.findings.In(o.output.language).First()
 		err := fmt.Errorf("comparing the reference %s: it can't be said what should be: %s", o.key, blocking)
-		if blocking.Severity == reference.Inconclusive {
+		if blocking.Severity == finding.Inconclusive {
 			return err
 		}
 		return &exitError{ExitFindings, err}

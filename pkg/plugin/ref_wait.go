@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // rewatchDelay keeps a server that ends each watch at once from being asked all the time.
@@ -151,9 +151,9 @@ func (w *waiter) look(dataset *datav1alpha1.Dataset) (done bool, err error) {
 
 // hopeless reports whether a condition's reason is that of a finding of severity Error.
 func hopeless(reason string) bool {
-	for _, entry := range reference.Catalogue() {
+	for _, entry := range finding.Catalogue() {
 		if entry.Reason == reason {
-			return entry.Severity == reference.Error
+			return entry.Severity == finding.Error
 		}
 	}
 	return false

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
@@ -45,10 +45,10 @@ func exitWith(policy report.Policy, summary report.Summary) error {
 }
 
 // resultsOf returns findings as results.
-func resultsOf(findings reference.Findings, language reference.Language) []report.Result {
+func resultsOf(findings finding.List, language finding.Language) []report.Result {
 	results := make([]report.Result, 0, len(findings))
-	for _, finding := range findings {
-		results = append(results, report.NewResult(finding, language))
+	for _, f := range findings {
+		results = append(results, report.NewResult(f, language))
 	}
 	return results
 }

@@ -48,7 +48,7 @@ func schemaOf(t *testing.T, kind string, document any) []byte {
 		}
 		return nil
 	}}
-	for _, directory := range []string{"pkg/report", "pkg/reference"} {
+	for _, directory := range []string{"pkg/report", "pkg/finding", "pkg/reference"} {
 		// The two are joined: the directory is this one's as seen from the package's path.
 		if err := reflector.AddGoComments("github.com/kubectl-fluid/kubectl-fluid/"+directory, "../../"+directory); err != nil {
 			t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
@@ -27,7 +27,7 @@ func (f *selectionFlags) add(cmd *cobra.Command) {
 
 // selection says which findings count.
 type selection struct {
-	only, skip []reference.Code
+	only, skip []finding.Code
 }
 
 func (f *selectionFlags) selection(cmd *cobra.Command) (selection, error) {
@@ -35,11 +35,11 @@ func (f *selectionFlags) selection(cmd *cobra.Command) (selection, error) {
 	for _, flag := range []struct {
 		name  string
 		texts []string
-		codes *[]reference.Code
+		codes *[]finding.Code
 	}{{"only", f.only, &s.only}, {"skip", f.skip, &s.skip}} {
 		for _, text := range flag.texts {
-			code := reference.Code(strings.ToUpper(strings.TrimSpace(text)))
-			if _, known := reference.Explain(code); !known {
+			code := finding.Code(strings.ToUpper(strings.TrimSpace(text)))
+			if _, known := finding.Explain(code); !known {
 				return s, usagef(cmd, "--%s: %q is not the code of a finding: kubectl fluid explain lists them", flag.name, text)
 			}
 			*flag.codes = append(*flag.codes, code)
@@ -49,11 +49,11 @@ func (f *selectionFlags) selection(cmd *cobra.Command) (selection, error) {
 }
 
 // ignored returns the codes in the annotation of an object.
-func ignored(annotations map[string]string) []reference.Code {
-	var codes []reference.Code
+func ignored(annotations map[string]string) []finding.Code {
+	var codes []finding.Code
 	for text := range strings.SplitSeq(annotations[annotationIgnore], ",") {
 		if text = strings.TrimSpace(text); text != "" {
-			codes = append(codes, reference.Code(strings.ToUpper(text)))
+			codes = append(codes, finding.Code(strings.ToUpper(text)))
 		}
 	}
 	return codes
@@ -85,7 +85,7 @@ func (s selection) nothingFound(results []report.Result, object string) []report
 	}
 	var passes []report.Result
 	for _, code := range s.only {
-		entry, _ := reference.Explain(code)
+		entry, _ := finding.Explain(code)
 		if !slices.ContainsFunc(results, func(r report.Result) bool { return r.Code == code }) {
 			passes = append(passes, report.Result{State: report.Pass, Code: code, Severity: entry.Severity, Reason: entry.Reason,
 				Object: object, Message: "nothing of this kind was found"})

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
@@ -18,7 +18,7 @@ func TestTable(t *testing.T) {
 	table.add("数据集", "22", "")
 	table.add("  indented", "a\tb\nc", "\x1b[31mred\x1b[0m \u202eevil")
 	var out bytes.Buffer
-	if err := table.print(plain(&out, reference.English)); err != nil {
+	if err := table.print(plain(&out, finding.English)); err != nil {
 		t.Fatal(err)
 	}
 	want := "NAME         UP-TO.DATE   MESSAGE\n" +
@@ -34,7 +34,7 @@ func TestTableWithoutHeader(t *testing.T) {
 	table := newTable()
 	table.add("a", "b")
 	var out bytes.Buffer
-	if err := table.print(plain(&out, reference.English)); err != nil || out.String() != "a   b\n" {
+	if err := table.print(plain(&out, finding.English)); err != nil || out.String() != "a   b\n" {
 		t.Errorf("%v: %q", err, out.String())
 	}
 }
@@ -77,7 +77,7 @@ func TestTablesFitTheTerminal(t *testing.T) {
 			table := newTable(test.header...)
 			table.add(test.row...)
 			var out bytes.Buffer
-			if err := table.print(screen{Writer: &out, width: 80, language: reference.English}); err != nil {
+			if err := table.print(screen{Writer: &out, width: 80, language: finding.English}); err != nil {
 				t.Fatal(err)
 			}
 			var text strings.Builder
@@ -109,7 +109,7 @@ func TestTreesAreNotBroken(t *testing.T) {
 	branch := "    └── PersistentVolumeClaim namespace/" + strings.Repeat("long-name-", 5)
 	table.add(branch, "a state of several words that is wrapped")
 	var out bytes.Buffer
-	if err := table.print(screen{Writer: &out, width: 80, language: reference.English}); err != nil || !strings.Contains(out.String(), branch) {
+	if err := table.print(screen{Writer: &out, width: 80, language: finding.English}); err != nil || !strings.Contains(out.String(), branch) {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }
@@ -119,7 +119,7 @@ func TestTreesAreNotBroken(t *testing.T) {
 func TestNoFormatOfChecksHasEscapes(t *testing.T) {
 	const evil = "\x1b[31mred\x1b]0;title\x07\u009b1m\rover"
 	result := report.NewPass("Pod ref/"+evil, evil)
-	result.State, result.Code, result.Remedy = report.Error, reference.CodeChain, evil
+	result.State, result.Code, result.Remedy = report.Error, finding.CodeChain, evil
 	v := view{document: map[string]any{"apiVersion": report.APIVersion, "kind": "Evil", "evil": evil, "items": []any{}}, names: []string{evil},
 		items: []any{map[string]any{"evil": evil}}, checks: []report.Group{{Name: evil, Results: []report.Result{result}}},
 		text: func(out screen, wide bool) error { return printResults(out, []report.Result{result}, wide) }}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // Terminal says what the output goes to.
@@ -26,7 +26,7 @@ type screen struct {
 	// color says that words may be coloured; they mean the same without.
 	color bool
 	// language is the user's.
-	language reference.Language
+	language finding.Language
 }
 
 // say writes text, whose lines are wrapped where the terminal ends.
@@ -49,13 +49,13 @@ func (s screen) say(format string, args ...any) error {
 
 // newScreen returns where a command's text goes. Colour is for terminals only, and not for those that can't show it, or
 // whose user doesn't want it (no-color.org).
-func newScreen(env Environment, language reference.Language) screen {
+func newScreen(env Environment, language finding.Language) screen {
 	color := env.Terminal.TTY && env.Getenv("NO_COLOR") == "" && env.Getenv("TERM") != "dumb" && env.Getenv("TERM") != ""
 	return screen{Writer: env.Out, width: env.Terminal.Width, color: color, language: language}
 }
 
 // plain returns where text goes that isn't the output: without colour, of any width.
-func plain(out io.Writer, language reference.Language) screen {
+func plain(out io.Writer, language finding.Language) screen {
 	return screen{Writer: out, language: language}
 }
 
@@ -64,9 +64,9 @@ const languageFlag = "lang"
 
 // languageOf returns the language of --lang, or of the locale: the first of LC_ALL, LC_MESSAGES and LANG that is set, as
 // in POSIX. Locales of other languages get English.
-func languageOf(cmd *cobra.Command, env Environment) (reference.Language, error) {
+func languageOf(cmd *cobra.Command, env Environment) (finding.Language, error) {
 	if chosen := cmd.Flags().Lookup(languageFlag); chosen != nil && chosen.Changed {
-		language, ok := reference.ParseLanguage(chosen.Value.String())
+		language, ok := finding.ParseLanguage(chosen.Value.String())
 		if !ok {
 			return "", usagef(cmd, "unknown --%s %q: there are en and zh", languageFlag, chosen.Value)
 		}
@@ -74,11 +74,11 @@ func languageOf(cmd *cobra.Command, env Environment) (reference.Language, error)
 	}
 	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if locale := env.Getenv(name); locale != "" {
-			if language, ok := reference.ParseLanguage(locale); ok {
+			if language, ok := finding.ParseLanguage(locale); ok {
 				return language, nil
 			}
 			break
 		}
 	}
-	return reference.English, nil
+	return finding.English, nil
 }

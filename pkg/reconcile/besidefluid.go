@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/statuspatch"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -151,7 +152,7 @@ const reasonTemplateTaken = "FuseTemplateNameTaken"
 // a reference is said in an annotation, and its status is left to Fluid as long as something does.
 func (r *ReferenceReconciler) writeStatusBesideFluid(ctx context.Context, world *reference.World, plan *reference.Plan) (news bool, err error) {
 	blocking, blocked := plan.Findings.First()
-	if blocked && blocking.Code == reference.CodeNotRecorded {
+	if blocked && blocking.Code == finding.CodeNotRecorded {
 		return false, nil
 	}
 	obstacle := ""

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -72,13 +73,13 @@ func findingsOf(t *testing.T, c *referencetest.Case) []referencetest.WantedFindi
 func awaitSaid(t *testing.T, c *referencetest.Case) {
 	t.Helper()
 	blocking := slices.IndexFunc(c.Findings, func(f referencetest.WantedFinding) bool {
-		entry, ok := reference.Explain(f.Code)
+		entry, ok := finding.Explain(f.Code)
 		return !ok || entry.Severity.Blocks()
 	})
 	want := reference.ReasonReady
 	if blocking >= 0 {
-		entry, _ := reference.Explain(c.Findings[blocking].Code)
-		want = reference.NewFinding(entry.Code, said(c.Findings[blocking].Object), "%s", c.Findings[blocking].Message).String()
+		entry, _ := finding.Explain(c.Findings[blocking].Code)
+		want = finding.New(entry.Code, finding.Object{Kind: c.Findings[blocking].Object}, "%s", c.Findings[blocking].Message).String()
 	}
 	ref := referenceOf(c)
 	livetest.Eventually(t, "the condition", func() string {
@@ -99,11 +100,6 @@ func awaitSaid(t *testing.T, c *referencetest.Case) {
 		return ""
 	})
 }
-
-// said is the name of an object as a finding has it.
-type said string
-
-func (s said) String() string { return string(s) }
 
 // removeVolumes deletes the volumes of a case, which no namespace takes with it.
 func removeVolumes(t *testing.T, c *referencetest.Case) {

@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/memory"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -13,14 +14,14 @@ import (
 // created remembers what this process has created for each reference until the caches have it: to a reconcile before that
 // it would be missing, and be created again, in vain.
 type created struct {
-	objects memory.Of[types.NamespacedName, map[reference.Object]time.Time]
+	objects memory.Of[types.NamespacedName, map[finding.Object]time.Time]
 }
 
 // note takes in that an object was created for a reference.
-func (c *created) note(key types.NamespacedName, object reference.Object, now time.Time) {
-	c.objects.Update(key, func(objects map[reference.Object]time.Time, known bool) (map[reference.Object]time.Time, bool) {
+func (c *created) note(key types.NamespacedName, object finding.Object, now time.Time) {
+	c.objects.Update(key, func(objects map[finding.Object]time.Time, known bool) (map[finding.Object]time.Time, bool) {
 		if !known {
-			objects = map[reference.Object]time.Time{}
+			objects = map[finding.Object]time.Time{}
 		}
 		objects[object] = now
 		return objects, true
@@ -29,7 +30,7 @@ func (c *created) note(key types.NamespacedName, object reference.Object, now ti
 
 // awaited returns how long the events may still take that bring what a World lacks; zero if it lacks nothing.
 func (c *created) awaited(world *reference.World, now time.Time) (longest time.Duration) {
-	c.objects.Update(world.Key(), func(objects map[reference.Object]time.Time, _ bool) (map[reference.Object]time.Time, bool) {
+	c.objects.Update(world.Key(), func(objects map[finding.Object]time.Time, _ bool) (map[finding.Object]time.Time, bool) {
 		for object, at := range objects {
 			left := at.Add(cacheDelay).Sub(now)
 			if left <= 0 || !lacks(world, object) {
@@ -47,7 +48,7 @@ func (c *created) awaited(world *reference.World, now time.Time) (longest time.D
 func (c *created) forget(key types.NamespacedName) { c.objects.Forget(key) }
 
 // lacks reports whether somebody has looked for an object and it isn't there.
-func lacks(world *reference.World, object reference.Object) bool {
+func lacks(world *reference.World, object finding.Object) bool {
 	switch object.Kind {
 	case datav1alpha1.ThinRuntimeKind:
 		return world.ThinRuntime == nil

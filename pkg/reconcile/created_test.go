@@ -17,26 +17,27 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // TestWhatWasCreatedIsAwaited: until the caches have it, or it must have been deleted again.
 func TestWhatWasCreatedIsAwaited(t *testing.T) {
-	mirror := reference.Object{Kind: "ConfigMap", Namespace: "ref", Name: "refdemo-mirror"}
+	mirror := finding.Object{Kind: "ConfigMap", Namespace: "ref", Name: "refdemo-mirror"}
 	for _, test := range []struct {
-		object reference.Object
+		object finding.Object
 		comes  func(*reference.World)
 	}{
-		{reference.Object{Kind: datav1alpha1.ThinRuntimeKind, Namespace: "ref", Name: "refdemo"},
+		{finding.Object{Kind: datav1alpha1.ThinRuntimeKind, Namespace: "ref", Name: "refdemo"},
 			func(w *reference.World) { w.ThinRuntime = &datav1alpha1.ThinRuntime{} }},
-		{reference.Object{Kind: "PersistentVolume", Name: "ref-refdemo"}, func(w *reference.World) { w.Volume = &corev1.PersistentVolume{} }},
-		{reference.Object{Kind: "PersistentVolumeClaim", Namespace: "ref", Name: "refdemo"},
+		{finding.Object{Kind: "PersistentVolume", Name: "ref-refdemo"}, func(w *reference.World) { w.Volume = &corev1.PersistentVolume{} }},
+		{finding.Object{Kind: "PersistentVolumeClaim", Namespace: "ref", Name: "refdemo"},
 			func(w *reference.World) { w.Claim = &corev1.PersistentVolumeClaim{} }},
 		{mirror, func(w *reference.World) { w.Taken[mirror] = &metav1.PartialObjectMetadata{} }},
 	} {
 		now := time.Now()
-		world := &reference.World{Dataset: dataset("ref", "refdemo", "dataset://default/phy"), Taken: map[reference.Object]*metav1.PartialObjectMetadata{}}
+		world := &reference.World{Dataset: dataset("ref", "refdemo", "dataset://default/phy"), Taken: map[finding.Object]*metav1.PartialObjectMetadata{}}
 		c := &created{}
 		want := func(after, left time.Duration) {
 			t.Helper()
@@ -66,7 +67,7 @@ func TestWhatNobodyLooksForIsNotAwaited(t *testing.T) {
 	world := &reference.World{Dataset: dataset("ref", "refdemo", "dataset://default/phy")}
 	c := &created{}
 	for _, kind := range []string{"ConfigMap", "DaemonSet"} {
-		c.note(world.Key(), reference.Object{Kind: kind, Namespace: "ref", Name: "x"}, time.Now())
+		c.note(world.Key(), finding.Object{Kind: kind, Namespace: "ref", Name: "x"}, time.Now())
 	}
 	if left := c.awaited(world, time.Now()); left > 0 {
 		t.Errorf("it waits %s", left)

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -205,12 +206,12 @@ func TestEveryStaleCopyIsReported(t *testing.T) {
 			LocalObjectReference: corev1.LocalObjectReference{Name: "more"}}})
 	})
 	ref := newReference(t, livetest.NewNamespace(t), "refdemo", physical)
-	want, named := map[reference.Object]bool{}, map[string]bool{}
+	want, named := map[finding.Object]bool{}, map[string]bool{}
 	for _, name := range []string{"phy-config", "more"} {
 		livetest.Create(t, &corev1.ConfigMap{Data: map[string]string{"key": "old"}, ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: name,
 			Labels:          map[string]string{datav1alpha1.LabelDatasetID: ref.Namespace + "-" + name},
 			OwnerReferences: []metav1.OwnerReference{reference.OwnerReference(ref)}}})
-		object := reference.Object{Kind: "ConfigMap", Namespace: ref.Namespace, Name: name}
+		object := finding.Object{Kind: "ConfigMap", Namespace: ref.Namespace, Name: name}
 		want[object], named[object.String()] = true, true
 	}
 	world, err := observe.Reference(t.Context(), livetest.Client(), ref, reference.SourceNames)
@@ -223,9 +224,9 @@ func TestEveryStaleCopyIsReported(t *testing.T) {
 		t.Errorf("stale are %v, want %v (%v)", outcome.Stale, want, err)
 	}
 	said := map[string]bool{}
-	for _, finding := range reference.NewPlan(world.After(outcome)).Findings {
-		if finding.Code == reference.CodeCopyStale {
-			said[finding.Object] = true
+	for _, f := range reference.NewPlan(world.After(outcome)).Findings {
+		if f.Code == finding.CodeCopyStale {
+			said[f.Object.String()] = true
 		}
 	}
 	if !maps.Equal(said, named) {

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -18,13 +19,13 @@ import (
 type inputs struct {
 	mutex sync.Mutex
 	// users are the references that depend on an object, but for mirrors whose names begin with their reference's.
-	users   map[reference.Object][]types.NamespacedName
+	users   map[finding.Object][]types.NamespacedName
 	mirrors map[types.NamespacedName][]knownMirror
 	// rivals are what would bring something of a mirror's name, should it exist.
-	rivals map[types.NamespacedName][]reference.Object
+	rivals map[types.NamespacedName][]finding.Object
 	// leftover are the mirrored Secrets of former plans that may still be there: where Secrets may not be listed, nobody
 	// else knows them.
-	leftover map[types.NamespacedName][]reference.Object
+	leftover map[types.NamespacedName][]finding.Object
 	// secrets counts the references that depend on Secrets of a namespace.
 	secrets map[string]int
 	seed    maphash.Seed
@@ -32,7 +33,7 @@ type inputs struct {
 
 // knownMirror is a mirror of a reference's last plan.
 type knownMirror struct {
-	source reference.Object
+	source finding.Object
 	// target is the mirror's name; it is of the same kind, in the reference's namespace.
 	target string
 	// verified is a hash of the states of both in which they were found equal; zero if they weren't yet.
@@ -52,10 +53,10 @@ func (i *inputs) remember(plan *reference.Plan) (changed bool) {
 	leftover := i.leftoverAfter(plan)
 	i.drop(plan.Reference)
 	if i.users == nil {
-		i.users = map[reference.Object][]types.NamespacedName{}
+		i.users = map[finding.Object][]types.NamespacedName{}
 		i.mirrors = map[types.NamespacedName][]knownMirror{}
-		i.rivals = map[types.NamespacedName][]reference.Object{}
-		i.leftover = map[types.NamespacedName][]reference.Object{}
+		i.rivals = map[types.NamespacedName][]finding.Object{}
+		i.leftover = map[types.NamespacedName][]finding.Object{}
 		i.secrets = map[string]int{}
 		i.seed = maphash.MakeSeed()
 	}
@@ -110,20 +111,20 @@ func (i *inputs) drop(key types.NamespacedName) {
 }
 
 // leftoverAfter returns the mirrored Secrets of a reference's former plans that the next one doesn't have.
-func (i *inputs) leftoverAfter(plan *reference.Plan) []reference.Object {
+func (i *inputs) leftoverAfter(plan *reference.Plan) []finding.Object {
 	former := slices.Clone(i.leftover[plan.Reference])
 	for _, mirror := range i.mirrors[plan.Reference] {
 		if mirror.source.Kind == "Secret" {
 			former = append(former, mirror.targetFor(plan.Reference))
 		}
 	}
-	return slices.DeleteFunc(former, func(object reference.Object) bool {
+	return slices.DeleteFunc(former, func(object finding.Object) bool {
 		return slices.ContainsFunc(plan.Mirrors, func(mirror reference.Mirror) bool { return mirror.Target == object })
 	})
 }
 
 // leftovers returns the mirrored Secrets of a reference's former plans that weren't removed yet.
-func (i *inputs) leftovers(key types.NamespacedName) []reference.Object {
+func (i *inputs) leftovers(key types.NamespacedName) []finding.Object {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
 	return slices.Clone(i.leftover[key])
@@ -137,7 +138,7 @@ func (i *inputs) removed(key types.NamespacedName) {
 }
 
 // objects returns everything that a reference depends on and whose name doesn't tell.
-func (i *inputs) objects(key types.NamespacedName) []reference.Object {
+func (i *inputs) objects(key types.NamespacedName) []finding.Object {
 	objects := slices.Clone(i.rivals[key])
 	for _, mirror := range i.mirrors[key] {
 		objects = append(objects, mirror.source)
@@ -148,8 +149,8 @@ func (i *inputs) objects(key types.NamespacedName) []reference.Object {
 	return objects
 }
 
-func (m knownMirror) targetFor(key types.NamespacedName) reference.Object {
-	return reference.Object{Kind: m.source.Kind, Namespace: key.Namespace, Name: m.target}
+func (m knownMirror) targetFor(key types.NamespacedName) finding.Object {
+	return finding.Object{Kind: m.source.Kind, Namespace: key.Namespace, Name: m.target}
 }
 
 // secretNamespaces returns the namespaces in which a reference's mirrors and their sources are Secrets.
@@ -178,10 +179,10 @@ func (i *inputs) secretNamespacesOf(key types.NamespacedName) map[string]bool {
 }
 
 // targets returns the names that a reference's mirrors have by its last plan.
-func (i *inputs) targets(key types.NamespacedName) []reference.Object {
+func (i *inputs) targets(key types.NamespacedName) []finding.Object {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
-	var targets []reference.Object
+	var targets []finding.Object
 	for _, mirror := range i.mirrors[key] {
 		targets = append(targets, mirror.targetFor(key))
 	}
@@ -189,7 +190,7 @@ func (i *inputs) targets(key types.NamespacedName) []reference.Object {
 }
 
 // of returns the references that depend on an object.
-func (i *inputs) of(object reference.Object) []types.NamespacedName {
+func (i *inputs) of(object finding.Object) []types.NamespacedName {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
 	keys := slices.Clone(i.users[object])
@@ -203,7 +204,7 @@ func (i *inputs) of(object reference.Object) []types.NamespacedName {
 }
 
 // isVerified reports whether a mirror and its source were last found equal in the states that they are in.
-func (i *inputs) isVerified(key types.NamespacedName, target reference.Object, mirror, source metav1.Object) bool {
+func (i *inputs) isVerified(key types.NamespacedName, target finding.Object, mirror, source metav1.Object) bool {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
 	known := i.known(key, target)
@@ -211,7 +212,7 @@ func (i *inputs) isVerified(key types.NamespacedName, target reference.Object, m
 }
 
 // verify remembers that a mirror and its source are equal in the states that they are in.
-func (i *inputs) verify(key types.NamespacedName, target reference.Object, mirror, source metav1.Object) {
+func (i *inputs) verify(key types.NamespacedName, target finding.Object, mirror, source metav1.Object) {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
 	if known := i.known(key, target); known != nil {
@@ -219,7 +220,7 @@ func (i *inputs) verify(key types.NamespacedName, target reference.Object, mirro
 	}
 }
 
-func (i *inputs) known(key types.NamespacedName, target reference.Object) *knownMirror {
+func (i *inputs) known(key types.NamespacedName, target finding.Object) *knownMirror {
 	mirrors := i.mirrors[key]
 	at := slices.IndexFunc(mirrors, func(known knownMirror) bool { return known.target == target.Name && known.source.Kind == target.Kind })
 	if at < 0 {

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -47,7 +48,7 @@ func TestInputsForgetWhatIsGone(t *testing.T) {
 	known := &inputs{}
 	known.remember(plan)
 	for _, mirror := range plan.Mirrors { // whose names tell whose they are
-		foreign := reference.Object{Kind: mirror.Target.Kind, Namespace: "elsewhere", Name: mirror.Target.Name}
+		foreign := finding.Object{Kind: mirror.Target.Kind, Namespace: "elsewhere", Name: mirror.Target.Name}
 		if users := known.of(mirror.Target); len(users) != 1 || users[0] != w.Key() || len(known.of(foreign)) > 0 {
 			t.Errorf("%s has the users %v, %s has %v", mirror.Target, users, foreign, known.of(foreign))
 		}

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -71,7 +72,7 @@ func sameText(existing, wanted *unstructured.Unstructured) bool {
 		equality.Semantic.DeepEqual(existing.Object["binaryData"], wanted.Object["binaryData"])
 }
 
-func (r *ReferenceReconciler) read(ctx context.Context, object reference.Object) (*unstructured.Unstructured, error) {
+func (r *ReferenceReconciler) read(ctx context.Context, object finding.Object) (*unstructured.Unstructured, error) {
 	content := &unstructured.Unstructured{}
 	content.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(object.Kind))
 	if err := r.Live.Get(ctx, types.NamespacedName{Namespace: object.Namespace, Name: object.Name}, content); err != nil {
@@ -81,7 +82,7 @@ func (r *ReferenceReconciler) read(ctx context.Context, object reference.Object)
 }
 
 // readSource reads a source unless it was read in the same state a moment ago.
-func (r *ReferenceReconciler) readSource(ctx context.Context, object reference.Object, state metav1.Object) (*unstructured.Unstructured, error) {
+func (r *ReferenceReconciler) readSource(ctx context.Context, object finding.Object, state metav1.Object) (*unstructured.Unstructured, error) {
 	if content := r.sources.get(object, state); content != nil {
 		return content, nil
 	}
@@ -170,7 +171,7 @@ func (r *ReferenceReconciler) removeMirrors(ctx context.Context, dataset *datav1
 			if wanted {
 				continue
 			}
-			if err := r.removeMirror(ctx, dataset, reference.Object{Kind: kind, Namespace: dataset.Namespace, Name: name}); err != nil {
+			if err := r.removeMirror(ctx, dataset, finding.Object{Kind: kind, Namespace: dataset.Namespace, Name: name}); err != nil {
 				return err
 			}
 		}
@@ -187,7 +188,7 @@ func (r *ReferenceReconciler) removeMirrors(ctx context.Context, dataset *datav1
 }
 
 // removeMirror deletes a mirror if it is there and still the reference's own, be it without mark or owner.
-func (r *ReferenceReconciler) removeMirror(ctx context.Context, dataset *datav1alpha1.Dataset, object reference.Object) error {
+func (r *ReferenceReconciler) removeMirror(ctx context.Context, dataset *datav1alpha1.Dataset, object finding.Object) error {
 	mirror := &metav1.PartialObjectMetadata{}
 	mirror.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(object.Kind))
 	err := secretReader{r.Client, &r.secrets}.Get(ctx, types.NamespacedName{Namespace: object.Namespace, Name: object.Name}, mirror)

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/statuspatch"
@@ -279,7 +280,7 @@ func (r *ReferenceReconciler) writeStatus(ctx context.Context, world *reference.
 		return r.writeStatusBesideFluid(ctx, world, plan)
 	}
 	blocking, blocked := plan.Findings.First()
-	if blocked && blocking.Code == reference.CodeNotRecorded && world.Dataset.Status.Phase == datav1alpha1.NonePhase {
+	if blocked && blocking.Code == finding.CodeNotRecorded && world.Dataset.Status.Phase == datav1alpha1.NonePhase {
 		return false, nil
 	}
 	if err := r.writeRuntimeStatus(ctx, world, plan); err != nil {
@@ -323,7 +324,7 @@ func (r *ReferenceReconciler) reportCondition(dataset *datav1alpha1.Dataset, pla
 		return false
 	}
 	eventType := corev1.EventTypeNormal
-	if len(plan.Findings.Of(reference.Error)) > 0 {
+	if len(plan.Findings.Of(finding.Error)) > 0 {
 		eventType = corev1.EventTypeWarning
 	}
 	r.Recorder.Eventf(dataset, nil, eventType, now.Reason, "Reconcile", "%s", tell.Clip(now.Message))

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -17,7 +18,7 @@ import (
 // refusedWrite is the error of a write that the API server refuses for what it is: by RBAC, a quota, a policy or a webhook.
 // Trying again at once doesn't help, and a user has to know it.
 type refusedWrite struct {
-	object reference.Object
+	object finding.Object
 	error
 }
 
@@ -60,9 +61,9 @@ func (r *ReferenceReconciler) tellRefused(dataset *datav1alpha1.Dataset, reason 
 }
 
 // objectOf names an object. The error is that of a kind that the scheme doesn't have.
-func (r *ReferenceReconciler) objectOf(object client.Object) (reference.Object, error) {
+func (r *ReferenceReconciler) objectOf(object client.Object) (finding.Object, error) {
 	kind, err := r.Client.GroupVersionKindFor(object)
-	return reference.Object{Kind: kind.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}, err
+	return finding.Object{Kind: kind.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}, err
 }
 
 // noteRefused takes a refusal into an Outcome, after which the rest of a plan can go on. Other errors it returns.

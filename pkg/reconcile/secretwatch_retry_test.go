@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -75,8 +76,8 @@ func TestAWatchOfSecretsStaysThatSomebodyBeganToNeed(t *testing.T) {
 	r.secrets.connect, r.secrets.lost = func(cache.SharedIndexInformer) error { return nil }, func(client.Object) {}
 	comes := func(namespace string) {
 		plan := &reference.Plan{Reference: types.NamespacedName{Namespace: namespace, Name: "demo"}}
-		plan.Mirrors = []reference.Mirror{{Source: reference.Object{Kind: "Secret", Namespace: namespace + "-physical", Name: "token"},
-			Target: reference.Object{Kind: "Secret", Namespace: namespace, Name: "demo-token"}}}
+		plan.Mirrors = []reference.Mirror{{Source: finding.Object{Kind: "Secret", Namespace: namespace + "-physical", Name: "token"},
+			Target: finding.Object{Kind: "Secret", Namespace: namespace, Name: "demo-token"}}}
 		r.inputs.remember(plan)
 		if _, err := r.watchSecrets(plan.Reference); err != nil {
 			t.Error(err)

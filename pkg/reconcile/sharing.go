@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/sidecars"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -49,7 +50,7 @@ func (r *ReferenceReconciler) revoke(ctx context.Context, world *reference.World
 // removeSecrets deletes the mirrored Secrets of a reference. They can't be listed, but their names are known: from what
 // would be mirrored now, and from what was while this process ran.
 func (r *ReferenceReconciler) removeSecrets(ctx context.Context, world *reference.World) error {
-	names := map[reference.Object]bool{}
+	names := map[finding.Object]bool{}
 	for object := range world.Taken {
 		names[object] = true
 	}

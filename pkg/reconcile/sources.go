@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -20,13 +21,13 @@ const (
 // have in common. Secrets are never kept. The contents mustn't be changed.
 type sources struct {
 	mutex    sync.Mutex
-	contents map[reference.Object]*unstructured.Unstructured
+	contents map[finding.Object]*unstructured.Unstructured
 	// size is that of all contents that were kept, at least.
 	size int
 }
 
 // get returns the contents of an object in the state that its metadata shows, or nil.
-func (s *sources) get(object reference.Object, state metav1.Object) *unstructured.Unstructured {
+func (s *sources) get(object finding.Object, state metav1.Object) *unstructured.Unstructured {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	content := s.contents[object]
@@ -37,7 +38,7 @@ func (s *sources) get(object reference.Object, state metav1.Object) *unstructure
 }
 
 // keep remembers contents unless they are large.
-func (s *sources) keep(object reference.Object, content *unstructured.Unstructured) {
+func (s *sources) keep(object finding.Object, content *unstructured.Unstructured) {
 	large := size(content.Object)
 	if object.Kind != "ConfigMap" || large > sourceSize {
 		return
@@ -45,7 +46,7 @@ func (s *sources) keep(object reference.Object, content *unstructured.Unstructur
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	if s.contents == nil || s.size+large > sourcesSize || len(s.contents) >= sourcesMost {
-		s.contents, s.size = map[reference.Object]*unstructured.Unstructured{}, 0
+		s.contents, s.size = map[finding.Object]*unstructured.Unstructured{}, 0
 	}
 	s.contents[object], s.size = content, s.size+large
 }

@@ -5,16 +5,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // TestContentsAreRememberedInTheirStateOnly: few of them, small ones, and never those of Secrets.
 func TestContentsAreRememberedInTheirStateOnly(t *testing.T) {
-	content := func(kind, version, text string) (reference.Object, *sources) {
+	content := func(kind, version, text string) (finding.Object, *sources) {
 		object := newUnstructured("v1", kind, "default", "source")
 		object.SetResourceVersion(version)
 		object.Object["data"] = map[string]any{"key": text}
-		named, s := reference.Object{Kind: kind, Namespace: "default", Name: "source"}, &sources{}
+		named, s := finding.Object{Kind: kind, Namespace: "default", Name: "source"}, &sources{}
 		s.keep(named, object)
 		return named, s
 	}
@@ -25,7 +25,7 @@ func TestContentsAreRememberedInTheirStateOnly(t *testing.T) {
 		t.Errorf("it found %v", found)
 	}
 	for i := range 10 * sourcesMost {
-		s.keep(reference.Object{Kind: "ConfigMap", Name: fmt.Sprint(i)}, state)
+		s.keep(finding.Object{Kind: "ConfigMap", Name: fmt.Sprint(i)}, state)
 	}
 	if len(s.contents) > sourcesMost {
 		t.Errorf("it remembers %d contents", len(s.contents))
@@ -34,7 +34,7 @@ func TestContentsAreRememberedInTheirStateOnly(t *testing.T) {
 	large.Object["data"] = map[string]any{"key": strings.Repeat("x", sourceSize/2)}
 	kept := 0
 	for i := range 100 {
-		s.keep(reference.Object{Kind: "ConfigMap", Name: fmt.Sprint("large-", i)}, large)
+		s.keep(finding.Object{Kind: "ConfigMap", Name: fmt.Sprint("large-", i)}, large)
 		kept = max(kept, len(s.contents)*sourceSize/2)
 	}
 	if kept > sourcesSize || kept < sourcesSize/2 {

@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/caches"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/sidecars"
@@ -200,7 +201,7 @@ func (r *ReferenceReconciler) keysOfReferencesTo(ctx context.Context, physical t
 // that its runtime will want.
 func (r *ReferenceReconciler) concernedByDataset(ctx context.Context, object client.Object) []types.NamespacedName {
 	key := client.ObjectKeyFromObject(object)
-	keys := append(r.keysOfReferencesTo(ctx, key), r.inputs.of(reference.Object{Kind: datav1alpha1.DatasetKind, Namespace: key.Namespace, Name: key.Name})...)
+	keys := append(r.keysOfReferencesTo(ctx, key), r.inputs.of(finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: key.Namespace, Name: key.Name})...)
 	if reference.IsReference(object.(*datav1alpha1.Dataset)) {
 		keys = append(keys, key)
 	}
@@ -209,7 +210,7 @@ func (r *ReferenceReconciler) concernedByDataset(ctx context.Context, object cli
 
 // concernedByThinRuntime: those of its name, and those whose mirrors' names it will use.
 func (r *ReferenceReconciler) concernedByThinRuntime(ctx context.Context, object client.Object) []types.NamespacedName {
-	runtime := reference.Object{Kind: datav1alpha1.ThinRuntimeKind, Namespace: object.GetNamespace(), Name: object.GetName()}
+	runtime := finding.Object{Kind: datav1alpha1.ThinRuntimeKind, Namespace: object.GetNamespace(), Name: object.GetName()}
 	return append(r.concernedByNamesake(ctx, object), r.inputs.of(runtime)...)
 }
 
@@ -261,14 +262,14 @@ func (r *ReferenceReconciler) concernedByDaemonSet(ctx context.Context, object c
 
 // concernedByRuntimeKind: the references to the Dataset of the runtime's name, and those whose mirrors' names it will use.
 func (r *ReferenceReconciler) concernedByRuntimeKind(ctx context.Context, object client.Object) []types.NamespacedName {
-	runtime := reference.Object{Kind: object.GetObjectKind().GroupVersionKind().Kind, Namespace: object.GetNamespace(), Name: object.GetName()}
+	runtime := finding.Object{Kind: object.GetObjectKind().GroupVersionKind().Kind, Namespace: object.GetNamespace(), Name: object.GetName()}
 	return append(r.keysOfReferencesTo(ctx, client.ObjectKeyFromObject(object)), r.inputs.of(runtime)...)
 }
 
 // concernedBy a ConfigMap or Secret: the reference whose mirror it is, and those whose plans name it.
 func (r *ReferenceReconciler) concernedBy(kind string) func(context.Context, client.Object) []types.NamespacedName {
 	return func(_ context.Context, object client.Object) []types.NamespacedName {
-		keys := r.inputs.of(reference.Object{Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName()})
+		keys := r.inputs.of(finding.Object{Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName()})
 		if object.GetLabels()[reference.LabelReferenceUID] == "" {
 			return keys
 		}

@@ -3,6 +3,7 @@ package reference
 import (
 	"slices"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -25,17 +26,17 @@ func (p *Plan) checkAccessModes(w *World) {
 		case corev1.ReadOnlyMany, corev1.ReadWriteMany, corev1.ReadWriteOnce:
 		case corev1.ReadWriteOncePod:
 			if len(asked) > 1 {
-				p.Findings.add(CodeAccessModesInvalid, object, "%s can't be combined with other access modes", mode)
+				p.Findings.Add(finding.CodeAccessModesInvalid, object, "%s can't be combined with other access modes", mode)
 			}
 		default:
-			p.Findings.add(CodeAccessModesInvalid, object, "%q is not an access mode", mode)
+			p.Findings.Add(finding.CodeAccessModesInvalid, object, "%q is not an access mode", mode)
 		}
 	}
 	planned := p.Volume.Spec.AccessModes
 	if len(asked) > 0 && !slices.Equal(asked, planned) {
-		p.Findings.add(CodeAccessModesIgnored, object, "it asks for %v, but the volume of %s is %v, and so is its own", asked, p.Source.Key(), planned)
+		p.Findings.Add(finding.CodeAccessModesIgnored, object, "it asks for %v, but the volume of %s is %v, and so is its own", asked, p.Source.Key(), planned)
 	}
 	if w.Volume != nil && p.ownVolume(w) && !slices.Equal(w.Volume.Spec.AccessModes, planned) {
-		p.Findings.add(CodeAccessModesIgnored, object, "its volume was made with %v; %v has no effect on it", w.Volume.Spec.AccessModes, planned)
+		p.Findings.Add(finding.CodeAccessModesIgnored, object, "its volume was made with %v; %v has no effect on it", w.Volume.Spec.AccessModes, planned)
 	}
 }

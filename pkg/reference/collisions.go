@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // NameState says what has a name that a reference needs.
@@ -49,14 +50,14 @@ const (
 
 // need is a NameNeed before anybody looked who has the name.
 type need struct {
-	target Object
-	source Object // zero for a script
+	target finding.Object
+	source finding.Object // zero for a script
 }
 
 // Names returns the names in the reference's namespace that Collisions looks at: those of mirrors, and those that a
 // reference needs where Fluid's own controllers and webhook serve it.
-func Names(w *World, source Source) []Object {
-	var targets []Object
+func Names(w *World, source Source) []finding.Object {
+	var targets []finding.Object
 	for _, need := range append(sourceNeeds(w, source), mirrorNeeds(w, source, w.MirrorNames)...) {
 		if !slices.Contains(targets, need.target) {
 			targets = append(targets, need.target)
@@ -69,8 +70,8 @@ func Names(w *World, source Source) []Object {
 // the FUSE container names, what Fluid copies, and the scripts of its webhook. The World's Taken must hold what has
 // them, and should hold what has the names of the function Names: with names of their own for mirrors the findings note
 // what would collide under Fluid's naming, because those who know that collision want to see that it is none here.
-func Collisions(w *World, source Source) ([]NameNeed, Findings) {
-	var findings Findings
+func Collisions(w *World, source Source) ([]NameNeed, finding.List) {
+	var findings finding.List
 	needs := sourceNeeds(w, source)
 	if w.MirrorNames != SourceNames {
 		unique := mirrorNeeds(w, source, UniqueNames)
@@ -94,8 +95,8 @@ func mirrorNeeds(w *World, source Source, names MirrorNames) []need {
 	container := &template.Containers[0]
 	var needs []need
 	for _, use := range uses(container, mountedVolumes(container, template.Volumes), template.ImagePullSecrets) {
-		from := Object{use.kind, source.Namespace, *use.name}
-		to := Object{use.kind, w.Dataset.Namespace, mirrorName(names, w.Key(), from)}
+		from := finding.Object{Kind: use.kind, Namespace: source.Namespace, Name: *use.name}
+		to := finding.Object{Kind: use.kind, Namespace: w.Dataset.Namespace, Name: mirrorName(names, w.Key(), from)}
 		if use.mirrorable() && !slices.ContainsFunc(needs, func(n need) bool { return n.target == to }) {
 			needs = append(needs, need{target: to, source: from})
 		}
@@ -107,8 +108,8 @@ func mirrorNeeds(w *World, source Source, names MirrorNames) []need {
 // known; without its volume the mount type, and so the sidecar's script, isn't.
 func sourceNeeds(w *World, source Source) []need {
 	needs := mirrorNeeds(w, source, SourceNames)
-	add := func(name string, from Object) {
-		target := Object{kindConfigMap, w.Dataset.Namespace, name}
+	add := func(name string, from finding.Object) {
+		target := finding.Object{Kind: kindConfigMap, Namespace: w.Dataset.Namespace, Name: name}
 		if len(validation.IsDNS1123Subdomain(name)) == 0 &&
 			!slices.ContainsFunc(needs, func(n need) bool { return n.target == target }) {
 			needs = append(needs, need{target: target, source: from})
@@ -118,22 +119,22 @@ func sourceNeeds(w *World, source Source) []need {
 		runtime, _ := RuntimeOfDataset(w.Physical)
 		for _, pattern := range runtime.Copies {
 			name := strings.ReplaceAll(pattern, "*", source.Name)
-			add(name, Object{kindConfigMap, source.Namespace, name})
+			add(name, finding.Object{Kind: kindConfigMap, Namespace: source.Namespace, Name: name})
 		}
 	}
-	add(appScript, Object{})
+	add(appScript, finding.Object{})
 	if w.PhysicalVolume != nil && w.PhysicalVolume.Spec.CSI != nil {
 		mountType := strings.ToLower(w.PhysicalVolume.Spec.CSI.VolumeAttributes[datav1alpha1.VolumeAttributeMountType])
 		if mountType != "" {
-			add(mountType+sidecarScriptSuffix, Object{})
-			add(w.Dataset.Name+"-"+mountType+earlierScriptSuffix, Object{})
+			add(mountType+sidecarScriptSuffix, finding.Object{})
+			add(w.Dataset.Name+"-"+mountType+earlierScriptSuffix, finding.Object{})
 		}
 	}
 	return needs
 }
 
 // noteSourceNames notes the objects that have a name which Fluid would give to a copy.
-func noteSourceNames(findings *Findings, w *World, needs, unique []need) {
+func noteSourceNames(findings *finding.List, w *World, needs, unique []need) {
 	for _, need := range needs {
 		existing := w.Taken[need.target]
 		if existing == nil || need.isScript() || belongs(w.Dataset, existing) {
@@ -145,15 +146,15 @@ func noteSourceNames(findings *Findings, w *World, needs, unique []need) {
 				instead = "the copy is called " + mirror.target.Name
 			}
 		}
-		findings.add(CodeSourceNameInUse, need.target, "it is %s; Fluid would put the copy of %s in its place, but here %s, so it is neither read nor written",
+		findings.Add(finding.CodeSourceNameInUse, need.target, "it is %s; Fluid would put the copy of %s in its place, but here %s, so it is neither read nor written",
 			Holder(existing), need.source, instead)
 	}
 }
 
-func (n need) isScript() bool { return n.source == Object{} }
+func (n need) isScript() bool { return n.source == finding.Object{} }
 
 // look finds out who has a name, and adds a finding if it's somebody else or can't be found out.
-func (n need) look(findings *Findings, w *World) NameNeed {
+func (n need) look(findings *finding.List, w *World) NameNeed {
 	name := NameNeed{Kind: n.target.Kind, Namespace: n.target.Namespace, Name: n.target.Name, State: NameFree}
 	if !n.isScript() {
 		name.Source = n.source.Namespace + "/" + n.source.Name
@@ -164,7 +165,7 @@ func (n need) look(findings *Findings, w *World) NameNeed {
 		name.State = NameUnknown
 	case w.Unread[n.target] != "":
 		name.State = NameUnknown
-		findings.add(CodeUnread, n.target, "it couldn't be read: %s", w.Unread[n.target])
+		findings.Add(finding.CodeUnread, n.target, "it couldn't be read: %s", w.Unread[n.target])
 	case existing == nil:
 		return name
 	case belongs(w.Dataset, existing):
@@ -173,7 +174,7 @@ func (n need) look(findings *Findings, w *World) NameNeed {
 		name.State, name.Holder = NameShared, Holder(existing)
 	default:
 		name.State, name.Holder = NameTaken, Holder(existing)
-		findings.add(CodeMirrorNameTaken, n.target, "%s needs this name, and it is taken: %s", n.purpose(), name.Holder)
+		findings.Add(finding.CodeMirrorNameTaken, n.target, "%s needs this name, and it is taken: %s", n.purpose(), name.Holder)
 	}
 	return name
 }

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -31,8 +32,8 @@ func collisionWorld(runtimeType, mountType string, configMaps ...string) (*refer
 		Fuse: &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "data", Name: runtime.FuseDaemonSet("phy")}},
 		PhysicalVolume: &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{PersistentVolumeSource: corev1.PersistentVolumeSource{
 			CSI: &corev1.CSIPersistentVolumeSource{VolumeAttributes: map[string]string{"fluid_path": "/runtime-mnt/x", "mount_type": mountType}}}}},
-		Taken:  map[reference.Object]*metav1.PartialObjectMetadata{},
-		Unread: map[reference.Object]string{},
+		Taken:  map[finding.Object]*metav1.PartialObjectMetadata{},
+		Unread: map[finding.Object]string{},
 	}
 	container := corev1.Container{Name: "fuse"}
 	for _, name := range configMaps {
@@ -43,8 +44,8 @@ func collisionWorld(runtimeType, mountType string, configMaps ...string) (*refer
 	return w, reference.Source{Namespace: "data", Name: "phy"}
 }
 
-func configMap(name string) reference.Object {
-	return reference.Object{Kind: "ConfigMap", Namespace: "ref", Name: name}
+func configMap(name string) finding.Object {
+	return finding.Object{Kind: "ConfigMap", Namespace: "ref", Name: name}
 }
 
 // held is the metadata of an object with the name of a reference's need.
@@ -149,7 +150,7 @@ func TestCollisions(t *testing.T) {
 			}
 			if taken := test.state == reference.NameTaken; taken != (len(findings) == 1) {
 				t.Fatalf("findings %v", findings)
-			} else if taken && (findings[0].Code != reference.CodeMirrorNameTaken || !strings.HasSuffix(findings[0].Message, test.holder)) {
+			} else if taken && (findings[0].Code != finding.CodeMirrorNameTaken || !strings.HasSuffix(findings[0].Message, test.holder)) {
 				t.Errorf("finding %v", findings[0])
 			}
 		})
@@ -166,7 +167,7 @@ func TestCollisionsWithUniqueNames(t *testing.T) {
 	if len(names) != 1 || !strings.HasPrefix(names[0].Name, "demo-phy-config-") || names[0].State != reference.NameFree || names[0].Source != "data/phy-config" {
 		t.Errorf("names %+v", names)
 	}
-	if len(findings) != 1 || findings[0].Code != reference.CodeSourceNameInUse || findings[0].Severity != reference.Note ||
+	if len(findings) != 1 || findings[0].Code != finding.CodeSourceNameInUse || findings[0].Severity != finding.Note ||
 		!strings.Contains(findings[0].Message, "the copy is called "+names[0].Name) {
 		t.Errorf("findings %v", findings)
 	}
@@ -174,7 +175,7 @@ func TestCollisionsWithUniqueNames(t *testing.T) {
 	// What has a unique name and isn't the reference's is a collision, however unlikely.
 	w.Taken[configMap(names[0].Name)] = held(func(*metav1.PartialObjectMetadata) {})
 	names, findings = reference.Collisions(w, source)
-	if names[0].State != reference.NameTaken || len(findings.Of(reference.Error)) != 1 {
+	if names[0].State != reference.NameTaken || len(findings.Of(finding.Error)) != 1 {
 		t.Errorf("%+v %v", names, findings)
 	}
 }
@@ -184,7 +185,7 @@ func TestCollisionsUnread(t *testing.T) {
 	w, source := collisionWorld("alluxio", "fuse.alluxio-fuse", "phy-config")
 	w.Unread[configMap("phy-config")] = "forbidden"
 	names, findings := reference.Collisions(w, source)
-	if names[0].State != reference.NameUnknown || len(findings) != 1 || findings[0].Severity != reference.Inconclusive {
+	if names[0].State != reference.NameUnknown || len(findings) != 1 || findings[0].Severity != finding.Inconclusive {
 		t.Errorf("%+v %v", names, findings)
 	}
 	w.Taken = nil

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // credentialKeys are parts of the names of options that hold credentials in clear.
@@ -16,18 +17,18 @@ func credentialKeys() []string {
 // this project mirror with the status, or in a ConfigMap that Alluxio's engine writes them into.
 func (p *Plan) checkCredentials(w *World) {
 	spec := &w.Physical.Spec
-	physical := Object{datav1alpha1.DatasetKind, w.Physical.Namespace, w.Physical.Name}
+	physical := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: w.Physical.Namespace, Name: w.Physical.Name}
 	var open []string
 	for i := range spec.Mounts {
 		open = append(open, credentialsIn(spec.Mounts[i].Options)...)
 	}
 	if len(open) > 0 {
 		slices.Sort(open)
-		p.Findings.add(CodeCredentialsShown, physical, "its mounts have credentials in clear, which the reference's status shows in namespace %s: %s",
+		p.Findings.Add(finding.CodeCredentialsShown, physical, "its mounts have credentials in clear, which the reference's status shows in namespace %s: %s",
 			w.Dataset.Namespace, strings.Join(slices.Compact(open), ", "))
 	}
 	if store, ok := CredentialStore(w.Physical); ok && HasEncryptOptions(w.Physical) && w.Sources != nil && w.Sources[store] == nil && w.Unread[store] == "" {
-		p.Findings.add(CodeCredentialsShown, physical,
+		p.Findings.Add(finding.CodeCredentialsShown, physical,
 			"it has encryptOptions and there is no %s: then Fluid's Alluxio engine writes their values into the ConfigMap that is copied", store)
 	}
 }
@@ -44,12 +45,12 @@ func credentialsIn(options map[string]string) []string {
 
 // CredentialStore returns the ConfigMap by which Alluxio's engine keeps the values of encryptOptions out of its
 // configuration, or false for Datasets that it doesn't matter for.
-func CredentialStore(physical *datav1alpha1.Dataset) (Object, bool) {
+func CredentialStore(physical *datav1alpha1.Dataset) (finding.Object, bool) {
 	runtime, ok := RuntimeOfDataset(physical)
 	if !ok || runtime.MountConfig == "" {
-		return Object{}, false
+		return finding.Object{}, false
 	}
-	return Object{kindConfigMap, physical.Namespace, strings.ReplaceAll(runtime.MountConfig, "*", physical.Name)}, true
+	return finding.Object{Kind: kindConfigMap, Namespace: physical.Namespace, Name: strings.ReplaceAll(runtime.MountConfig, "*", physical.Name)}, true
 }
 
 // HasEncryptOptions reports whether a Dataset has options whose values are in Secrets.

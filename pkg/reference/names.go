@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // Labels and annotations of this project.
@@ -40,24 +41,9 @@ const (
 	SourceNames MirrorNames = "source"
 )
 
-// Object names an object by kind; Namespace is empty for objects of the cluster.
-type Object struct {
-	Kind      string
-	Namespace string
-	Name      string
-}
-
-// String returns kind namespace/name for a person.
-func (o Object) String() string {
-	if o.Namespace == "" {
-		return o.Kind + " " + o.Name
-	}
-	return o.Kind + " " + o.Namespace + "/" + o.Name
-}
-
 // mirrorName returns the name of a source's mirror for a reference. With UniqueNames it is
 // <reference>-<source>-<hash of all four names and the kind>, shortened before the hash where it would be too long.
-func mirrorName(names MirrorNames, reference types.NamespacedName, source Object) string {
+func mirrorName(names MirrorNames, reference types.NamespacedName, source finding.Object) string {
 	if names == SourceNames {
 		return source.Name
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -11,7 +12,7 @@ import (
 
 func TestMirrorNamesDifferInEachPart(t *testing.T) {
 	ref := types.NamespacedName{Namespace: "ref", Name: "refdemo"}
-	source := Object{"ConfigMap", "default", "phy-config"}
+	source := finding.Object{Kind: "ConfigMap", Namespace: "default", Name: "phy-config"}
 	name := mirrorName(UniqueNames, ref, source)
 	if !strings.HasPrefix(name, "refdemo-phy-config-") {
 		t.Errorf("the name is %s", name)
@@ -19,9 +20,9 @@ func TestMirrorNamesDifferInEachPart(t *testing.T) {
 	for _, other := range []string{
 		mirrorName(UniqueNames, types.NamespacedName{Namespace: "ref2", Name: "refdemo"}, source),
 		mirrorName(UniqueNames, types.NamespacedName{Namespace: "ref", Name: "refdemo2"}, source),
-		mirrorName(UniqueNames, ref, Object{"Secret", "default", "phy-config"}),
-		mirrorName(UniqueNames, ref, Object{"ConfigMap", "default2", "phy-config"}),
-		mirrorName(UniqueNames, types.NamespacedName{Namespace: "ref", Name: "refdemo-phy"}, Object{"ConfigMap", "default", "config"}),
+		mirrorName(UniqueNames, ref, finding.Object{Kind: "Secret", Namespace: "default", Name: "phy-config"}),
+		mirrorName(UniqueNames, ref, finding.Object{Kind: "ConfigMap", Namespace: "default2", Name: "phy-config"}),
+		mirrorName(UniqueNames, types.NamespacedName{Namespace: "ref", Name: "refdemo-phy"}, finding.Object{Kind: "ConfigMap", Namespace: "default", Name: "config"}),
 	} {
 		if other == name {
 			t.Errorf("%s is the name of two mirrors", name)
@@ -36,7 +37,7 @@ func TestMirrorNamesAreValidHoweverLong(t *testing.T) {
 	for _, length := range []int{4, 60, 62, 63, 64, 180, 189, 190, 240, 252, 253} {
 		for _, last := range []string{"a", ".a", "-a"} {
 			source := strings.Repeat("s", length-len(last)) + last
-			name := mirrorName(UniqueNames, types.NamespacedName{Namespace: "n", Name: name63('r')}, Object{"ConfigMap", "d", source})
+			name := mirrorName(UniqueNames, types.NamespacedName{Namespace: "n", Name: name63('r')}, finding.Object{Kind: "ConfigMap", Namespace: "d", Name: source})
 			if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
 				t.Errorf("source name of %d characters: %s: %s", length, name, problems)
 			}

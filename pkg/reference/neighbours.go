@@ -5,13 +5,14 @@ import (
 	"strings"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // Neighbours says which other Datasets of the reference's namespace need the names of its copies too, where copies have
 // their sources' names: now, or once their runtimes start. What has a name already is a matter of Collisions. datasets
 // are all of the namespace; the World's Taken must hold what has the names of the function Names.
-func Neighbours(w *World, source Source, datasets []*datav1alpha1.Dataset) Findings {
-	var findings Findings
+func Neighbours(w *World, source Source, datasets []*datav1alpha1.Dataset) finding.List {
+	var findings finding.List
 	if w.MirrorNames != SourceNames {
 		return nil
 	}
@@ -29,13 +30,13 @@ func Neighbours(w *World, source Source, datasets []*datav1alpha1.Dataset) Findi
 }
 
 // meet adds a finding if another Dataset of the namespace needs the name.
-func (n need) meet(findings *Findings, w *World, source Source, neighbour *datav1alpha1.Dataset) {
+func (n need) meet(findings *finding.List, w *World, source Source, neighbour *datav1alpha1.Dataset) {
 	if !IsReference(neighbour) {
 		runtime, known := RuntimeOfDataset(neighbour)
 		if known && slices.ContainsFunc(runtime.Copies, func(pattern string) bool {
 			return n.target.Kind == kindConfigMap && strings.ReplaceAll(pattern, "*", neighbour.Name) == n.target.Name
 		}) {
-			findings.add(CodeNameNeededByNeighbour, n.target, "the copy of %s needs this name, and so does the %s of Dataset %s/%s, which makes a ConfigMap of its own with it",
+			findings.Add(finding.CodeNameNeededByNeighbour, n.target, "the copy of %s needs this name, and so does the %s of Dataset %s/%s, which makes a ConfigMap of its own with it",
 				n.source, runtime.Kind, neighbour.Namespace, neighbour.Name)
 		}
 		return
@@ -44,10 +45,10 @@ func (n need) meet(findings *Findings, w *World, source Source, neighbour *datav
 	switch {
 	case err != nil || neighbour.DeletionTimestamp != nil:
 	case other.Key() == source.Key():
-		findings.add(CodeCopySharedWithNeighbour, n.target, "the reference %s/%s needs the same copy of %s, and there can be one only",
+		findings.Add(finding.CodeCopySharedWithNeighbour, n.target, "the reference %s/%s needs the same copy of %s, and there can be one only",
 			neighbour.Namespace, neighbour.Name, n.source)
 	case other.Name == source.Name && other.Namespace != w.Dataset.Namespace:
-		findings.add(CodeNameNeededByNeighbour, n.target, "the copy of %s needs this name, and so does the reference %s/%s for a copy from namespace %s",
+		findings.Add(finding.CodeNameNeededByNeighbour, n.target, "the copy of %s needs this name, and so does the reference %s/%s for a copy from namespace %s",
 			n.source, neighbour.Namespace, neighbour.Name, other.Namespace)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	. "github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -24,15 +25,15 @@ func TestNeighboursThatNeedTheSameName(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		neighbour *datav1alpha1.Dataset
-		want      Code
+		want      finding.Code
 		says      string
 	}{
-		{"a physical Dataset of the physical's name", neighbour("phy", "https://example.com/", "alluxio"), CodeNameNeededByNeighbour, "AlluxioRuntime of Dataset ref/phy"},
+		{"a physical Dataset of the physical's name", neighbour("phy", "https://example.com/", "alluxio"), finding.CodeNameNeededByNeighbour, "AlluxioRuntime of Dataset ref/phy"},
 		{"one without a runtime yet", neighbour("phy", "https://example.com/", ""), "", ""},
 		{"one of another name", neighbour("other", "https://example.com/", "alluxio"), "", ""},
 		{"one whose runtime makes no such ConfigMap", neighbour("phy", "https://example.com/", "thin"), "", ""},
-		{"a reference to the same Dataset", neighbour("again", "dataset://default/phy/sub", ""), CodeCopySharedWithNeighbour, "the reference ref/again"},
-		{"a reference to another Dataset of the same name", neighbour("again", "dataset://elsewhere/phy", ""), CodeNameNeededByNeighbour, "from namespace elsewhere"},
+		{"a reference to the same Dataset", neighbour("again", "dataset://default/phy/sub", ""), finding.CodeCopySharedWithNeighbour, "the reference ref/again"},
+		{"a reference to another Dataset of the same name", neighbour("again", "dataset://elsewhere/phy", ""), finding.CodeNameNeededByNeighbour, "from namespace elsewhere"},
 		{"a reference to another name", neighbour("again", "dataset://default/other", ""), "", ""},
 		{"a malformed reference", neighbour("again", "dataset://phy", ""), "", ""},
 		{"the reference itself", referencetest.Reference("dataset://default/phy"), "", ""},

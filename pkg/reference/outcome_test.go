@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // TestAnOutcomeLeavesTheWorldAsItWas: what it says is in the next World only, all of it.
@@ -14,8 +15,8 @@ func TestAnOutcomeLeavesTheWorldAsItWas(t *testing.T) {
 		t.Error("an outcome as planned blocks")
 	}
 	for _, name := range []string{"a", "b"} {
-		outcome.NoteRefused(Object{Kind: "ConfigMap", Name: name}, "quota")
-		outcome.NoteStale(Object{Kind: "Secret", Name: name})
+		outcome.NoteRefused(finding.Object{Kind: "ConfigMap", Name: name}, "quota")
+		outcome.NoteStale(finding.Object{Kind: "Secret", Name: name})
 	}
 	outcome.ThinRuntime = &datav1alpha1.ThinRuntime{}
 	next := world.After(outcome)

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // Plan is what should be for one reference.
@@ -25,7 +26,7 @@ type Plan struct {
 	// Mirrors are the copies that should exist; what is in them is in their sources.
 	Mirrors []Mirror
 	// Rivals are Datasets and runtimes that would bring what has the names of mirrors, should they exist.
-	Rivals []Object
+	Rivals []finding.Object
 	// Sidecar serves the reference in pods; nil while it can't be made.
 	Sidecar *Sidecar
 
@@ -34,7 +35,7 @@ type Plan struct {
 	// RuntimeStatus is the ThinRuntime's status; nil leaves it alone.
 	RuntimeStatus *datav1alpha1.RuntimeStatus
 
-	Findings Findings
+	Findings finding.List
 }
 
 // NewPlan says what should be for the reference in a World. The World must have a Dataset that is a reference.
@@ -62,13 +63,13 @@ func (p *Plan) plan(w *World) {
 		return
 	}
 	sidecar, mirrors, findings := NewSidecar(w, source)
-	findings = findings.forVolume()
+	findings = findings.ForVolume()
 	p.Findings = append(p.Findings, findings...)
 	switch {
 	case sidecar != nil:
 		p.Sidecar, p.Mirrors = sidecar, mirrors
 		p.checkSidecar(w)
-	case findings.blocking():
+	case findings.Blocked():
 		return
 	}
 	p.ThinRuntime = newThinRuntime(w.Dataset)
@@ -102,8 +103,8 @@ func (p *Plan) Ready() bool {
 // Creatable reports whether the reference's objects may be made: nothing blocks but that the physical Dataset doesn't
 // know the reference yet, or that writing them was refused before.
 func (p *Plan) Creatable() bool {
-	return p.Claim != nil && !slices.ContainsFunc(p.Findings, func(f Finding) bool {
-		return f.Severity.Blocks() && f.Code != CodeNotRecorded && f.Code != CodeWriteRefused
+	return p.Claim != nil && !slices.ContainsFunc(p.Findings, func(f finding.Finding) bool {
+		return f.Severity.Blocks() && f.Code != finding.CodeNotRecorded && f.Code != finding.CodeWriteRefused
 	})
 }
 
@@ -116,35 +117,35 @@ func (p *Plan) checkUnread(w *World) {
 		case object.Kind == "DaemonSet", object.Kind == datav1alpha1.DatasetKind,
 			object.Kind == "PersistentVolume" && object.Name != VolumeName(w.Key()):
 		default:
-			p.Findings.add(CodeUnread, object, "it couldn't be read: %s", w.Unread[object])
+			p.Findings.Add(finding.CodeUnread, object, "it couldn't be read: %s", w.Unread[object])
 		}
 	}
 }
 
-func sortedObjects[V any](objects map[Object]V) []Object {
-	sorted := make([]Object, 0, len(objects))
+func sortedObjects[V any](objects map[finding.Object]V) []finding.Object {
+	sorted := make([]finding.Object, 0, len(objects))
 	for object := range objects {
 		sorted = append(sorted, object)
 	}
-	slices.SortFunc(sorted, func(a, b Object) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(sorted, func(a, b finding.Object) int { return strings.Compare(a.String(), b.String()) })
 	return sorted
 }
 
 // checkNames looks at what has the names of the reference's own objects.
 func (p *Plan) checkNames(w *World) {
 	if err := ValidateName(w.Dataset.Name); err != nil {
-		p.Findings.add(CodeNameInvalid, w.datasetObject(), "%v", err)
+		p.Findings.Add(finding.CodeNameInvalid, w.datasetObject(), "%v", err)
 	}
 	if w.Claim != nil {
-		p.checkHolder(w, Object{kindClaim, w.Dataset.Namespace, w.Dataset.Name}, w.Claim, CodeClaimNameTaken)
+		p.checkHolder(w, finding.Object{Kind: kindClaim, Namespace: w.Dataset.Namespace, Name: w.Dataset.Name}, w.Claim, finding.CodeClaimNameTaken)
 	}
 	if w.Volume != nil {
-		object := Object{"PersistentVolume", "", w.Volume.Name}
+		object := finding.Object{Kind: "PersistentVolume", Namespace: "", Name: w.Volume.Name}
 		claim := w.Volume.Spec.ClaimRef
 		if claim == nil || claim.Namespace != w.Dataset.Namespace || claim.Name != w.Dataset.Name {
-			p.Findings.add(CodeVolumeNameTaken, object, "it belongs to %s", claimOf(claim))
+			p.Findings.Add(finding.CodeVolumeNameTaken, object, "it belongs to %s", claimOf(claim))
 		} else {
-			p.checkHolder(w, object, w.Volume, CodeVolumeNameTaken)
+			p.checkHolder(w, object, w.Volume, finding.CodeVolumeNameTaken)
 		}
 	}
 	if w.ThinRuntime != nil {
@@ -160,26 +161,26 @@ func claimOf(claim *corev1.ObjectReference) string {
 }
 
 // checkHolder accepts an object of the reference's own, or one that Fluid made for it.
-func (p *Plan) checkHolder(w *World, object Object, existing metav1.Object, taken Code) {
+func (p *Plan) checkHolder(w *World, object finding.Object, existing metav1.Object, taken finding.Code) {
 	ours := Owns(w.Dataset, existing) || madeByFluid(w.Dataset, existing)
 	switch {
 	case existing.GetDeletionTimestamp() != nil && (ours || existing.GetLabels()[LabelReferenceUID] != ""):
-		p.Findings.add(CodeBeingDeleted, object, "it is still being deleted; finalizers: %s", strings.Join(existing.GetFinalizers(), ", "))
+		p.Findings.Add(finding.CodeBeingDeleted, object, "it is still being deleted; finalizers: %s", strings.Join(existing.GetFinalizers(), ", "))
 	case !ours:
-		p.Findings.add(taken, object, "it exists already, %s", Holder(existing))
+		p.Findings.Add(taken, object, "it exists already, %s", Holder(existing))
 	}
 }
 
 // checkThinRuntime accepts a ThinRuntime of this reference: owned by it, without a profile, made by us or by Fluid.
 func (p *Plan) checkThinRuntime(w *World) {
-	object := Object{datav1alpha1.ThinRuntimeKind, w.Dataset.Namespace, w.Dataset.Name}
+	object := finding.Object{Kind: datav1alpha1.ThinRuntimeKind, Namespace: w.Dataset.Namespace, Name: w.Dataset.Name}
 	switch {
 	case w.ThinRuntime.Spec.ProfileName != "":
-		p.Findings.add(CodeRuntimeNameTaken, object, "it serves data of its own with the profile %s", w.ThinRuntime.Spec.ProfileName)
+		p.Findings.Add(finding.CodeRuntimeNameTaken, object, "it serves data of its own with the profile %s", w.ThinRuntime.Spec.ProfileName)
 	case w.ThinRuntime.DeletionTimestamp != nil:
-		p.Findings.add(CodeBeingDeleted, object, "it is still being deleted; finalizers: %s", strings.Join(w.ThinRuntime.Finalizers, ", "))
+		p.Findings.Add(finding.CodeBeingDeleted, object, "it is still being deleted; finalizers: %s", strings.Join(w.ThinRuntime.Finalizers, ", "))
 	case w.Dataset.UID == "" || !ownedBy(w.Dataset, w.ThinRuntime):
-		p.Findings.add(CodeRuntimeNameTaken, object, "it exists already, %s", Holder(w.ThinRuntime))
+		p.Findings.Add(finding.CodeRuntimeNameTaken, object, "it exists already, %s", Holder(w.ThinRuntime))
 	}
 }
 
@@ -209,7 +210,7 @@ func (p *Plan) checkFields(w *World) {
 	note("sharedEncryptOptions", len(spec.SharedEncryptOptions) > 0)
 	note("dataRestoreLocation", spec.DataRestoreLocation != nil)
 	if len(ignored) > 0 {
-		p.Findings.add(CodeFieldsIgnored, w.datasetObject(), "these fields of its spec have no effect: %s", strings.Join(ignored, ", "))
+		p.Findings.Add(finding.CodeFieldsIgnored, w.datasetObject(), "these fields of its spec have no effect: %s", strings.Join(ignored, ", "))
 	}
 }
 
@@ -217,15 +218,15 @@ func (p *Plan) checkFields(w *World) {
 func (p *Plan) parseSource(w *World) (Source, bool) {
 	object := w.datasetObject()
 	if len(w.Dataset.Spec.Mounts) != 1 {
-		p.Findings.add(CodeMountsMixed, object, "it has %d mounts", len(w.Dataset.Spec.Mounts))
+		p.Findings.Add(finding.CodeMountsMixed, object, "it has %d mounts", len(w.Dataset.Spec.Mounts))
 		return Source{}, false
 	}
 	source, err := SourceOf(w.Dataset)
 	switch {
 	case err != nil:
-		p.Findings.add(CodeMountPointMalformed, object, "%v", err)
+		p.Findings.Add(finding.CodeMountPointMalformed, object, "%v", err)
 	case source.Key() == w.Key():
-		p.Findings.add(CodeSelfReference, object, "its mount point %s is itself", source.MountPoint())
+		p.Findings.Add(finding.CodeSelfReference, object, "its mount point %s is itself", source.MountPoint())
 	default:
 		return source, true
 	}
@@ -235,14 +236,14 @@ func (p *Plan) parseSource(w *World) (Source, bool) {
 // checkRefused adds a finding for each object that the API server refused to write.
 func (p *Plan) checkRefused(w *World) {
 	for _, object := range sortedObjects(w.Outcome.Refused) {
-		p.Findings.add(CodeWriteRefused, object, "it can't be written: %s", w.Outcome.Refused[object])
+		p.Findings.Add(finding.CodeWriteRefused, object, "it can't be written: %s", w.Outcome.Refused[object])
 	}
 }
 
 // checkOperations warns of data operations that name the reference.
 func (p *Plan) checkOperations(w *World) {
 	for _, object := range sortedObjects(w.Operations) {
-		p.Findings.add(CodeOperationOnReference, object, "it names the reference %s", p.Reference)
+		p.Findings.Add(finding.CodeOperationOnReference, object, "it names the reference %s", p.Reference)
 	}
 }
 
@@ -254,17 +255,17 @@ func (p *Plan) checkMirrors(w *World) {
 	}
 	for _, mirror := range p.Mirrors {
 		if w.Sources[mirror.Source] == nil && !mirror.Optional && w.Unread[mirror.Source] == "" {
-			p.Findings.add(CodeSourceMissing, mirror.Source, "it doesn't exist, and the FUSE container of %s needs it", p.Source)
+			p.Findings.Add(finding.CodeSourceMissing, mirror.Source, "it doesn't exist, and the FUSE container of %s needs it", p.Source)
 		}
 		existing := w.Taken[mirror.Target]
 		switch {
 		case existing == nil || Owns(w.Dataset, existing) || HasLostMark(w.Dataset, existing):
 		case w.MirrorNames == SourceNames && IsCopyOfFluid(w.Dataset, existing):
 			if w.Outcome.Stale[mirror.Target] {
-				p.Findings.add(CodeCopyStale, mirror.Target, "Fluid made it as the copy of %s, and it differs from that", mirror.Source)
+				p.Findings.Add(finding.CodeCopyStale, mirror.Target, "Fluid made it as the copy of %s, and it differs from that", mirror.Source)
 			}
 		default:
-			p.Findings.add(CodeMirrorNameTaken, mirror.Target, "the copy of %s needs this name, and it is taken: %s", mirror.Source, Holder(existing))
+			p.Findings.Add(finding.CodeMirrorNameTaken, mirror.Target, "the copy of %s needs this name, and it is taken: %s", mirror.Source, Holder(existing))
 		}
 	}
 }
@@ -279,7 +280,7 @@ func (p *Plan) checkNamesLooked(w *World) {
 		looked = true // beside Fluid's own controllers
 	}
 	if w.MirrorNames == SourceNames && len(p.Mirrors) > 0 && !looked {
-		p.Findings.add(CodeNamesUnchecked, w.datasetObject(), "its copies have the names of their sources, and the controller hasn't said of it that they aren't taken")
+		p.Findings.Add(finding.CodeNamesUnchecked, w.datasetObject(), "its copies have the names of their sources, and the controller hasn't said of it that they aren't taken")
 	}
 }
 
@@ -289,13 +290,13 @@ func (p *Plan) checkVolumeSource(w *World) {
 		return
 	}
 	if was := w.Volume.Annotations[AnnotationPhysicalUID]; was != "" && was != string(w.Physical.UID) {
-		p.Findings.add(CodePhysicalReplaced, Object{datav1alpha1.DatasetKind, p.Source.Namespace, p.Source.Name},
+		p.Findings.Add(finding.CodePhysicalReplaced, finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: p.Source.Namespace, Name: p.Source.Name},
 			"it was deleted and created again since %s refers to it", p.Reference)
 	}
 	have, want := w.Volume.Spec.CSI, p.Volume.Spec.CSI
 	for _, key := range []string{datav1alpha1.VolumeAttributePath, datav1alpha1.VolumeAttributeSubPath} {
 		if have.VolumeAttributes[key] != want.VolumeAttributes[key] {
-			p.Findings.add(CodeMountPointChanged, w.datasetObject(), "its volume %s leads to %s=%q, and the mount point %s asks for %q",
+			p.Findings.Add(finding.CodeMountPointChanged, w.datasetObject(), "its volume %s leads to %s=%q, and the mount point %s asks for %q",
 				w.Volume.Name, key, have.VolumeAttributes[key], p.Source.MountPoint(), want.VolumeAttributes[key])
 			return
 		}
@@ -310,7 +311,7 @@ func (p *Plan) ownVolume(w *World) bool {
 // checkRecorded makes sure that the physical Dataset can't be deleted under the reference.
 func (p *Plan) checkRecorded(w *World) {
 	if w.Dataset.UID != "" && !recorded(w) {
-		p.Findings.add(CodeNotRecorded, Object{datav1alpha1.DatasetKind, p.Source.Namespace, p.Source.Name},
+		p.Findings.Add(finding.CodeNotRecorded, finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: p.Source.Namespace, Name: p.Source.Name},
 			"its status.datasetRef doesn't name %s yet", p.Reference)
 	}
 }

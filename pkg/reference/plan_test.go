@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	. "github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -90,100 +91,100 @@ func TestFindings(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		change  func(w *World)
-		code    Code
+		code    finding.Code
 		message string
 	}{
-		{"physical missing", func(w *World) { w.Physical = nil }, CodePhysicalMissing, "doesn't exist"},
+		{"physical missing", func(w *World) { w.Physical = nil }, finding.CodePhysicalMissing, "doesn't exist"},
 		{"physical can't be read", func(w *World) {
 			w.Physical = nil
-			w.Unread = map[Object]string{{Kind: "Dataset", Namespace: "default", Name: "phy"}: "datasets is forbidden"}
-		}, CodeUnread, "forbidden"},
-		{"physical not bound", func(w *World) { w.Physical.Status.Phase = "NotBound" }, CodePhysicalUnbound, `"NotBound"`},
-		{"physical without runtimes", func(w *World) { w.Physical.Status.Runtimes = nil }, CodePhysicalUnbound, "no runtime"},
-		{"runtime of an unknown type", func(w *World) { w.Physical.Status.Runtimes[0].Type = "goosefs" }, CodeVolumeOnly, "goosefs"},
-		{"runtime without sidecars", func(w *World) { w.Physical.Status.Runtimes[0].Type = "vineyard" }, CodeVolumeOnly, "VineyardRuntime"},
-		{"chain", func(w *World) { w.Physical.Spec.Mounts[0].MountPoint = "dataset://a/b" }, CodeChain, "dataset://a/b"},
-		{"physical being deleted", func(w *World) { w.Physical.DeletionTimestamp = deleted; w.Physical.Status.DatasetRef = nil }, CodePhysicalDeleted, "being deleted"},
-		{"no DaemonSet", func(w *World) { w.Fuse = nil }, CodeFuseMissing, "doesn't exist"},
-		{"no physical volume", func(w *World) { w.PhysicalVolume = nil }, CodeVolumeMissing, "doesn't exist"},
-		{"physical volume of another kind", func(w *World) { w.PhysicalVolume.Spec.CSI = nil }, CodeTemplateUnusable, "CSI"},
-		{"template without container", func(w *World) { w.Fuse.Spec.Template.Spec.Containers = nil }, CodeTemplateUnusable, "no container"},
-		{"template without mount volume", func(w *World) { w.Fuse.Spec.Template.Spec.Containers[0].VolumeMounts = nil }, CodeTemplateUnusable, "alluxio-fuse-mount"},
-		{"client mounts elsewhere", func(w *World) { w.PhysicalVolume.Spec.CSI.VolumeAttributes["fluid_path"] = "/other" }, CodeTemplateUnusable, "/other"},
-		{"template with a claim", func(w *World) { mountClaim(w.Fuse) }, CodeTemplateClaim, "default/cache"},
-		{"source missing", func(w *World) { clear(w.Sources) }, CodeSourceMissing, "needs it"},
-		{"not recorded", func(w *World) { w.Physical.Status.DatasetRef = nil }, CodeNotRecorded, "ref/refdemo"},
+			w.Unread = map[finding.Object]string{{Kind: "Dataset", Namespace: "default", Name: "phy"}: "datasets is forbidden"}
+		}, finding.CodeUnread, "forbidden"},
+		{"physical not bound", func(w *World) { w.Physical.Status.Phase = "NotBound" }, finding.CodePhysicalUnbound, `"NotBound"`},
+		{"physical without runtimes", func(w *World) { w.Physical.Status.Runtimes = nil }, finding.CodePhysicalUnbound, "no runtime"},
+		{"runtime of an unknown type", func(w *World) { w.Physical.Status.Runtimes[0].Type = "goosefs" }, finding.CodeVolumeOnly, "goosefs"},
+		{"runtime without sidecars", func(w *World) { w.Physical.Status.Runtimes[0].Type = "vineyard" }, finding.CodeVolumeOnly, "VineyardRuntime"},
+		{"chain", func(w *World) { w.Physical.Spec.Mounts[0].MountPoint = "dataset://a/b" }, finding.CodeChain, "dataset://a/b"},
+		{"physical being deleted", func(w *World) { w.Physical.DeletionTimestamp = deleted; w.Physical.Status.DatasetRef = nil }, finding.CodePhysicalDeleted, "being deleted"},
+		{"no DaemonSet", func(w *World) { w.Fuse = nil }, finding.CodeFuseMissing, "doesn't exist"},
+		{"no physical volume", func(w *World) { w.PhysicalVolume = nil }, finding.CodeVolumeMissing, "doesn't exist"},
+		{"physical volume of another kind", func(w *World) { w.PhysicalVolume.Spec.CSI = nil }, finding.CodeTemplateUnusable, "CSI"},
+		{"template without container", func(w *World) { w.Fuse.Spec.Template.Spec.Containers = nil }, finding.CodeTemplateUnusable, "no container"},
+		{"template without mount volume", func(w *World) { w.Fuse.Spec.Template.Spec.Containers[0].VolumeMounts = nil }, finding.CodeTemplateUnusable, "alluxio-fuse-mount"},
+		{"client mounts elsewhere", func(w *World) { w.PhysicalVolume.Spec.CSI.VolumeAttributes["fluid_path"] = "/other" }, finding.CodeTemplateUnusable, "/other"},
+		{"template with a claim", func(w *World) { mountClaim(w.Fuse) }, finding.CodeTemplateClaim, "default/cache"},
+		{"source missing", func(w *World) { clear(w.Sources) }, finding.CodeSourceMissing, "needs it"},
+		{"not recorded", func(w *World) { w.Physical.Status.DatasetRef = nil }, finding.CodeNotRecorded, "ref/refdemo"},
 
-		{"malformed", func(w *World) { w.Dataset.Spec.Mounts[0].MountPoint = "dataset://phy" }, CodeMountPointMalformed, "names no Dataset"},
+		{"malformed", func(w *World) { w.Dataset.Spec.Mounts[0].MountPoint = "dataset://phy" }, finding.CodeMountPointMalformed, "names no Dataset"},
 		{"mixed", func(w *World) {
 			w.Dataset.Spec.Mounts = append(w.Dataset.Spec.Mounts, datav1alpha1.Mount{MountPoint: "https://x/"})
-		}, CodeMountsMixed, "2 mounts"},
-		{"self", func(w *World) { w.Dataset.Spec.Mounts[0].MountPoint = "dataset://ref/refdemo" }, CodeSelfReference, "itself"},
+		}, finding.CodeMountsMixed, "2 mounts"},
+		{"self", func(w *World) { w.Dataset.Spec.Mounts[0].MountPoint = "dataset://ref/refdemo" }, finding.CodeSelfReference, "itself"},
 		{"bad name", func(w *World) {
 			w.Dataset.Name = "1st"
 			w.Physical.Status.DatasetRef = []string{"ref/1st"}
-		}, CodeNameInvalid, "1st"},
+		}, finding.CodeNameInvalid, "1st"},
 		{"fields in vain", func(w *World) {
 			w.Dataset.Spec.Mounts[0].Options = map[string]string{"a": "b"}
 			w.Dataset.Spec.Placement = "Shared"
-		}, CodeFieldsIgnored, "mounts[0].options, placement"},
-		{"every field in vain", fillInVain, CodeFieldsIgnored, "effect: mounts[0].options, mounts[0].encryptOptions, mounts[0].readOnly, " +
+		}, finding.CodeFieldsIgnored, "mounts[0].options, placement"},
+		{"every field in vain", fillInVain, finding.CodeFieldsIgnored, "effect: mounts[0].options, mounts[0].encryptOptions, mounts[0].readOnly, " +
 			"mounts[0].shared, mounts[0].path, owner, nodeAffinity, tolerations, runtimes, placement, sharedOptions, sharedEncryptOptions, dataRestoreLocation"},
 		{"namespace that refuses hostPath", func(w *World) {
 			w.NamespaceLabels = map[string]string{"pod-security.kubernetes.io/enforce": "baseline"}
 		},
-			CodePodSecurity, "baseline"},
-		{"foreign claim", func(w *World) { w.Claim = &corev1.PersistentVolumeClaim{ObjectMeta: foreign("App", "ref", "refdemo")} }, CodeClaimNameTaken, "owned by App someone"},
+			finding.CodePodSecurity, "baseline"},
+		{"foreign claim", func(w *World) { w.Claim = &corev1.PersistentVolumeClaim{ObjectMeta: foreign("App", "ref", "refdemo")} }, finding.CodeClaimNameTaken, "owned by App someone"},
 		{"claim being deleted", func(w *World) {
 			w.Claim = &corev1.PersistentVolumeClaim{ObjectMeta: ref}
 			w.Claim.Labels, w.Claim.DeletionTimestamp = map[string]string{LabelReferenceUID: "earlier"}, deleted
-		}, CodeBeingDeleted, "still being deleted"},
+		}, finding.CodeBeingDeleted, "still being deleted"},
 		{"volume of another claim", func(w *World) {
 			w.Volume = &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "ref-refdemo"}}
 			w.Volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: "ref-refdemo", Name: "x"}
-		}, CodeVolumeNameTaken, "ref-refdemo/x"},
+		}, finding.CodeVolumeNameTaken, "ref-refdemo/x"},
 		{"volume of unknown origin", func(w *World) {
 			w.Volume = &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "ref-refdemo"}}
 			w.Volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: "ref", Name: "refdemo"}
-		}, CodeVolumeNameTaken, "unknown origin"},
+		}, finding.CodeVolumeNameTaken, "unknown origin"},
 		{"ThinRuntime with a profile", func(w *World) {
 			w.ThinRuntime = &datav1alpha1.ThinRuntime{ObjectMeta: ref, Spec: datav1alpha1.ThinRuntimeSpec{ProfileName: "nfs"}}
-		}, CodeRuntimeNameTaken, "profile nfs"},
-		{"ThinRuntime of somebody", func(w *World) { w.ThinRuntime = &datav1alpha1.ThinRuntime{ObjectMeta: ref} }, CodeRuntimeNameTaken, "exists already"},
+		}, finding.CodeRuntimeNameTaken, "profile nfs"},
+		{"ThinRuntime of somebody", func(w *World) { w.ThinRuntime = &datav1alpha1.ThinRuntime{ObjectMeta: ref} }, finding.CodeRuntimeNameTaken, "exists already"},
 		{"ThinRuntime being deleted", func(w *World) {
 			w.ThinRuntime = &datav1alpha1.ThinRuntime{ObjectMeta: ref}
 			w.ThinRuntime.DeletionTimestamp = deleted
-		}, CodeBeingDeleted, "still being deleted"},
+		}, finding.CodeBeingDeleted, "still being deleted"},
 		{"mirror name taken", func(w *World) {
 			w.MirrorNames = SourceNames
 			holder := &metav1.PartialObjectMetadata{ObjectMeta: foreign("AlluxioRuntime", "ref", "phy-config")}
 			holder.Annotations = map[string]string{"meta.helm.sh/release-name": "phy", "meta.helm.sh/release-namespace": "ref"}
-			w.Taken[Object{Kind: "ConfigMap", Namespace: "ref", Name: "phy-config"}] = holder
-		}, CodeMirrorNameTaken, "owned by AlluxioRuntime someone, of the Helm release ref/phy"},
+			w.Taken[finding.Object{Kind: "ConfigMap", Namespace: "ref", Name: "phy-config"}] = holder
+		}, finding.CodeMirrorNameTaken, "owned by AlluxioRuntime someone, of the Helm release ref/phy"},
 		{"mount point changed", func(w *World) {
 			w.Volume = NewPlan(w).Volume
 			w.Dataset.Spec.Mounts[0].MountPoint = "dataset://default/phy/other"
-		}, CodeMountPointChanged, `"other"`},
+		}, finding.CodeMountPointChanged, `"other"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := referencetest.World(t, "alluxio", "dataset://default/phy")
 			test.change(w)
 			plan := NewPlan(w)
-			i := slices.IndexFunc(plan.Findings, func(f Finding) bool { return f.Code == test.code })
+			i := slices.IndexFunc(plan.Findings, func(f finding.Finding) bool { return f.Code == test.code })
 			if i < 0 {
 				t.Fatalf("no %s among %v", test.code, plan.Findings)
 			}
-			finding := plan.Findings[i]
-			if !strings.Contains(finding.Message, test.message) {
-				t.Errorf("the message is %q, want %q in it", finding.Message, test.message)
+			found := plan.Findings[i]
+			if !strings.Contains(found.Message, test.message) {
+				t.Errorf("the message is %q, want %q in it", found.Message, test.message)
 			}
 			if len(plan.Findings) != 1 {
 				t.Errorf("there are other findings: %v", plan.Findings)
 			}
-			if plan.Ready() == finding.Severity.Blocks() {
-				t.Errorf("ready is %t with a finding of severity %s", plan.Ready(), finding.Severity)
+			if plan.Ready() == found.Severity.Blocks() {
+				t.Errorf("ready is %t with a finding of severity %s", plan.Ready(), found.Severity)
 			}
-			checkCondition(t, plan, finding)
+			checkCondition(t, plan, found)
 		})
 	}
 }
@@ -225,20 +226,20 @@ func mountClaim(fuse *appsv1.DaemonSet) {
 }
 
 // checkCondition: the reference's condition says what blocks it, and it is NotBound then.
-func checkCondition(t *testing.T, plan *Plan, finding Finding) {
+func checkCondition(t *testing.T, plan *Plan, f finding.Finding) {
 	t.Helper()
 	i := slices.IndexFunc(plan.Status.Conditions, func(c datav1alpha1.DatasetCondition) bool { return c.Type == ConditionReferenceReady })
 	if i < 0 {
 		t.Fatal("no condition ReferenceReady")
 	}
 	condition := plan.Status.Conditions[i]
-	if !finding.Severity.Blocks() {
+	if !f.Severity.Blocks() {
 		if condition.Status != corev1.ConditionTrue || plan.Status.Phase != datav1alpha1.BoundPhase {
 			t.Errorf("phase %s, condition %+v", plan.Status.Phase, condition)
 		}
 		return
 	}
-	if condition.Status != corev1.ConditionFalse || condition.Reason != finding.Reason || !strings.Contains(condition.Message, finding.Message) ||
+	if condition.Status != corev1.ConditionFalse || condition.Reason != f.Reason || !strings.Contains(condition.Message, f.Message) ||
 		plan.Status.Phase != datav1alpha1.NotBoundPhase {
 		t.Errorf("phase %s, condition %+v", plan.Status.Phase, condition)
 	}
@@ -314,7 +315,7 @@ func TestMirrorThatLostMarkOrOwnerIsStillOurs(t *testing.T) {
 		if got := HasLostMark(ref, &meta); got != test.want {
 			t.Errorf("%s: %t", about, got)
 		}
-		w.Taken[Object{Kind: "ConfigMap", Namespace: "ref", Name: "phy-config"}] = &metav1.PartialObjectMetadata{ObjectMeta: meta}
+		w.Taken[finding.Object{Kind: "ConfigMap", Namespace: "ref", Name: "phy-config"}] = &metav1.PartialObjectMetadata{ObjectMeta: meta}
 		if findings := NewPlan(w).Findings; test.want && len(findings) > 0 {
 			t.Errorf("%s: %v", about, findings)
 		}

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // checkTemplate warns of what the FUSE container has in its own pod and won't have as a sidecar: of a FUSE pod only one
@@ -18,19 +19,19 @@ func (p *Plan) checkTemplate(w *World) {
 	if len(template.Containers) == 0 {
 		return
 	}
-	fuse := Object{"DaemonSet", w.Fuse.Namespace, w.Fuse.Name}
+	fuse := finding.Object{Kind: "DaemonSet", Namespace: w.Fuse.Namespace, Name: w.Fuse.Name}
 	if prepared := initContainers(template); len(prepared) > 0 {
-		p.Findings.add(CodeInitContainersLost, fuse, "its pods prepare the FUSE container in init containers, which a sidecar doesn't have: %s",
+		p.Findings.Add(finding.CodeInitContainersLost, fuse, "its pods prepare the FUSE container in init containers, which a sidecar doesn't have: %s",
 			strings.Join(prepared, ", "))
 	}
 	if lost := slices.Concat(podSettings(template), ownFields(&template.Containers[0])); len(lost) > 0 {
-		p.Findings.add(CodePodSettingsLost, fuse, "its pods have what a sidecar doesn't have: %s", strings.Join(lost, ", "))
+		p.Findings.Add(finding.CodePodSettingsLost, fuse, "its pods have what a sidecar doesn't have: %s", strings.Join(lost, ", "))
 	}
 	if needs := nodeNeeds(template); len(needs) > 0 {
-		p.Findings.add(CodeNodeNeeds, fuse, "its FUSE container needs of the node: %s", strings.Join(needs, ", "))
+		p.Findings.Add(finding.CodeNodeNeeds, fuse, "its FUSE container needs of the node: %s", strings.Join(needs, ", "))
 	}
 	if account := accountNeeds(template); account != "" {
-		p.Findings.add(CodeServiceAccountNeeded, fuse, "%s; a sidecar has the app's ServiceAccount", account)
+		p.Findings.Add(finding.CodeServiceAccountNeeded, fuse, "%s; a sidecar has the app's ServiceAccount", account)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	. "github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -36,55 +37,55 @@ func TestWhatASidecarLosesIsSaid(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		change  func(*corev1.PodSpec)
-		code    Code
+		code    finding.Code
 		message string
 	}{
-		"init container": {func(s *corev1.PodSpec) { s.InitContainers = []corev1.Container{{Name: "init-fuse"}} }, CodeInitContainersLost, ": init-fuse"},
+		"init container": {func(s *corev1.PodSpec) { s.InitContainers = []corev1.Container{{Name: "init-fuse"}} }, finding.CodeInitContainersLost, ": init-fuse"},
 		"init container on its volume": {func(s *corev1.PodSpec) {
 			s.InitContainers = []corev1.Container{{Name: "init-fuse", VolumeMounts: []corev1.VolumeMount{{Name: "alluxio-fuse-mount", MountPath: "/x"}}}}
-		}, CodeInitContainersLost, "init-fuse (on alluxio-fuse-mount)"},
-		"second container": {func(s *corev1.PodSpec) { s.Containers = append(s.Containers, corev1.Container{Name: "log"}) }, CodePodSettingsLost, "container log"},
-		"hostPID":          {func(s *corev1.PodSpec) { s.HostPID = true }, CodePodSettingsLost, ": hostPID"},
-		"hostIPC":          {func(s *corev1.PodSpec) { s.HostIPC = true }, CodePodSettingsLost, ": hostIPC"},
+		}, finding.CodeInitContainersLost, "init-fuse (on alluxio-fuse-mount)"},
+		"second container": {func(s *corev1.PodSpec) { s.Containers = append(s.Containers, corev1.Container{Name: "log"}) }, finding.CodePodSettingsLost, "container log"},
+		"hostPID":          {func(s *corev1.PodSpec) { s.HostPID = true }, finding.CodePodSettingsLost, ": hostPID"},
+		"hostIPC":          {func(s *corev1.PodSpec) { s.HostIPC = true }, finding.CodePodSettingsLost, ": hostIPC"},
 		"hostNetwork":      {func(s *corev1.PodSpec) { s.HostNetwork, s.DNSPolicy = true, corev1.DNSClusterFirstWithHostNet }, "", ""},
-		"host aliases":     {func(s *corev1.PodSpec) { s.HostAliases = []corev1.HostAlias{{IP: "10.0.0.1"}} }, CodePodSettingsLost, "hostAliases"},
-		"name servers":     {func(s *corev1.PodSpec) { s.DNSConfig = &corev1.PodDNSConfig{Nameservers: []string{"10.0.0.1"}} }, CodePodSettingsLost, "dnsConfig"},
+		"host aliases":     {func(s *corev1.PodSpec) { s.HostAliases = []corev1.HostAlias{{IP: "10.0.0.1"}} }, finding.CodePodSettingsLost, "hostAliases"},
+		"name servers":     {func(s *corev1.PodSpec) { s.DNSConfig = &corev1.PodDNSConfig{Nameservers: []string{"10.0.0.1"}} }, finding.CodePodSettingsLost, "dnsConfig"},
 		"DNS options": {func(s *corev1.PodSpec) {
 			s.DNSConfig = &corev1.PodDNSConfig{Options: []corev1.PodDNSConfigOption{{Name: "ndots"}}}
 		}, "", ""},
-		"the node's DNS":  {func(s *corev1.PodSpec) { s.DNSPolicy = corev1.DNSDefault }, CodePodSettingsLost, "dnsPolicy Default"},
-		"fsGroup":         {func(s *corev1.PodSpec) { s.SecurityContext = &corev1.PodSecurityContext{FSGroup: new(int64(1))} }, CodePodSettingsLost, "fsGroup"},
+		"the node's DNS":  {func(s *corev1.PodSpec) { s.DNSPolicy = corev1.DNSDefault }, finding.CodePodSettingsLost, "dnsPolicy Default"},
+		"fsGroup":         {func(s *corev1.PodSpec) { s.SecurityContext = &corev1.PodSecurityContext{FSGroup: new(int64(1))} }, finding.CodePodSettingsLost, "fsGroup"},
 		"user":            {func(s *corev1.PodSpec) { s.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64(1))} }, "", ""},
-		"its namespace":   {field("metadata.namespace"), CodePodSettingsLost, "env MORE from metadata.namespace"},
+		"its namespace":   {field("metadata.namespace"), finding.CodePodSettingsLost, "env MORE from metadata.namespace"},
 		"the node's name": {field("spec.nodeName"), "", ""},
-		"ServiceAccount":  {func(s *corev1.PodSpec) { s.ServiceAccountName = "fuse" }, CodeServiceAccountNeeded, "fuse"},
+		"ServiceAccount":  {func(s *corev1.PodSpec) { s.ServiceAccountName = "fuse" }, finding.CodeServiceAccountNeeded, "fuse"},
 		"the default one": {func(s *corev1.PodSpec) { s.ServiceAccountName = "default" }, "", ""},
 		"token": {func(s *corev1.PodSpec) {
 			mount(s, corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
 				{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Audience: "vault", Path: "token"}}}}})
-		}, CodeServiceAccountNeeded, "token or certificate"},
-		"socket of the node":     {func(s *corev1.PodSpec) { mount(s, hostPath("/run/x.sock", corev1.HostPathSocket)) }, CodeNodeNeeds, "the Socket /run/x.sock"},
+		}, finding.CodeServiceAccountNeeded, "token or certificate"},
+		"socket of the node":     {func(s *corev1.PodSpec) { mount(s, hostPath("/run/x.sock", corev1.HostPathSocket)) }, finding.CodeNodeNeeds, "the Socket /run/x.sock"},
 		"directory that is made": {func(s *corev1.PodSpec) { mount(s, hostPath("/cache", corev1.HostPathDirectoryOrCreate)) }, "", ""},
 		"the FUSE device":        {func(s *corev1.PodSpec) { mount(s, hostPath("/dev/fuse", corev1.HostPathCharDev)) }, "", ""},
-		"node selector":          {func(s *corev1.PodSpec) { s.NodeSelector["disk"] = "ssd" }, CodeNodeNeeds, "the label disk=ssd"},
-		"resource claim":         {func(s *corev1.PodSpec) { s.Containers[0].Resources.Claims = []corev1.ResourceClaim{{Name: "gpu"}} }, CodeTemplateUnusable, "resource claim gpu"},
+		"node selector":          {func(s *corev1.PodSpec) { s.NodeSelector["disk"] = "ssd" }, finding.CodeNodeNeeds, "the label disk=ssd"},
+		"resource claim":         {func(s *corev1.PodSpec) { s.Containers[0].Resources.Claims = []corev1.ResourceClaim{{Name: "gpu"}} }, finding.CodeTemplateUnusable, "resource claim gpu"},
 		"variable from a file": {func(s *corev1.PodSpec) {
 			env(s, corev1.EnvVarSource{FileKeyRef: &corev1.FileKeySelector{VolumeName: "v"}})
-		}, CodeTemplateUnusable, "variable MORE"},
+		}, finding.CodeTemplateUnusable, "variable MORE"},
 		"raw block device": {func(s *corev1.PodSpec) {
 			s.Volumes = append(s.Volumes, corev1.Volume{Name: "disk", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "disk"}}})
 			s.Containers[0].VolumeDevices = []corev1.VolumeDevice{{Name: "disk", DevicePath: "/dev/x"}}
-		}, CodeTemplateClaim, "PersistentVolumeClaim default/disk"},
+		}, finding.CodeTemplateClaim, "PersistentVolumeClaim default/disk"},
 		"claim filled from a snapshot": {func(s *corev1.PodSpec) {
 			mount(s, corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{
 				Spec: corev1.PersistentVolumeClaimSpec{DataSource: &corev1.TypedLocalObjectReference{Kind: "VolumeSnapshot", Name: "s"}}}}})
-		}, CodeTemplateClaim, "VolumeSnapshot default/s"},
+		}, finding.CodeTemplateClaim, "VolumeSnapshot default/s"},
 		"claim of each pod's own": {func(s *corev1.PodSpec) {
 			mount(s, corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{}}})
 		}, "", ""},
 		"GlusterFS": {func(s *corev1.PodSpec) {
 			mount(s, corev1.VolumeSource{Glusterfs: &corev1.GlusterfsVolumeSource{EndpointsName: "gluster"}})
-		}, CodeTemplateClaim, "Endpoints default/gluster"},
+		}, finding.CodeTemplateClaim, "Endpoints default/gluster"},
 		"Kubernetes' certificates": {func(s *corev1.PodSpec) {
 			mount(s, corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "kube-root-ca.crt"}}})
 		}, "", ""},
@@ -172,17 +173,17 @@ func TestRuntimesWithoutSidecarsHaveTheirVolume(t *testing.T) {
 			w.Physical.Status.Runtimes[0].Type = runtime
 			w.Fuse = nil // its name isn't known, or nobody needs it
 			plan := NewPlan(w)
-			if len(plan.Findings) != 1 || plan.Findings[0].Code != CodeVolumeOnly || !strings.Contains(plan.Findings[0].Message, reason) {
+			if len(plan.Findings) != 1 || plan.Findings[0].Code != finding.CodeVolumeOnly || !strings.Contains(plan.Findings[0].Message, reason) {
 				t.Errorf("the findings are %v", plan.Findings)
 			}
-			if pods := plan.Findings.BlockingSidecar(); plan.Sidecar != nil || !slices.Equal(codesOf(pods), []Code{CodeRuntimeNoSidecar}) || len(plan.Mirrors) > 0 {
+			if pods := plan.Findings.BlockingSidecar(); plan.Sidecar != nil || !slices.Equal(codesOf(pods), []finding.Code{finding.CodeRuntimeNoSidecar}) || len(plan.Mirrors) > 0 {
 				t.Errorf("there is a sidecar %v with mirrors %v, or nothing keeps pods from it", plan.Sidecar, plan.Mirrors)
 			}
 			if !plan.Ready() || !plan.Creatable() || plan.Volume == nil || plan.Volume.Spec.CSI.VolumeAttributes["fluid_sub_path"] != "a" {
 				t.Errorf("the volume is %+v", plan.Volume)
 			}
 			w.PhysicalVolume = nil
-			if plan := NewPlan(w); plan.Ready() || !slices.Contains(codesOf(plan.Findings), CodeVolumeMissing) {
+			if plan := NewPlan(w); plan.Ready() || !slices.Contains(codesOf(plan.Findings), finding.CodeVolumeMissing) {
 				t.Errorf("without the physical's volume: %v", plan.Findings)
 			}
 		})
@@ -198,17 +199,17 @@ func TestAccessModesThatCannotBeAreSaid(t *testing.T) {
 	type modes = []corev1.PersistentVolumeAccessMode
 	for name, test := range map[string]struct {
 		asked, physical, present, want modes
-		code                           Code
+		code                           finding.Code
 	}{
 		"nothing asked":                        {nil, modes{rox}, nil, modes{rox}, ""},
 		"nothing asked of a writable one":      {nil, modes{rwx}, nil, modes{rox}, ""},
 		"as the physical":                      {modes{rwx}, modes{rwx}, nil, modes{rwx}, ""},
 		"other than the physical":              {modes{rwo, rox}, modes{rwx}, nil, modes{rwo, rox}, ""},
-		"more than the physical":               {modes{rwx}, modes{rox, rwx}, nil, modes{rox}, CodeAccessModesIgnored},
-		"a word":                               {modes{"ReadWrite"}, modes{rwx}, nil, modes{"ReadWrite"}, CodeAccessModesInvalid},
+		"more than the physical":               {modes{rwx}, modes{rox, rwx}, nil, modes{rox}, finding.CodeAccessModesIgnored},
+		"a word":                               {modes{"ReadWrite"}, modes{rwx}, nil, modes{"ReadWrite"}, finding.CodeAccessModesInvalid},
 		"one pod only":                         {modes{rwop}, modes{rwx}, nil, modes{rwop}, ""},
-		"one pod only, and many":               {modes{rwop, rwx}, modes{rwx}, nil, modes{rwop, rwx}, CodeAccessModesInvalid},
-		"changed after the volume was made":    {modes{rwx}, modes{rwx}, modes{rwo}, modes{rwx}, CodeAccessModesIgnored},
+		"one pod only, and many":               {modes{rwop, rwx}, modes{rwx}, nil, modes{rwop, rwx}, finding.CodeAccessModesInvalid},
+		"changed after the volume was made":    {modes{rwx}, modes{rwx}, modes{rwo}, modes{rwx}, finding.CodeAccessModesIgnored},
 		"the volume is there and as it should": {modes{rwx}, modes{rwx}, modes{rwx}, modes{rwx}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -223,7 +224,7 @@ func TestAccessModesThatCannotBeAreSaid(t *testing.T) {
 			if !slices.Equal(plan.Volume.Spec.AccessModes, test.want) || !slices.Equal(plan.Claim.Spec.AccessModes, test.want) {
 				t.Errorf("the volume has %v, the claim %v", plan.Volume.Spec.AccessModes, plan.Claim.Spec.AccessModes)
 			}
-			if codes := codesOf(plan.Findings); (test.code == "" && codes != nil) || (test.code != "" && !slices.Equal(codes, []Code{test.code})) {
+			if codes := codesOf(plan.Findings); (test.code == "" && codes != nil) || (test.code != "" && !slices.Equal(codes, []finding.Code{test.code})) {
 				t.Errorf("the findings are %v", plan.Findings)
 			}
 		})
@@ -242,7 +243,7 @@ func TestCredentialsThatAReferenceShowsAreWarnedOf(t *testing.T) {
 		"Alluxio writes them out": {"alluxio", encrypt, "ConfigMap default/phy-mount-config"},
 		"Alluxio keeps them in": {"alluxio", func(w *World) {
 			encrypt(w)
-			w.Sources[Object{Kind: "ConfigMap", Namespace: "default", Name: "phy-mount-config"}] = &metav1.PartialObjectMetadata{}
+			w.Sources[finding.Object{Kind: "ConfigMap", Namespace: "default", Name: "phy-mount-config"}] = &metav1.PartialObjectMetadata{}
 		}, ""},
 		"nobody looked":        {"alluxio", func(w *World) { encrypt(w); w.Sources = nil }, ""},
 		"other runtimes don't": {"juicefs", encrypt, ""},
@@ -258,7 +259,7 @@ func TestCredentialsThatAReferenceShowsAreWarnedOf(t *testing.T) {
 				}
 				return
 			}
-			if len(findings) != 1 || findings[0].Code != CodeCredentialsShown || !strings.Contains(findings[0].Message, test.message) || strings.Contains(findings[0].String(), "canary") {
+			if len(findings) != 1 || findings[0].Code != finding.CodeCredentialsShown || !strings.Contains(findings[0].Message, test.message) || strings.Contains(findings[0].String(), "canary") {
 				t.Errorf("the findings are %v", findings)
 			}
 		})
@@ -294,8 +295,8 @@ func TestOperationsOnAReference(t *testing.T) {
 		}
 	}
 	w := referencetest.World(t, "alluxio", "dataset://default/phy")
-	w.Operations = map[Object]bool{{Kind: "DataLoad", Namespace: "ref", Name: "warm"}: true}
-	if findings := NewPlan(w).Findings; len(findings) != 1 || findings[0].Code != CodeOperationOnReference || findings[0].Object != "DataLoad ref/warm" {
+	w.Operations = map[finding.Object]bool{{Kind: "DataLoad", Namespace: "ref", Name: "warm"}: true}
+	if findings := NewPlan(w).Findings; len(findings) != 1 || findings[0].Code != finding.CodeOperationOnReference || findings[0].Object.String() != "DataLoad ref/warm" {
 		t.Errorf("the findings are %v", findings)
 	}
 }

@@ -1,5 +1,7 @@
 package reference
 
+import "github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+
 // labelEnforce on a namespace is the level of the Pod Security Standards that its pods must meet.
 const labelEnforce = "pod-security.kubernetes.io/enforce"
 
@@ -9,7 +11,7 @@ const labelEnforce = "pod-security.kubernetes.io/enforce"
 func (p *Plan) checkPodSecurity(w *World) {
 	// A level that Kubernetes doesn't know counts as restricted.
 	if level, ok := w.NamespaceLabels[labelEnforce]; ok && level != "privileged" {
-		p.Findings.add(CodePodSecurity, Object{Kind: "Namespace", Name: w.Dataset.Namespace},
+		p.Findings.Add(finding.CodePodSecurity, finding.Object{Kind: "Namespace", Name: w.Dataset.Namespace},
 			"it enforces the Pod Security level %s, and the sidecar needs a hostPath volume", level)
 	}
 }

@@ -5,19 +5,20 @@ import (
 	"strings"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // rivals returns the Datasets and runtimes that, if they are in the reference's namespace, will bring ConfigMaps of
 // the names that mirrors have there: Fluid's charts delete and create such a ConfigMap whosever it is. Only mirrors with
 // their sources' names can meet them. A Dataset may be of any runtime; runtimes are looked for that have no Dataset yet,
 // those of the physical's kind.
-func rivals(w *World, physical Runtime, mirrors []Mirror) []Object {
+func rivals(w *World, physical Runtime, mirrors []Mirror) []finding.Object {
 	if w.MirrorNames != SourceNames {
 		return nil
 	}
-	var found []Object
+	var found []finding.Object
 	add := func(kind, name string) {
-		object := Object{kind, w.Dataset.Namespace, name}
+		object := finding.Object{Kind: kind, Namespace: w.Dataset.Namespace, Name: name}
 		if object != w.datasetObject() && !slices.Contains(found, object) {
 			found = append(found, object)
 		}
@@ -67,9 +68,9 @@ func fits(pattern, name string) (string, bool) {
 // checkRivals finds those that are there: a Dataset, or else its runtime.
 func (p *Plan) checkRivals(w *World) {
 	for _, object := range p.Rivals {
-		dataset := Object{datav1alpha1.DatasetKind, object.Namespace, object.Name}
+		dataset := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: object.Namespace, Name: object.Name}
 		if w.Rivals[object] && (object == dataset || !w.Rivals[dataset]) {
-			p.Findings.add(CodeMirrorNameWanted, object, "it brings ConfigMaps of its own to namespace %s, under names that copies for %s have",
+			p.Findings.Add(finding.CodeMirrorNameWanted, object, "it brings ConfigMaps of its own to namespace %s, under names that copies for %s have",
 				object.Namespace, p.Reference.Name)
 		}
 	}

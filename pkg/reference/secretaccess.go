@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -93,7 +94,7 @@ func (p *Plan) checkSecretAccess(w *World) {
 		unread[object.Namespace] = append(unread[object.Namespace], object.Name)
 	}
 	for _, namespace := range namespaces {
-		p.Findings.addCommand(CodeSecretsNotGranted, Object{Kind: "Namespace", Name: namespace},
+		p.Findings.AddCommand(finding.CodeSecretsNotGranted, finding.Object{Kind: "Namespace", Name: namespace},
 			SecretBindingCommand(namespace, *w.Controller),
 			"the controller, ServiceAccount %s, has no right to the Secrets %q in it: a RoleBinding to the ClusterRole %s is missing",
 			w.Controller, unread[namespace], SecretsClusterRole)

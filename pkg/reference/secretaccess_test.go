@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	. "github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -65,30 +66,30 @@ func TestMissingRoleBindingIsSaidWithItsCommand(t *testing.T) {
 	w := referencetest.World(t, "juicefs", "dataset://default/phy")
 	mirrors := NewPlan(w).Mirrors
 	clear(w.Sources)
-	w.Unread = map[Object]string{}
+	w.Unread = map[finding.Object]string{}
 	for _, mirror := range mirrors {
 		if mirror.Source.Kind == "Secret" {
 			w.Unread[mirror.Source], w.Unread[mirror.Target] = "secrets is forbidden", "secrets is forbidden"
 		}
 	}
-	w.Unread[Object{Kind: "Secret", Namespace: "default", Name: "another"}] = "secrets is forbidden"
-	if codes := codesOf(NewPlan(w).Findings); slices.Contains(codes, CodeSecretsNotGranted) || !slices.Contains(codes, CodeUnread) {
+	w.Unread[finding.Object{Kind: "Secret", Namespace: "default", Name: "another"}] = "secrets is forbidden"
+	if codes := codesOf(NewPlan(w).Findings); slices.Contains(codes, finding.CodeSecretsNotGranted) || !slices.Contains(codes, finding.CodeUnread) {
 		t.Errorf("for a person the findings are %v", codes)
 	}
 	w.Controller = new(DefaultController())
 	plan := NewPlan(w)
 	var commands []string
-	for _, finding := range plan.Findings {
-		switch finding.Code {
-		case CodeSecretsNotGranted:
-			commands = append(commands, finding.Command)
-			for _, language := range Languages() {
-				if !strings.HasSuffix(finding.In(language).Remedy, finding.Command) {
-					t.Errorf("the remedy in %s doesn't end with the command: %s", language, finding.In(language).Remedy)
+	for _, f := range plan.Findings {
+		switch f.Code {
+		case finding.CodeSecretsNotGranted:
+			commands = append(commands, f.Command)
+			for _, language := range finding.Languages() {
+				if !strings.HasSuffix(f.In(language).Remedy, f.Command) {
+					t.Errorf("the remedy in %s doesn't end with the command: %s", language, f.In(language).Remedy)
 				}
 			}
-		case CodeUnread:
-			t.Errorf("it is said twice: %s", finding)
+		case finding.CodeUnread:
+			t.Errorf("it is said twice: %s", f)
 		}
 	}
 	const command = "kubectl create rolebinding kubectl-fluid-secrets --clusterrole=kubectl-fluid-secrets --serviceaccount=kubectl-fluid-system:kubectl-fluid-controller -n "
@@ -100,10 +101,10 @@ func TestMissingRoleBindingIsSaidWithItsCommand(t *testing.T) {
 	}
 }
 
-func codesOf(findings Findings) []Code {
-	var codes []Code
-	for _, finding := range findings {
-		codes = append(codes, finding.Code)
+func codesOf(findings finding.List) []finding.Code {
+	var codes []finding.Code
+	for _, f := range findings {
+		codes = append(codes, f.Code)
 	}
 	return codes
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // Sharing is a cluster's policy: whose consent a reference to a Dataset of another namespace needs. The zero value
@@ -125,33 +126,33 @@ func ConsentOf(sharing Sharing, physical *datav1alpha1.Dataset, source Source, n
 
 // NotAllowed is the finding that a user mayn't refer to a physical Dataset. It doesn't depend on whether that exists, nor
 // on its owner's list, so that nobody can find out with it which Datasets there are.
-func NotAllowed(key types.NamespacedName, user string, source Source) Finding {
-	return NewFinding(CodeNotAllowed, Object{datav1alpha1.DatasetKind, key.Namespace, key.Name},
+func NotAllowed(key types.NamespacedName, user string, source Source) finding.Finding {
+	return finding.New(finding.CodeNotAllowed, finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: key.Namespace, Name: key.Name},
 		"%s may not refer to %s: that takes the verb %s on %s.%s %s in namespace %s, or its owner's consent for namespace %s",
 		user, source.Key(), VerbUse, ResourceDatasets, datav1alpha1.GroupVersion.Group, source.Name, source.Namespace, key.Namespace)
 }
 
 // NotShared reports whether the owner of the physical Dataset doesn't consent to the reference, or no longer.
 func (p *Plan) NotShared() bool {
-	return slices.ContainsFunc(p.Findings, func(f Finding) bool { return f.Code == CodeNotShared })
+	return slices.ContainsFunc(p.Findings, func(f finding.Finding) bool { return f.Code == finding.CodeNotShared })
 }
 
 // checkConsent reports whether the reference may know anything of the physical Dataset. The finding doesn't depend on
 // whether that exists.
 func (p *Plan) checkConsent(w *World) bool {
-	physical := Object{datav1alpha1.DatasetKind, p.Source.Namespace, p.Source.Name}
+	physical := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: p.Source.Namespace, Name: p.Source.Name}
 	if w.Unread[physical] != "" {
 		return true // That nothing is known of it is a finding of its own.
 	}
 	if w.Physical != nil && w.Sharing != SharingOpen {
 		if list, _ := SharedWithOf(w.Physical); len(list.Ignored) > 0 {
-			p.Findings.add(CodeSharedWithInvalid, physical, "the entries %q of its annotation %s are ignored: they can't be namespaces",
+			p.Findings.Add(finding.CodeSharedWithInvalid, physical, "the entries %q of its annotation %s are ignored: they can't be namespaces",
 				list.Ignored, AnnotationSharedWith)
 		}
 	}
 	if ConsentOf(w.Sharing, w.Physical, p.Source, w.Dataset.Namespace) != ConsentWithheld {
 		return true
 	}
-	p.Findings.add(CodeNotShared, w.datasetObject(), "%s is not shared with namespace %s", p.Source.Key(), w.Dataset.Namespace)
+	p.Findings.Add(finding.CodeNotShared, w.datasetObject(), "%s is not shared with namespace %s", p.Source.Key(), w.Dataset.Namespace)
 	return false
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	. "github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -70,7 +71,7 @@ func TestParseSharing(t *testing.T) {
 // TestPlanWithoutConsentKnowsNothingOfThePhysicalDataset: nothing is made of it, and what is said doesn't tell whether
 // there is one.
 func TestPlanWithoutConsentKnowsNothingOfThePhysicalDataset(t *testing.T) {
-	var findings []Findings
+	var findings []finding.List
 	for _, change := range []func(*World){
 		func(w *World) { w.Physical = nil },
 		func(*World) {},
@@ -115,7 +116,7 @@ func TestEntriesThatCantBeNamespacesAreReported(t *testing.T) {
 	w := referencetest.World(t, "alluxio", "dataset://default/phy")
 	sharedWith(w.Physical, "ref, Team_B")
 	plan := NewPlan(w)
-	if !plan.Ready() || len(plan.Findings) != 1 || plan.Findings[0].Code != CodeSharedWithInvalid || !strings.Contains(plan.Findings[0].Message, `["Team_B"]`) {
+	if !plan.Ready() || len(plan.Findings) != 1 || plan.Findings[0].Code != finding.CodeSharedWithInvalid || !strings.Contains(plan.Findings[0].Message, `["Team_B"]`) {
 		t.Errorf("%v", plan.Findings)
 	}
 	if w.Sharing = SharingOpen; len(NewPlan(w).Findings) > 0 {

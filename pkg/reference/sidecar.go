@@ -10,12 +10,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // Mirror is a ConfigMap or Secret of the physical's namespace that the reference's namespace needs a copy of.
 type Mirror struct {
-	Source Object
-	Target Object
+	Source finding.Object
+	Target finding.Object
 	// Optional mirrors needn't have a source.
 	Optional bool
 }
@@ -65,9 +66,9 @@ const defaultMountTimeout = 2 * time.Minute
 // NewSidecar makes the sidecar of a Dataset from the physical's FUSE pod template. For a physical Dataset used in its
 // own namespace, dataset and physical are the same, and nothing needs a mirror. The mirrors are those that the
 // sidecar names. Findings say why it can't be made; then the sidecar is nil.
-func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, Findings) {
-	var findings Findings
-	physical := Object{datav1alpha1.DatasetKind, source.Namespace, source.Name}
+func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, finding.List) {
+	var findings finding.List
+	physical := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}
 	checkPhysical(&findings, w, physical)
 	if len(findings) > 0 {
 		return nil, nil, findings
@@ -75,9 +76,9 @@ func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, Findings) {
 	runtime, known := RuntimeOfDataset(w.Physical)
 	switch {
 	case !known:
-		findings.add(CodeRuntimeNoSidecar, physical, "its status.runtimes names the types %q, none of which is known here", runtimeTypes(w.Physical))
+		findings.Add(finding.CodeRuntimeNoSidecar, physical, "its status.runtimes names the types %q, none of which is known here", runtimeTypes(w.Physical))
 	case runtime.NoSidecar != "":
-		findings.add(CodeRuntimeNoSidecar, physical, "its runtime is of the kind %s: %s", runtime.Kind, runtime.NoSidecar)
+		findings.Add(finding.CodeRuntimeNoSidecar, physical, "its runtime is of the kind %s: %s", runtime.Kind, runtime.NoSidecar)
 	default:
 		requireFuse(&findings, w, runtime, source)
 	}
@@ -87,9 +88,9 @@ func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, Findings) {
 	}
 
 	template := w.Fuse.Spec.Template.Spec.DeepCopy()
-	fuse := Object{"DaemonSet", source.Namespace, w.Fuse.Name}
+	fuse := finding.Object{Kind: "DaemonSet", Namespace: source.Namespace, Name: w.Fuse.Name}
 	if len(template.Containers) == 0 {
-		findings.add(CodeTemplateUnusable, fuse, "its pod template has no container")
+		findings.Add(finding.CodeTemplateUnusable, fuse, "its pod template has no container")
 		return nil, nil, findings
 	}
 	sidecar := &Sidecar{
@@ -115,20 +116,20 @@ func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, Findings) {
 }
 
 // checkPhysical adds what keeps the physical Dataset from having a sidecar at all.
-func checkPhysical(findings *Findings, w *World, physical Object) {
+func checkPhysical(findings *finding.List, w *World, physical finding.Object) {
 	switch {
 	case w.Physical == nil:
 		if w.Unread[physical] == "" {
-			findings.add(CodePhysicalMissing, physical, "it doesn't exist")
+			findings.Add(finding.CodePhysicalMissing, physical, "it doesn't exist")
 		} else {
-			findings.add(CodeUnread, physical, "it couldn't be read: %s", w.Unread[physical])
+			findings.Add(finding.CodeUnread, physical, "it couldn't be read: %s", w.Unread[physical])
 		}
 	case IsReference(w.Physical):
-		findings.add(CodeChain, physical, "it is itself a reference, to %s", w.Physical.Spec.Mounts[0].MountPoint)
+		findings.Add(finding.CodeChain, physical, "it is itself a reference, to %s", w.Physical.Spec.Mounts[0].MountPoint)
 	case w.Physical.DeletionTimestamp != nil && !recorded(w):
-		findings.add(CodePhysicalDeleted, physical, "it is being deleted")
+		findings.Add(finding.CodePhysicalDeleted, physical, "it is being deleted")
 	case !bound(w.Physical):
-		findings.add(CodePhysicalUnbound, physical, "its phase is %q and it has no runtime that is ready", w.Physical.Status.Phase)
+		findings.Add(finding.CodePhysicalUnbound, physical, "its phase is %q and it has no runtime that is ready", w.Physical.Status.Phase)
 	}
 }
 
@@ -143,26 +144,26 @@ func bound(dataset *datav1alpha1.Dataset) bool {
 }
 
 // requireFuse adds a finding if the DaemonSet isn't there that the sidecar is made from.
-func requireFuse(findings *Findings, w *World, runtime Runtime, source Source) {
-	fuse := Object{"DaemonSet", source.Namespace, runtime.FuseDaemonSet(source.Name)}
+func requireFuse(findings *finding.List, w *World, runtime Runtime, source Source) {
+	fuse := finding.Object{Kind: "DaemonSet", Namespace: source.Namespace, Name: runtime.FuseDaemonSet(source.Name)}
 	switch reason := w.Unread[fuse]; {
 	case reason != "":
-		findings.add(CodeUnread, fuse, "it couldn't be read: %s", reason)
+		findings.Add(finding.CodeUnread, fuse, "it couldn't be read: %s", reason)
 	case w.Fuse == nil:
-		findings.add(CodeFuseMissing, fuse, "it doesn't exist, and the sidecar is made from it")
+		findings.Add(finding.CodeFuseMissing, fuse, "it doesn't exist, and the sidecar is made from it")
 	}
 }
 
 // requireVolume adds a finding if the physical's volume isn't there, or isn't Fluid's.
-func requireVolume(findings *Findings, w *World, source Source) {
-	volume := Object{"PersistentVolume", "", VolumeName(source.Key())}
+func requireVolume(findings *finding.List, w *World, source Source) {
+	volume := finding.Object{Kind: "PersistentVolume", Namespace: "", Name: VolumeName(source.Key())}
 	switch reason := w.Unread[volume]; {
 	case reason != "":
-		findings.add(CodeUnread, volume, "it couldn't be read: %s", reason)
+		findings.Add(finding.CodeUnread, volume, "it couldn't be read: %s", reason)
 	case w.PhysicalVolume == nil:
-		findings.add(CodeVolumeMissing, volume, "it doesn't exist, and it says where the FUSE client mounts")
+		findings.Add(finding.CodeVolumeMissing, volume, "it doesn't exist, and it says where the FUSE client mounts")
 	case w.PhysicalVolume.Spec.CSI == nil:
-		findings.add(CodeTemplateUnusable, volume, "it isn't a volume of Fluid's: it has no CSI source")
+		findings.Add(finding.CodeTemplateUnusable, volume, "it isn't a volume of Fluid's: it has no CSI source")
 	}
 }
 
@@ -195,13 +196,13 @@ func mountedVolumes(container *corev1.Container, volumes []corev1.Volume) []core
 
 // checkContainer finds what makes a container invalid in another pod: it refers to a part of its own pod that doesn't
 // come along.
-func checkContainer(findings *Findings, fuse Object, container *corev1.Container) {
+func checkContainer(findings *finding.List, fuse finding.Object, container *corev1.Container) {
 	if len(container.Resources.Claims) > 0 {
-		findings.add(CodeTemplateUnusable, fuse, "its first container has the resource claim %s of its pod", container.Resources.Claims[0].Name)
+		findings.Add(finding.CodeTemplateUnusable, fuse, "its first container has the resource claim %s of its pod", container.Resources.Claims[0].Name)
 	}
 	for i := range container.Env {
 		if from := container.Env[i].ValueFrom; from != nil && from.FileKeyRef != nil {
-			findings.add(CodeTemplateUnusable, fuse, "its first container has its variable %s from a file that another container of its pod writes", container.Env[i].Name)
+			findings.Add(finding.CodeTemplateUnusable, fuse, "its first container has its variable %s from a file that another container of its pod writes", container.Env[i].Name)
 		}
 	}
 }
@@ -225,7 +226,7 @@ func inheritUser(container *corev1.Container, pod *corev1.PodSecurityContext) {
 
 // locateMount finds out where the FUSE client mounts within its container: the volume's fluid_path is a path on the
 // node, the mount volume's hostPath is the part of it that the container sees at its mountPath.
-func (s *Sidecar) locateMount(findings *Findings, fuse Object, runtime Runtime, attributes map[string]string) {
+func (s *Sidecar) locateMount(findings *finding.List, fuse finding.Object, runtime Runtime, attributes map[string]string) {
 	s.MountType = attributes[datav1alpha1.VolumeAttributeMountType]
 	if shown := runtime.MountTypes[s.MountType]; shown != "" {
 		s.MountType = shown
@@ -243,12 +244,12 @@ func (s *Sidecar) locateMount(findings *Findings, fuse Object, runtime Runtime, 
 		}
 	}
 	if hostPath == "" || mountPath == "" {
-		findings.add(CodeTemplateUnusable, fuse, "its first container doesn't mount a hostPath volume %s", s.MountVolume)
+		findings.Add(finding.CodeTemplateUnusable, fuse, "its first container doesn't mount a hostPath volume %s", s.MountVolume)
 		return
 	}
 	fluidPath := path.Clean(attributes[datav1alpha1.VolumeAttributePath])
 	if fluidPath != hostPath && !strings.HasPrefix(fluidPath, hostPath+"/") {
-		findings.add(CodeTemplateUnusable, fuse, "the FUSE client mounts at %s, which isn't below its volume %s at %s",
+		findings.Add(finding.CodeTemplateUnusable, fuse, "the FUSE client mounts at %s, which isn't below its volume %s at %s",
 			fluidPath, s.MountVolume, hostPath)
 		return
 	}
@@ -256,12 +257,12 @@ func (s *Sidecar) locateMount(findings *Findings, fuse Object, runtime Runtime, 
 	s.MountPath = path.Join(mountPath, s.MountDirectory)
 	// The kernel writes these otherwise in /proc/self/mountinfo (seq_path_root), so the mount would never be found.
 	if strings.ContainsAny(s.MountPath, " \t\n\\") {
-		findings.add(CodeTemplateUnusable, fuse, "the FUSE client mounts at %q: the path must have no blanks and backslashes", s.MountPath)
+		findings.Add(finding.CodeTemplateUnusable, fuse, "the FUSE client mounts at %q: the path must have no blanks and backslashes", s.MountPath)
 	}
 }
 
 // findTimeout reads how long the mount may take: from the annotation, or from the container's own startup probe.
-func (s *Sidecar) findTimeout(findings *Findings, fuse Object, annotations map[string]string) {
+func (s *Sidecar) findTimeout(findings *finding.List, fuse finding.Object, annotations map[string]string) {
 	s.MountTimeout = defaultMountTimeout
 	if probe := s.Container.StartupProbe; probe != nil && probe.FailureThreshold > 0 && probe.PeriodSeconds > 0 {
 		s.MountTimeout = time.Duration(probe.InitialDelaySeconds+probe.FailureThreshold*probe.PeriodSeconds) * time.Second
@@ -269,7 +270,7 @@ func (s *Sidecar) findTimeout(findings *Findings, fuse Object, annotations map[s
 	if text, ok := annotations[AnnotationMountTimeout]; ok {
 		timeout, err := time.ParseDuration(text)
 		if err != nil || timeout < time.Second || timeout > 24*time.Hour {
-			findings.add(CodeTemplateUnusable, fuse, "its pod template's annotation %s is %q: it must be a duration of a second or more, and at most a day", AnnotationMountTimeout, text)
+			findings.Add(finding.CodeTemplateUnusable, fuse, "its pod template's annotation %s is %q: it must be a duration of a second or more, and at most a day", AnnotationMountTimeout, text)
 			return
 		}
 		s.MountTimeout = timeout.Truncate(time.Second)
@@ -300,19 +301,19 @@ func scrapesSidecars(runtime *unstructured.Unstructured) bool {
 }
 
 // rename points the sidecar's references to mirrors and returns these. In the physical's own namespace every name stays.
-func (s *Sidecar) rename(findings *Findings, fuse Object, names MirrorNames, source Source) []Mirror {
+func (s *Sidecar) rename(findings *finding.List, fuse finding.Object, names MirrorNames, source Source) []Mirror {
 	if s.Dataset.Namespace == source.Namespace {
 		return nil
 	}
 	var mirrors []Mirror
-	index := map[Object]int{}
+	index := map[finding.Object]int{}
 	for _, use := range uses(&s.Container, s.Volumes, s.ImagePullSecrets) {
 		if !use.mirrorable() {
-			findings.add(CodeTemplateClaim, fuse, "its FUSE container uses the %s %s/%s", use.kind, source.Namespace, *use.name)
+			findings.Add(finding.CodeTemplateClaim, fuse, "its FUSE container uses the %s %s/%s", use.kind, source.Namespace, *use.name)
 			continue
 		}
-		from := Object{use.kind, source.Namespace, *use.name}
-		to := Object{use.kind, s.Dataset.Namespace, mirrorName(names, s.Dataset, from)}
+		from := finding.Object{Kind: use.kind, Namespace: source.Namespace, Name: *use.name}
+		to := finding.Object{Kind: use.kind, Namespace: s.Dataset.Namespace, Name: mirrorName(names, s.Dataset, from)}
 		*use.name = to.Name
 		if i, seen := index[from]; seen {
 			mirrors[i].Optional = mirrors[i].Optional && use.optional

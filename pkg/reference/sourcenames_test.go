@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	. "github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -35,17 +36,17 @@ func copyOf(w *World, name string) *metav1.PartialObjectMetadata {
 func TestRuntimeThatWouldBringACopysNameBlocks(t *testing.T) {
 	for runtime, kind := range map[string]string{"alluxio": "AlluxioRuntime", "juicefs": "JuiceFSRuntime", "jindo": "JindoRuntime", "thin": "ThinRuntime"} {
 		w := sourceWorld(t, runtime)
-		want := []Object{{Kind: "Dataset", Namespace: "ref", Name: "phy"}, {Kind: kind, Namespace: "ref", Name: "phy"}}
+		want := []finding.Object{{Kind: "Dataset", Namespace: "ref", Name: "phy"}, {Kind: kind, Namespace: "ref", Name: "phy"}}
 		if runtime == "jindo" { // whose phy-jindofs-config fits an AlluxioRuntime phy-jindofs too
-			want = append([]Object{{Kind: "Dataset", Namespace: "ref", Name: "phy-jindofs"}}, want...)
+			want = append([]finding.Object{{Kind: "Dataset", Namespace: "ref", Name: "phy-jindofs"}}, want...)
 		}
 		plan := NewPlan(w)
 		if !slices.Equal(plan.Rivals, want) || len(plan.Findings) > 0 {
 			t.Errorf("%s: rivals %v, findings %v", runtime, plan.Rivals, plan.Findings)
 		}
 		for _, rival := range want {
-			w.Rivals = map[Object]bool{rival: true}
-			if findings := NewPlan(w).Findings; len(findings) != 1 || findings[0].Code != CodeMirrorNameWanted || findings[0].Object != rival.String() {
+			w.Rivals = map[finding.Object]bool{rival: true}
+			if findings := NewPlan(w).Findings; len(findings) != 1 || findings[0].Code != finding.CodeMirrorNameWanted || findings[0].Object != rival {
 				t.Errorf("%s with %s: %v", runtime, rival, findings)
 			}
 		}
@@ -56,7 +57,7 @@ func TestRuntimeThatWouldBringACopysNameBlocks(t *testing.T) {
 	}
 	w := sourceWorld(t, "alluxio")
 	w.Dataset.Name = "phy" // a reference may have its physical's name
-	if plan := NewPlan(w); !slices.Equal(plan.Rivals, []Object{{Kind: "AlluxioRuntime", Namespace: "ref", Name: "phy"}}) {
+	if plan := NewPlan(w); !slices.Equal(plan.Rivals, []finding.Object{{Kind: "AlluxioRuntime", Namespace: "ref", Name: "phy"}}) {
 		t.Errorf("a reference of the physical's name is its own rival: %v", plan.Rivals)
 	}
 }
@@ -87,27 +88,27 @@ func TestOnlyDatasetsThatBringACopysNameAreRivals(t *testing.T) {
 // TestCopiesOfFluidAreAcceptedWhileTheyAreRight: with the sources' names, what Fluid provably copied for this reference
 // is used; what differs from its source, or was copied for another reference, isn't.
 func TestCopiesOfFluidAreAcceptedWhileTheyAreRight(t *testing.T) {
-	target := Object{Kind: "ConfigMap", Namespace: "ref", Name: "phy-config"}
+	target := finding.Object{Kind: "ConfigMap", Namespace: "ref", Name: "phy-config"}
 	for name, test := range map[string]struct {
 		change func(*World, *metav1.PartialObjectMetadata)
-		code   Code
+		code   finding.Code
 	}{
 		"Fluid's copy":          {func(*World, *metav1.PartialObjectMetadata) {}, ""},
-		"a stale one":           {func(w *World, _ *metav1.PartialObjectMetadata) { w.Outcome.NoteStale(target) }, CodeCopyStale},
-		"of another reference":  {func(_ *World, c *metav1.PartialObjectMetadata) { c.OwnerReferences[0].UID = "another" }, CodeMirrorNameTaken},
-		"without Fluid's label": {func(_ *World, c *metav1.PartialObjectMetadata) { c.Labels = nil }, CodeMirrorNameTaken},
-		"with another's mark":   {func(_ *World, c *metav1.PartialObjectMetadata) { c.Labels[LabelReferenceUID] = "another" }, CodeMirrorNameTaken},
+		"a stale one":           {func(w *World, _ *metav1.PartialObjectMetadata) { w.Outcome.NoteStale(target) }, finding.CodeCopyStale},
+		"of another reference":  {func(_ *World, c *metav1.PartialObjectMetadata) { c.OwnerReferences[0].UID = "another" }, finding.CodeMirrorNameTaken},
+		"without Fluid's label": {func(_ *World, c *metav1.PartialObjectMetadata) { c.Labels = nil }, finding.CodeMirrorNameTaken},
+		"with another's mark":   {func(_ *World, c *metav1.PartialObjectMetadata) { c.Labels[LabelReferenceUID] = "another" }, finding.CodeMirrorNameTaken},
 		"where names are their own": {func(w *World, c *metav1.PartialObjectMetadata) {
 			w.MirrorNames = UniqueNames
 			w.Taken[NewPlan(w).Mirrors[0].Target] = c
-		}, CodeMirrorNameTaken},
+		}, finding.CodeMirrorNameTaken},
 	} {
 		w := sourceWorld(t, "alluxio")
 		fluids := copyOf(w, "phy-config")
 		w.Taken[target] = fluids
 		test.change(w, fluids)
 		codes := codesOf(NewPlan(w).Findings)
-		if (test.code == "" && codes != nil) || (test.code != "" && !slices.Equal(codes, []Code{test.code})) {
+		if (test.code == "" && codes != nil) || (test.code != "" && !slices.Equal(codes, []finding.Code{test.code})) {
 			t.Errorf("%s: %v", name, codes)
 		}
 	}
@@ -122,7 +123,7 @@ func TestTwoPhysicalsOfOneNameMeetInOneNamespace(t *testing.T) {
 	mirror := NewPlan(first).Mirrors[0]
 	meta := NewMirror(first.Dataset, mirror, first.Sources[mirror.Source])
 	second.Taken[mirror.Target] = &metav1.PartialObjectMetadata{ObjectMeta: meta}
-	if codes := codesOf(NewPlan(second).Findings); !slices.Equal(codes, []Code{CodeMirrorNameTaken}) {
+	if codes := codesOf(NewPlan(second).Findings); !slices.Equal(codes, []finding.Code{finding.CodeMirrorNameTaken}) {
 		t.Errorf("the findings are %v", codes)
 	}
 	first.MirrorNames, second.MirrorNames = UniqueNames, UniqueNames
@@ -137,7 +138,7 @@ func TestPodsWaitUntilSomebodyHasLookedAtTheNames(t *testing.T) {
 	w := sourceWorld(t, "alluxio")
 	w.Sources, w.Taken = nil, nil
 	plan := NewPlan(w)
-	if codes := codesOf(plan.Findings.BlockingSidecar()); !slices.Equal(codes, []Code{CodeNamesUnchecked}) {
+	if codes := codesOf(plan.Findings.BlockingSidecar()); !slices.Equal(codes, []finding.Code{finding.CodeNamesUnchecked}) {
 		t.Errorf("nothing is known of the names, and the findings are %v", codes)
 	}
 	for status, want := range map[corev1.ConditionStatus]int{corev1.ConditionTrue: 0, corev1.ConditionFalse: 1} {
@@ -163,7 +164,7 @@ func TestReplacedPhysicalIsNoted(t *testing.T) {
 	w := referencetest.World(t, "alluxio", "dataset://default/phy")
 	w.Volume = NewPlan(w).Volume
 	w.Physical.UID = "another"
-	if plan := NewPlan(w); !slices.Equal(codesOf(plan.Findings), []Code{CodePhysicalReplaced}) || !plan.Ready() {
+	if plan := NewPlan(w); !slices.Equal(codesOf(plan.Findings), []finding.Code{finding.CodePhysicalReplaced}) || !plan.Ready() {
 		t.Errorf("the findings are %v", plan.Findings)
 	}
 	delete(w.Volume.Annotations, AnnotationPhysicalUID)
@@ -174,9 +175,9 @@ func TestReplacedPhysicalIsNoted(t *testing.T) {
 
 func TestRefusedWritesAreFindings(t *testing.T) {
 	w := referencetest.World(t, "alluxio", "dataset://default/phy")
-	w.Outcome.NoteRefused(Object{Kind: "PersistentVolumeClaim", Namespace: "ref", Name: "refdemo"}, "exceeded quota")
+	w.Outcome.NoteRefused(finding.Object{Kind: "PersistentVolumeClaim", Namespace: "ref", Name: "refdemo"}, "exceeded quota")
 	plan := NewPlan(w)
-	if !slices.Equal(codesOf(plan.Findings), []Code{CodeWriteRefused}) || plan.Ready() || !plan.Creatable() {
+	if !slices.Equal(codesOf(plan.Findings), []finding.Code{finding.CodeWriteRefused}) || plan.Ready() || !plan.Creatable() {
 		t.Errorf("the findings are %v", plan.Findings)
 	}
 }

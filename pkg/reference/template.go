@@ -3,6 +3,7 @@ package reference
 import (
 	"slices"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -42,10 +43,10 @@ func uses(container *corev1.Container, volumes []corev1.Volume, pullSecrets []co
 }
 
 // NeededBy returns the ConfigMaps and Secrets of a namespace that a container of a pod can't start without.
-func NeededBy(namespace string, container *corev1.Container, volumes []corev1.Volume) []Object {
-	var needed []Object
+func NeededBy(namespace string, container *corev1.Container, volumes []corev1.Volume) []finding.Object {
+	var needed []finding.Object
 	for _, use := range uses(container, mountedVolumes(container, volumes), nil) {
-		object := Object{use.kind, namespace, *use.name}
+		object := finding.Object{Kind: use.kind, Namespace: namespace, Name: *use.name}
 		if (use.kind == kindConfigMap || use.kind == kindSecret) && !use.optional && !slices.Contains(needed, object) {
 			needed = append(needed, object)
 		}

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // World is what there is around one reference, as far as a Plan depends on it. A nil object doesn't exist, unless
@@ -29,14 +30,14 @@ type World struct {
 	PhysicalClaim  *corev1.PersistentVolumeClaim
 	// Sources holds the ConfigMaps and Secrets of the physical's namespace that exist among those that the FUSE
 	// container names; nil if nobody looked.
-	Sources map[Object]*metav1.PartialObjectMetadata
+	Sources map[finding.Object]*metav1.PartialObjectMetadata
 
 	// ThinRuntime, Volume and Claim are what has the names of the reference's own objects.
 	ThinRuntime *datav1alpha1.ThinRuntime
 	Volume      *corev1.PersistentVolume
 	Claim       *corev1.PersistentVolumeClaim
 	// Taken holds the ConfigMaps and Secrets that have the names of mirrors; nil if nobody looked.
-	Taken map[Object]*metav1.PartialObjectMetadata
+	Taken map[finding.Object]*metav1.PartialObjectMetadata
 
 	// NamespaceLabels are those of the reference's namespace; nil if nobody looked, or nobody may.
 	NamespaceLabels map[string]string
@@ -47,16 +48,16 @@ type World struct {
 	Sharing Sharing
 	// Rivals are those of a Plan's Rivals that exist; a Dataset that is itself a reference isn't one. Nil if nobody
 	// looked.
-	Rivals map[Object]bool
+	Rivals map[finding.Object]bool
 	// Operations are the data operations that name the reference; nil if nobody looked.
-	Operations map[Object]bool
+	Operations map[finding.Object]bool
 	// Outcome is what became of the Plan for this World when it was applied; zero if it wasn't.
 	Outcome Outcome
 	// Controller is the controller's ServiceAccount if the controller itself has read the World; nil if somebody else
 	// did, whose rights say nothing of the controller's.
 	Controller *types.NamespacedName
 	// Unread says of the objects that couldn't be read why.
-	Unread map[Object]string
+	Unread map[finding.Object]string
 }
 
 // Key returns the reference's name.
@@ -65,6 +66,6 @@ func (w *World) Key() types.NamespacedName {
 }
 
 // datasetObject names the reference itself.
-func (w *World) datasetObject() Object {
-	return Object{Kind: datav1alpha1.DatasetKind, Namespace: w.Dataset.Namespace, Name: w.Dataset.Name}
+func (w *World) datasetObject() finding.Object {
+	return finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: w.Dataset.Namespace, Name: w.Dataset.Name}
 }

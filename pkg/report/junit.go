@@ -6,7 +6,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // The parts of JUnit's XML that CI systems read.
@@ -46,7 +46,7 @@ type (
 
 // WriteJUnit writes a test suite for each group and a test case for each result. What fails by the policy is a failure,
 // what couldn't be looked at is an error, as JUnit has it for tests that couldn't run.
-func WriteJUnit(out io.Writer, groups []Group, policy Policy, language reference.Language) error {
+func WriteJUnit(out io.Writer, groups []Group, policy Policy, language finding.Language) error {
 	suites := junitSuites{Name: "kubectl fluid"}
 	for _, group := range groups {
 		suite := junitSuite{Name: group.Name}
@@ -80,7 +80,7 @@ func (s *junitSuite) add(c junitCase) {
 	}
 }
 
-func newJUnitCase(group string, result Result, policy Policy, language reference.Language) junitCase {
+func newJUnitCase(group string, result Result, policy Policy, language finding.Language) junitCase {
 	name := result.Object
 	if result.Code != "" {
 		name = string(result.Code) + " " + result.Reason + ": " + name

@@ -8,25 +8,25 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	. "github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // groups have each state, and texts that would be markup in one of the formats.
-func groups(language reference.Language) []Group {
-	finding := func(code reference.Code, name, message string) Result {
-		return NewResult(reference.NewFinding(code, reference.Object{Kind: "ConfigMap", Namespace: "ref", Name: name}, "%s", message), language)
+func groups(language finding.Language) []Group {
+	f := func(code finding.Code, name, message string) Result {
+		return NewResult(finding.New(code, finding.Object{Kind: "ConfigMap", Namespace: "ref", Name: name}, "%s", message), language)
 	}
-	fromFile := finding(reference.CodeMirrorNameTaken, "phy-config", "it is taken: owned by <AlluxioRuntime> phy | *x* @all")
+	fromFile := f(finding.CodeMirrorNameTaken, "phy-config", "it is taken: owned by <AlluxioRuntime> phy | *x* @all")
 	fromFile.File = "./manifests/ref.yaml"
 	return []Group{
 		{Name: "Dataset ref/refdemo", Results: []Result{
 			NewPass("Dataset default/phy", "it is Bound"), fromFile,
-			finding(reference.CodePhysicalMissing, "waiting", "it doesn't exist"),
-			finding(reference.CodeUnread, "unread", "forbidden & so on"),
-			finding(reference.CodeSourceNameInUse, "note", "in use"),
+			f(finding.CodePhysicalMissing, "waiting", "it doesn't exist"),
+			f(finding.CodeUnread, "unread", "forbidden & so on"),
+			f(finding.CodeSourceNameInUse, "note", "in use"),
 			NewSkipped("Pod ref/nginx", "left out by --only"),
 		}},
 		{Name: "Dataset ref/nothing", Results: nil},
@@ -36,7 +36,7 @@ func groups(language reference.Language) []Group {
 // TestFormats compares each format, in each language, with what it was.
 func TestFormats(t *testing.T) {
 	safe := func(s string) string { return s }
-	english, chinese := reference.English, reference.Chinese
+	english, chinese := finding.English, finding.Chinese
 	for name, write := range map[string]func(io.Writer) error{
 		"short.txt":   func(out io.Writer) error { return WriteShort(out, groups(english), english, safe) },
 		"markdown.md": func(out io.Writer) error { return WriteMarkdown(out, groups(english), english, safe) },
@@ -117,9 +117,9 @@ func TestSummaryIsNeverBetterThanItsResults(t *testing.T) {
 
 // TestEverySeverityHasAState: what blocks for want of knowledge is inconclusive, unknown severities too.
 func TestEverySeverityHasAState(t *testing.T) {
-	for severity, want := range map[reference.Severity]State{
-		reference.Error: Error, reference.Waiting: Warning, reference.Warning: Warning, reference.Note: Pass,
-		reference.Inconclusive: Inconclusive, "": Inconclusive,
+	for severity, want := range map[finding.Severity]State{
+		finding.Error: Error, finding.Waiting: Warning, finding.Warning: Warning, finding.Note: Pass,
+		finding.Inconclusive: Inconclusive, "": Inconclusive,
 	} {
 		if got := StateOf(severity); got != want {
 			t.Errorf("%q: %s, want %s", severity, got, want)

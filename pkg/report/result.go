@@ -1,7 +1,7 @@
 package report
 
 import (
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // APIVersion is the version of all documents that the plugin prints; Kinds that exist only get new optional fields.
@@ -39,9 +39,9 @@ func States() []State { return []State{Error, Inconclusive, Warning, Pass, Skipp
 type Result struct {
 	State State `json:"state"`
 	// Code is the finding's code, KF and four digits, that "kubectl fluid explain" knows; empty if nothing was found.
-	Code reference.Code `json:"code,omitempty"`
+	Code finding.Code `json:"code,omitempty"`
 	// Severity is the finding's severity in the catalogue.
-	Severity reference.Severity `json:"severity,omitempty"`
+	Severity finding.Severity `json:"severity,omitempty"`
 	// Reason is the finding's name in CamelCase, as conditions and events have it.
 	Reason string `json:"reason,omitempty"`
 	// Title says what kind of finding it is, in the user's language.
@@ -67,27 +67,27 @@ func NewSkipped(object, message string) Result {
 }
 
 // NewResult returns a finding as the result of a check, as the catalogue explains it in a language.
-func NewResult(finding reference.Finding, language reference.Language) Result {
-	entry, _ := reference.ExplainIn(language, finding.Code)
-	return Result{State: StateOf(finding.Severity), Code: finding.Code, Severity: finding.Severity, Reason: finding.Reason,
-		Title: entry.Title, Object: finding.Object, Message: finding.Message, Remedy: finding.In(language).Remedy}
+func NewResult(f finding.Finding, language finding.Language) Result {
+	entry, _ := finding.ExplainIn(language, f.Code)
+	return Result{State: StateOf(f.Severity), Code: f.Code, Severity: f.Severity, Reason: f.Reason,
+		Title: entry.Title, Object: f.Object.String(), Message: f.Message, Remedy: f.In(language).Remedy}
 }
 
 // Text returns the message for a person. Messages are English; in Chinese the title before it says what kind of finding it
 // is.
-func (r Result) Text(language reference.Language) string {
-	if language == reference.Chinese && r.Title != "" {
+func (r Result) Text(language finding.Language) string {
+	if language == finding.Chinese && r.Title != "" {
 		return r.Title + "：" + r.Message
 	}
 	return r.Message
 }
 
 // Advice returns what to do about a result with the words that introduce it; empty if nothing needs to be done.
-func (r Result) Advice(language reference.Language) string {
+func (r Result) Advice(language finding.Language) string {
 	switch {
 	case r.Remedy == "":
 		return ""
-	case language == reference.Chinese:
+	case language == finding.Chinese:
 		return "处理方法：" + r.Remedy
 	}
 	return "what to do: " + r.Remedy
@@ -95,13 +95,13 @@ func (r Result) Advice(language reference.Language) string {
 
 // StateOf returns the state that a finding of a severity leads to. What a reference only waits for is a warning: it
 // comes, or a later check finds something else. A note is worth knowing and nothing to change.
-func StateOf(severity reference.Severity) State {
+func StateOf(severity finding.Severity) State {
 	switch severity {
-	case reference.Error:
+	case finding.Error:
 		return Error
-	case reference.Waiting, reference.Warning:
+	case finding.Waiting, finding.Warning:
 		return Warning
-	case reference.Note:
+	case finding.Note:
 		return Pass
 	}
 	return Inconclusive

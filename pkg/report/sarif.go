@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // The parts of SARIF 2.1.0 (OASIS) that code scanning reads.
@@ -69,10 +69,10 @@ const (
 )
 
 // WriteSARIF writes a SARIF 2.1.0 log with a rule for each code that was found.
-func WriteSARIF(out io.Writer, groups []Group, version string, language reference.Language) error {
+func WriteSARIF(out io.Writer, groups []Group, version string, language finding.Language) error {
 	run := sarifRun{Tool: sarifTool{Driver: sarifDriver{Name: "kubectl-fluid", Version: version,
 		InformationURI: informationURI, Rules: []sarifRule{}}}, Results: []sarifResult{}}
-	var codes []reference.Code
+	var codes []finding.Code
 	for _, group := range groups {
 		for _, result := range group.Results {
 			if result.Code != "" && !slices.Contains(codes, result.Code) {
@@ -83,7 +83,7 @@ func WriteSARIF(out io.Writer, groups []Group, version string, language referenc
 	}
 	slices.Sort(codes)
 	for _, code := range codes {
-		if entry, ok := reference.ExplainIn(language, code); ok {
+		if entry, ok := finding.ExplainIn(language, code); ok {
 			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{ID: string(code), Name: entry.Reason,
 				ShortDescription: sarifMessage{entry.Title + fullStop(language)}, FullDescription: sarifMessage{entry.Meaning},
 				Help: sarifMessage{helpText(entry, language)}})
@@ -97,27 +97,27 @@ func WriteSARIF(out io.Writer, groups []Group, version string, language referenc
 	return err
 }
 
-func helpText(entry reference.Entry, language reference.Language) string {
+func helpText(entry finding.Entry, language finding.Language) string {
 	switch {
-	case entry.Remedy == "" && language == reference.Chinese:
+	case entry.Remedy == "" && language == finding.Chinese:
 		return "无需处理。"
 	case entry.Remedy == "":
 		return "Nothing needs to be done."
-	case language == reference.Chinese:
+	case language == finding.Chinese:
 		return "处理方法：" + entry.Remedy + fullStop(language)
 	}
 	return "What to do: " + entry.Remedy + fullStop(language)
 }
 
-func fullStop(language reference.Language) string {
-	if language == reference.Chinese {
+func fullStop(language finding.Language) string {
+	if language == finding.Chinese {
 		return "。"
 	}
 	return "."
 }
 
 // newSARIFResult follows SARIF: only a result of kind fail has a level.
-func newSARIFResult(result Result, language reference.Language) sarifResult {
+func newSARIFResult(result Result, language finding.Language) sarifResult {
 	kind, level := "fail", "none"
 	switch result.State {
 	case Error:

@@ -6,12 +6,12 @@ import (
 	"io"
 	"strings"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // WriteShort writes one line for each result that is neither a pass nor skipped, as compilers do. safe makes a text of the
 // cluster harmless for a terminal.
-func WriteShort(out io.Writer, groups []Group, language reference.Language, safe func(string) string) error {
+func WriteShort(out io.Writer, groups []Group, language finding.Language, safe func(string) string) error {
 	for _, group := range groups {
 		for _, result := range group.Results {
 			if result.State == Pass || result.State == Skipped {
@@ -31,7 +31,7 @@ func WriteShort(out io.Writer, groups []Group, language reference.Language, safe
 
 // WriteMarkdown writes a table for each group, as a comment on a pull request has it. safe makes a text of the cluster
 // harmless for a terminal.
-func WriteMarkdown(out io.Writer, groups []Group, language reference.Language, safe func(string) string) error {
+func WriteMarkdown(out io.Writer, groups []Group, language finding.Language, safe func(string) string) error {
 	var text strings.Builder
 	cell := func(part string) string { return escape(safe(strings.Join(strings.Fields(part), " "))) }
 	for i, group := range groups {

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -43,20 +44,20 @@ func TestAdmissionRefusesWhatCannotWork(t *testing.T) {
 		about  string
 		name   string
 		mounts []string
-		code   reference.Code
+		code   finding.Code
 	}{
-		{"no name", "bad", []string{"dataset://default"}, reference.CodeMountPointMalformed},
-		{"empty name", "bad", []string{"dataset://default/"}, reference.CodeMountPointMalformed},
-		{"empty namespace", "bad", []string{"dataset:///phy"}, reference.CodeMountPointMalformed},
-		{"upper-case scheme", "bad", []string{"Dataset://default/phy"}, reference.CodeMountPointMalformed},
-		{"upper-case name", "bad", []string{"dataset://default/Phy"}, reference.CodeMountPointMalformed},
-		{"leading out", "bad", []string{"dataset://default/phy/../secret"}, reference.CodeMountPointMalformed},
-		{"shell characters", "bad", []string{"dataset://default/phy/a;id>x"}, reference.CodeMountPointMalformed},
-		{"two references", "bad", []string{"dataset://default/phy", "dataset://default/phy"}, reference.CodeMountsMixed},
-		{"mixed", "bad", []string{"dataset://default/phy", "https://example.com/"}, reference.CodeMountsMixed},
-		{"to a reference", "bad", []string{"dataset://" + namespace + "/good"}, reference.CodeChain},
-		{"to itself", "bad", []string{"dataset://" + namespace + "/bad"}, reference.CodeSelfReference},
-		{"name of a claim", "mine", []string{"dataset://default/phy"}, reference.CodeClaimNameTaken},
+		{"no name", "bad", []string{"dataset://default"}, finding.CodeMountPointMalformed},
+		{"empty name", "bad", []string{"dataset://default/"}, finding.CodeMountPointMalformed},
+		{"empty namespace", "bad", []string{"dataset:///phy"}, finding.CodeMountPointMalformed},
+		{"upper-case scheme", "bad", []string{"Dataset://default/phy"}, finding.CodeMountPointMalformed},
+		{"upper-case name", "bad", []string{"dataset://default/Phy"}, finding.CodeMountPointMalformed},
+		{"leading out", "bad", []string{"dataset://default/phy/../secret"}, finding.CodeMountPointMalformed},
+		{"shell characters", "bad", []string{"dataset://default/phy/a;id>x"}, finding.CodeMountPointMalformed},
+		{"two references", "bad", []string{"dataset://default/phy", "dataset://default/phy"}, finding.CodeMountsMixed},
+		{"mixed", "bad", []string{"dataset://default/phy", "https://example.com/"}, finding.CodeMountsMixed},
+		{"to a reference", "bad", []string{"dataset://" + namespace + "/good"}, finding.CodeChain},
+		{"to itself", "bad", []string{"dataset://" + namespace + "/bad"}, finding.CodeSelfReference},
+		{"name of a claim", "mine", []string{"dataset://default/phy"}, finding.CodeClaimNameTaken},
 	} {
 		t.Run(test.about, func(t *testing.T) {
 			err := shared.client.Create(t.Context(), newReference(namespace, test.name, test.mounts...))
@@ -77,7 +78,7 @@ func TestMountPointCannotChange(t *testing.T) {
 	namespace := newNamespace(t, "change")
 	kubectl(t, "fluid ref create fixed --from default/phy --wait --timeout=30s -n "+namespace)
 	message := kubectlError(t, "", `patch dataset fixed --type=json -p [{"op":"replace","path":"/spec/mounts/0/mountPoint","value":"dataset://default/other"}] -n `+namespace)
-	if !strings.Contains(message, string(reference.CodeMountPointChanged)) {
+	if !strings.Contains(message, string(finding.CodeMountPointChanged)) {
 		t.Errorf("refused with %s", message)
 	}
 	kubectl(t, "label dataset fixed still=changeable -n "+namespace)
@@ -113,7 +114,7 @@ func TestReferenceWaitsForPhysical(t *testing.T) {
 		t.Fatal(err)
 	}
 	pod := strings.ReplaceAll(string(manifest), "claimName: refdemo", "claimName: early")
-	if message := kubectlError(t, pod, "create -f - -n "+namespace); !strings.Contains(message, string(reference.CodePhysicalUnbound)) {
+	if message := kubectlError(t, pod, "create -f - -n "+namespace); !strings.Contains(message, string(finding.CodePhysicalUnbound)) {
 		t.Errorf("the pod was refused with %s", message)
 	}
 	thin := `{"apiVersion": "data.fluid.io/v1alpha1", "kind": "ThinRuntime", "metadata": {"name": "late"}, "spec": {"profileName": "rclone"}}`
@@ -131,7 +132,7 @@ func TestPodSecurityIsSaidAhead(t *testing.T) {
 	namespace := newNamespace(t, "baseline")
 	kubectl(t, "label namespace "+namespace+" pod-security.kubernetes.io/enforce=baseline")
 	output := kubectl(t, "fluid ref check --from default/phy --name refdemo -n "+namespace)
-	if !strings.Contains(output, string(reference.CodePodSecurity)) {
+	if !strings.Contains(output, string(finding.CodePodSecurity)) {
 		t.Errorf("the check says %s", output)
 	}
 	kubectl(t, "fluid ref create refdemo --from default/phy --wait --timeout=30s -n "+namespace)

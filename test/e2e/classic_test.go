@@ -14,8 +14,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // newClassicConsumer makes a consumer whose namespace has classic sidecars.
@@ -140,7 +140,7 @@ func TestClassicSidecarIsRefusedWhereAnInitContainerReads(t *testing.T) {
 	spec.InitContainers = spec.DeepCopy().Containers
 	spec.InitContainers[0].Name = "read"
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "reader", Labels: injected()}, Spec: spec}
-	if err := shared.client.Create(t.Context(), pod); err == nil || !strings.Contains(err.Error(), string(reference.CodeInitContainerReads)) {
+	if err := shared.client.Create(t.Context(), pod); err == nil || !strings.Contains(err.Error(), string(finding.CodeInitContainerReads)) {
 		t.Errorf("the pod was refused with %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -53,7 +54,7 @@ func (s *sharing) create(t *testing.T, name, physical string) error {
 }
 
 // refused makes sure that the user is refused a reference with a finding, and returns its text without the Dataset's name.
-func (s *sharing) refused(t *testing.T, name, physical string, code reference.Code) string {
+func (s *sharing) refused(t *testing.T, name, physical string, code finding.Code) string {
 	t.Helper()
 	message := ""
 	// The user's right to create Datasets may be too new for the API server.
@@ -89,7 +90,7 @@ func (s *sharing) expect(t *testing.T, phase datav1alpha1.DatasetPhase, reason s
 func TestWhoMayReferToADataset(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t)
-	existing, absent := s.refused(t, "refdemo", "payroll", reference.CodeNotAllowed), s.refused(t, "refdemo", "nosuch", reference.CodeNotAllowed)
+	existing, absent := s.refused(t, "refdemo", "payroll", finding.CodeNotAllowed), s.refused(t, "refdemo", "nosuch", finding.CodeNotAllowed)
 	if existing != absent {
 		t.Errorf("the refusals of a Dataset that exists and of one that doesn't differ:\n%s\n%s", existing, absent)
 	}
@@ -119,7 +120,7 @@ func (s *sharing) listRevokes(t *testing.T) {
 		}
 		return nil
 	})
-	s.refused(t, "second", "payroll", reference.CodeNotShared)
+	s.refused(t, "second", "payroll", finding.CodeNotShared)
 	if answer := kubectlError(t, "", "fluid ref can-i --from "+s.owner+"/payroll -n "+s.consumer); !strings.Contains(answer, "exit status 3") {
 		t.Errorf("can-i answers %s", answer)
 	}
@@ -127,7 +128,7 @@ func (s *sharing) listRevokes(t *testing.T) {
 	pod := `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "late", "labels": {"serverless.fluid.io/inject": "true"}}, "spec": {
 		"containers": [{"name": "app", "image": "app", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}],
 		"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "refdemo"}}]}}`
-	if message := kubectlError(t, pod, "create -f - -n "+s.consumer); !strings.Contains(message, string(reference.CodeNotShared)) {
+	if message := kubectlError(t, pod, "create -f - -n "+s.consumer); !strings.Contains(message, string(finding.CodeNotShared)) {
 		t.Errorf("a pod is refused with %s", message)
 	}
 	eventually(t, 5*time.Second, func() error {

@@ -20,7 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 const (
@@ -190,13 +190,13 @@ func (n *installation) testPolicy(t *testing.T, namespace string) {
 	}
 	for label, test := range map[string]struct {
 		operation func(*corev1.Pod) string
-		want      reference.Code
+		want      finding.Code
 	}{
-		"lost":    {func(*corev1.Pod) string { return `{"op":"remove","path":"/spec/initContainers/0"}` }, reference.CodeSidecarLost},
-		"altered": {propagation, reference.CodeSidecarAltered},
+		"lost":    {func(*corev1.Pod) string { return `{"op":"remove","path":"/spec/initContainers/0"}` }, finding.CodeSidecarLost},
+		"altered": {propagation, finding.CodeSidecarAltered},
 		"early": {func(*corev1.Pod) string {
 			return `{"op":"add","path":"/spec/initContainers/0","value":{"name":"early","image":"x","volumeMounts":[{"name":"data","mountPath":"/d"}]}}`
-		}, reference.CodeMountAltered},
+		}, finding.CodeMountAltered},
 	} {
 		n.double(t, "zz-"+label, label, never, func(pod *corev1.Pod) string {
 			if !isSidecar(pod) {
@@ -351,11 +351,11 @@ func (n *installation) testWorkloads(t *testing.T) {
 				return err
 			}
 			for _, event := range events.Items {
-				if event.InvolvedObject.Kind == kind && event.Type == corev1.EventTypeWarning && strings.Contains(event.Message, string(reference.CodePhysicalMissing)) {
+				if event.InvolvedObject.Kind == kind && event.Type == corev1.EventTypeWarning && strings.Contains(event.Message, string(finding.CodePhysicalMissing)) {
 					return nil
 				}
 			}
-			return fmt.Errorf("no event of %s has %s", kind, reference.CodePhysicalMissing)
+			return fmt.Errorf("no event of %s has %s", kind, finding.CodePhysicalMissing)
 		}); err != nil {
 			t.Error(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -49,7 +50,7 @@ func (r *Reconciler) readParts(ctx context.Context, p pair, objects *Objects) (p
 			return nil, nil, true, err
 		case partForeign:
 			kind := object.GetObjectKind().GroupVersionKind().Kind
-			troubles = append(troubles, Trouble{TroubleName, reference.Object{Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName()}.String(),
+			troubles = append(troubles, Trouble{TroubleName, finding.Object{Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName()}.String(),
 				"it exists already, " + reference.Holder(live) + ", and isn't touched"})
 		}
 	}

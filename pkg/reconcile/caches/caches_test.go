@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -44,7 +45,7 @@ func objectsOf(w *reference.World) []client.Object {
 	if w.PhysicalClaim != nil {
 		objects = append(objects, w.PhysicalClaim)
 	}
-	for _, metadata := range []map[reference.Object]*metav1.PartialObjectMetadata{w.Sources, w.Taken} {
+	for _, metadata := range []map[finding.Object]*metav1.PartialObjectMetadata{w.Sources, w.Taken} {
 		for _, object := range metadata {
 			objects = append(objects, object)
 		}

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thinruntime/thin"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -103,7 +104,7 @@ func (r *Reconciler) plan(ctx context.Context, p pair) (*thinPlan, error) {
 			plan.servedByFluid = true
 		case partForeign:
 			problems = append(problems, fmt.Errorf("%s exists already, %s, and isn't touched: rename or delete it, or give the Dataset another name",
-				reference.Object{Kind: part.kind, Namespace: key.Namespace, Name: key.Name}, reference.Holder(part.live)))
+				finding.Object{Kind: part.kind, Namespace: key.Namespace, Name: key.Name}, reference.Holder(part.live)))
 		}
 	}
 	plan.problem = errors.Join(problems...)

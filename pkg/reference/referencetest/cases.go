@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -51,9 +52,9 @@ type Case struct {
 
 // WantedFinding is what a case says of a finding.
 type WantedFinding struct {
-	Code    reference.Code `json:"code"`
-	Object  string         `json:"object"`
-	Message string         `json:"message"`
+	Code    finding.Code `json:"code"`
+	Object  string       `json:"object"`
+	Message string       `json:"message"`
 }
 
 // String returns the finding as one line.
@@ -62,10 +63,10 @@ func (f WantedFinding) String() string {
 }
 
 // Wanted returns findings as a case says them.
-func Wanted(findings reference.Findings) []WantedFinding {
+func Wanted(findings finding.List) []WantedFinding {
 	wanted := make([]WantedFinding, len(findings))
-	for i, finding := range findings {
-		wanted[i] = WantedFinding{finding.Code, finding.Object, finding.Message}
+	for i, f := range findings {
+		wanted[i] = WantedFinding{f.Code, f.Object.String(), f.Message}
 	}
 	return wanted
 }

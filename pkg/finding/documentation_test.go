@@ -1,7 +1,8 @@
-package reference_test
+package finding_test
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -15,8 +16,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	. "github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	. "github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
+
+var update = flag.Bool("update", false, "write docs/findings and the golden files")
 
 const (
 	root     = "../.."
@@ -162,19 +165,21 @@ func TestEveryFindingIsTested(t *testing.T) {
 // codeNames returns the names of the constants of the codes.
 func codeNames(t *testing.T) map[Code]string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "catalogue.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	names := map[Code]string{}
-	ast.Inspect(file, func(node ast.Node) bool {
-		if spec, ok := node.(*ast.ValueSpec); ok && len(spec.Values) == 1 {
-			if literal, ok := spec.Values[0].(*ast.BasicLit); ok {
-				names[Code(strings.Trim(literal.Value, `"`))] = spec.Names[0].Name
-			}
+	for thousand := 1; thousand <= 4; thousand++ {
+		file, err := parser.ParseFile(token.NewFileSet(), fmt.Sprintf("kf%d.go", thousand), nil, 0)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return true
-	})
+		ast.Inspect(file, func(node ast.Node) bool {
+			if spec, ok := node.(*ast.ValueSpec); ok && len(spec.Values) == 1 {
+				if literal, ok := spec.Values[0].(*ast.BasicLit); ok {
+					names[Code(strings.Trim(literal.Value, `"`))] = spec.Names[0].Name
+				}
+			}
+			return true
+		})
+	}
 	return names
 }
 

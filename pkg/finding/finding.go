@@ -1,4 +1,6 @@
-package reference
+// Package finding holds what plugin, controller and webhook say about objects: a finding names an object, says what is wrong with it
+// and what to do. The catalogue has one entry for each kind of finding.
+package finding
 
 import (
 	"fmt"
@@ -27,19 +29,19 @@ func (s Severity) Blocks() bool { return s == Error || s == Waiting || s == Inco
 // Finding is one thing that a user should know about a reference or a pod.
 type Finding struct {
 	// Code is the finding's entry in the catalogue, KF and four digits.
-	Code Code `json:"code"`
+	Code Code
 	// Severity is the entry's severity.
-	Severity Severity `json:"severity"`
+	Severity Severity
 	// Reason is the entry's name in CamelCase, as conditions and events have it.
-	Reason string `json:"reason"`
+	Reason string
 	// Object is what the finding is about.
-	Object string `json:"object"`
+	Object Object
 	// Message says what is wrong in this case.
-	Message string `json:"message"`
+	Message string
 	// Remedy says what to do about it.
-	Remedy string `json:"remedy,omitempty"`
+	Remedy string
 	// Command is what to type for it, where that is known; the remedy ends with it.
-	Command string `json:"command,omitempty"`
+	Command string
 }
 
 // String returns the finding as one line.
@@ -51,34 +53,34 @@ func (f Finding) String() string {
 	return text
 }
 
-// Findings is what a plan found, in the order of the checks.
-type Findings []Finding
+// List is several findings, in the order of the checks.
+type List []Finding
 
-// add appends a finding with the catalogue's severity and remedy.
-func (f *Findings) add(code Code, object fmt.Stringer, format string, args ...any) {
-	*f = append(*f, NewFinding(code, object, format, args...))
+// Add appends a finding with the catalogue's severity and remedy.
+func (f *List) Add(code Code, object Object, format string, args ...any) {
+	*f = append(*f, New(code, object, format, args...))
 }
 
-// addCommand is add with a command that does what the remedy says.
-func (f *Findings) addCommand(code Code, object fmt.Stringer, command, format string, args ...any) {
-	finding := NewFinding(code, object, format, args...)
+// AddCommand is Add with a command that does what the remedy says.
+func (f *List) AddCommand(code Code, object Object, command, format string, args ...any) {
+	finding := New(code, object, format, args...)
 	finding.Command = command
 	*f = append(*f, finding.In(English))
 }
 
-// NewFinding makes a finding with the severity, reason and remedy that the catalogue has for a code. It panics for a
+// New makes a finding with the severity, reason and remedy that the catalogue has for a code. It panics for a
 // code that the catalogue doesn't have: a mistake in the program.
-func NewFinding(code Code, object fmt.Stringer, format string, args ...any) Finding {
+func New(code Code, object Object, format string, args ...any) Finding {
 	entry, ok := Explain(code)
 	if !ok {
 		panic("no entry in the catalogue of findings for " + string(code))
 	}
-	return Finding{Code: code, Severity: entry.Severity, Reason: entry.Reason, Object: object.String(),
+	return Finding{Code: code, Severity: entry.Severity, Reason: entry.Reason, Object: object,
 		Message: fmt.Sprintf(format, args...), Remedy: entry.Remedy}
 }
 
 // First returns the first finding of the gravest blocking severity, or false if nothing blocks.
-func (f Findings) First() (Finding, bool) {
+func (f List) First() (Finding, bool) {
 	for _, severity := range []Severity{Error, Inconclusive, Waiting} {
 		if i := slices.IndexFunc(f, func(finding Finding) bool { return finding.Severity == severity }); i >= 0 {
 			return f[i], true
@@ -87,14 +89,14 @@ func (f Findings) First() (Finding, bool) {
 	return Finding{}, false
 }
 
-// Block reports whether one of the findings blocks.
-func (f Findings) Block() bool {
+// Blocked reports whether one of the findings blocks.
+func (f List) Blocked() bool {
 	return slices.ContainsFunc(f, func(finding Finding) bool { return finding.Severity.Blocks() })
 }
 
 // Blocking returns the findings that block.
-func (f Findings) Blocking() Findings {
-	var blocking Findings
+func (f List) Blocking() List {
+	var blocking List
 	for _, finding := range f {
 		if finding.Severity.Blocks() {
 			blocking = append(blocking, finding)
@@ -104,8 +106,8 @@ func (f Findings) Blocking() Findings {
 }
 
 // Of returns the findings of one severity.
-func (f Findings) Of(severity Severity) Findings {
-	var found Findings
+func (f List) Of(severity Severity) List {
+	var found List
 	for _, finding := range f {
 		if finding.Severity == severity {
 			found = append(found, finding)
@@ -114,21 +116,15 @@ func (f Findings) Of(severity Severity) Findings {
 	return found
 }
 
-// blocking reports whether any finding blocks.
-func (f Findings) blocking() bool {
-	_, blocked := f.First()
-	return blocked
-}
-
-// forVolume returns what the findings about a sidecar mean for a reference: a runtime without sidecars leaves the volume.
-func (f Findings) forVolume() Findings { return f.recoded(CodeRuntimeNoSidecar, CodeVolumeOnly) }
+// ForVolume returns what the findings about a sidecar mean for a reference: a runtime without sidecars leaves the volume.
+func (f List) ForVolume() List { return f.recoded(CodeRuntimeNoSidecar, CodeVolumeOnly) }
 
 // ForSidecars returns what a reference's findings mean for pods that want sidecars: that there is only a volume is in
 // their way.
-func (f Findings) ForSidecars() Findings { return f.recoded(CodeVolumeOnly, CodeRuntimeNoSidecar) }
+func (f List) ForSidecars() List { return f.recoded(CodeVolumeOnly, CodeRuntimeNoSidecar) }
 
 // recoded returns the findings with one code in the place of another.
-func (f Findings) recoded(from, to Code) Findings {
+func (f List) recoded(from, to Code) List {
 	recoded := slices.Clone(f)
 	for i, finding := range f {
 		if finding.Code == from {
@@ -142,8 +138,8 @@ func (f Findings) recoded(from, to Code) Findings {
 
 // BlockingSidecar returns the findings that keep pods from having a sidecar. That the physical Dataset doesn't know the
 // reference yet isn't one: it will before anybody can delete it.
-func (f Findings) BlockingSidecar() Findings {
-	var blocking Findings
+func (f List) BlockingSidecar() List {
+	var blocking List
 	for _, finding := range f.ForSidecars() {
 		if finding.Severity.Blocks() && finding.Code != CodeNotRecorded {
 			blocking = append(blocking, finding)
