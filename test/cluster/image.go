@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -30,6 +31,8 @@ type Image struct {
 	// links to busybox for all its applets that no other package provides; with
 	// ca-certificates, it has the usual bundle of them.
 	Packages []string `json:"packages,omitempty"`
+	// Maven is a project whose result the image has.
+	Maven *Maven `json:"maven,omitempty"`
 	// Files are added after the packages, by their absolute path in the image.
 	Files map[string]File `json:"files,omitempty"`
 	// Links are symbolic links: absolute path in the image to target.
@@ -77,7 +80,24 @@ func LoadImage(dir string) (Image, error) {
 			image.Files[name] = file
 		}
 	}
+	if image.Maven != nil && !filepath.IsAbs(image.Maven.Project) {
+		image.Maven.Project = filepath.Join(dir, image.Maven.Project)
+	}
 	return image, nil
+}
+
+// EnsureImages builds images that are not in the cache yet. Start does this too; on its own it takes a first build, which may
+// download for minutes, out of a test with a timeout. It needs what a node needs.
+func EnsureImages(ctx context.Context, out io.Writer, images ...Image) error {
+	if err := nodeSupported(); err != nil {
+		return err
+	}
+	for _, image := range images {
+		if _, err := buildImage(ctx, image, "", out); err != nil {
+			return fmt.Errorf("build the image %s: %w", image.Name, err)
+		}
+	}
+	return nil
 }
 
 // imageArchive returns the path of a docker-archive of the image, which it
@@ -104,7 +124,11 @@ func buildImage(ctx context.Context, image Image, own string, out io.Writer) (st
 	if err != nil {
 		return "", err
 	}
-	key, err := image.key(files, debs)
+	keyed, err := image.keyedFiles(files)
+	if err != nil {
+		return "", err
+	}
+	key, err := image.key(keyed, debs)
 	if err != nil {
 		return "", err
 	}
@@ -140,6 +164,9 @@ func buildImage(ctx context.Context, image Image, own string, out io.Writer) (st
 	if err != nil {
 		return "", err
 	}
+	if err := root.addMaven(ctx, work, image.Maven, out); err != nil {
+		return "", err
+	}
 	tmp := filepath.Join(work, "image.tar")
 	if err := writeArchive(tmp, image, root); err != nil {
 		return "", err
@@ -171,11 +198,30 @@ func (i Image) readFiles() (map[string][]byte, error) {
 	return files, nil
 }
 
+// keyedFiles returns all files that the image depends on: files, which readFiles returned, and the Maven project's.
+func (i Image) keyedFiles(files map[string][]byte) (map[string][]byte, error) {
+	if i.Maven == nil {
+		return files, nil
+	}
+	project, err := i.Maven.files()
+	if err != nil {
+		return nil, err
+	}
+	keyed := maps.Clone(files)
+	for name, data := range project {
+		keyed["maven/"+name] = data
+	}
+	return keyed, nil
+}
+
 // key identifies the image by all that goes into it.
 func (i Image) key(files map[string][]byte, debs []string) (string, error) {
 	// The version of how images are put together; change it with rootfs.go.
 	const builder = "1"
 	description := i
+	if i.Maven != nil {
+		description.Maven = &Maven{Target: i.Maven.Target}
+	}
 	description.Files = make(map[string]File, len(i.Files))
 	for name, file := range i.Files {
 		// By content, not by where it is on this machine.

@@ -2,11 +2,22 @@ package cluster
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"io/fs"
+	"maps"
+	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -100,7 +111,7 @@ func TestImageKey(t *testing.T) {
 }
 
 func TestExampleImages(t *testing.T) {
-	for _, name := range []string{"nginx", "rclone-fuse"} {
+	for _, name := range []string{"nginx", "rclone-fuse", "alluxio"} {
 		image, err := ExampleImage(name)
 		if err != nil {
 			t.Error(err)
@@ -123,4 +134,82 @@ func TestRequiredVersion(t *testing.T) {
 	if got := requiredVersion(gomod, "k8s.io/api"); got != "" {
 		t.Errorf("got %q for a module that isn't required", got)
 	}
+}
+
+// TestMavenProjectIsPartOfTheKey: an image is built anew if the project's sources change, and not if Maven's results do.
+func TestMavenProjectIsPartOfTheKey(t *testing.T) {
+	project := t.TempDir()
+	write := func(name, content string) {
+		t.Helper()
+		path := filepath.Join(project, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keyed := func() map[string][]byte {
+		t.Helper()
+		image := Image{Name: "i", Maven: &Maven{Project: project, Target: "/opt"}}
+		files, err := image.keyedFiles(map[string][]byte{"/f": nil})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files
+	}
+	for _, name := range []string{"pom.xml", "maven.xml", "src/main/java/A.java"} {
+		write(name, "1")
+	}
+	before := keyed()
+	write("target/image/web/a.jar", "made")
+	if got := keyed(); !maps.EqualFunc(got, before, bytes.Equal) || len(got) != 4 {
+		t.Errorf("the key is made of %q, was of %q", got, before)
+	}
+	write("src/main/java/A.java", "2")
+	if got := keyed(); maps.EqualFunc(got, before, bytes.Equal) {
+		t.Error("a changed source doesn't change the key")
+	}
+}
+
+// TestJavaReadsTheKeyStore: Java's own tool finds every certificate in what the builder makes of a bundle.
+func TestJavaReadsTheKeyStore(t *testing.T) {
+	var bundle []byte
+	for range 3 {
+		bundle = append(bundle, selfSigned(t)...)
+	}
+	store, err := javaKeyStore(bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := javaKeyStore(bundle)
+	if err != nil || !bytes.Equal(store, again) {
+		t.Errorf("the same certificates made two stores, %v", err)
+	}
+	keytool, err := lookPath("keytool")
+	if err != nil {
+		t.Skip("there is no Java on this machine")
+	}
+	file := filepath.Join(t.TempDir(), "cacerts")
+	if err := os.WriteFile(file, store, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	output, err := exec.CommandContext(t.Context(), keytool, "-list", "-keystore", file, "-storepass", "changeit").CombinedOutput()
+	if err != nil || strings.Count(string(output), "trustedCertEntry") != 3 {
+		t.Errorf("keytool says %v: %s", err, output)
+	}
+}
+
+func selfSigned(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "ca"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }

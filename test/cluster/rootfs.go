@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/pavlo-v-chernykh/keystore-go/v4"
 )
 
 // entry is a file, directory or symbolic link of an image.
@@ -247,7 +251,7 @@ func (r rootfs) addApplets(ctx context.Context) error {
 }
 
 // addCertificates bundles the certificates of the package ca-certificates, if
-// it is in the image, as its maintainer script would.
+// it is in the image, as its maintainer script would, and for Java too.
 func (r rootfs) addCertificates() error {
 	var bundle []byte
 	for _, name := range r.names() {
@@ -260,10 +264,41 @@ func (r rootfs) addCertificates() error {
 		}
 		bundle = append(bundle, data...)
 	}
-	if bundle != nil {
-		r.add("/etc/ssl/certs/ca-certificates.crt", entry{mode: 0o644, content: bundle})
+	if bundle == nil {
+		return nil
 	}
+	r.add("/etc/ssl/certs/ca-certificates.crt", entry{mode: 0o644, content: bundle})
+	if _, ok := r["/usr/lib/jvm"]; !ok {
+		return nil
+	}
+	store, err := javaKeyStore(bundle)
+	if err != nil {
+		return fmt.Errorf("make a key store of the certificates for Java: %w", err)
+	}
+	r.add("/etc/ssl/certs/java/cacerts", entry{mode: 0o644, content: store})
 	return nil
+}
+
+// javaKeyStore returns the certificates of a PEM bundle in the form and with the
+// password that Java expects. The same bundle always makes the same store.
+func javaKeyStore(bundle []byte) ([]byte, error) {
+	store := keystore.New(keystore.WithOrderedAliases())
+	for n := 0; ; n++ {
+		var block *pem.Block
+		if block, bundle = pem.Decode(bundle); block == nil {
+			break
+		}
+		err := store.SetTrustedCertificateEntry(fmt.Sprintf("ca-%03d", n), keystore.TrustedCertificateEntry{
+			CreationTime: time.Unix(0, 0),
+			Certificate:  keystore.Certificate{Type: "X509", Content: block.Bytes},
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	var data bytes.Buffer
+	err := store.Store(&data, []byte("changeit"))
+	return data.Bytes(), err
 }
 
 func (r rootfs) names() []string {

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -43,7 +44,13 @@ func run(ctx context.Context, state string, down, prepare bool) error {
 				return err
 			}
 		}
-		return cluster.EnsureBinaries(ctx, os.Stdout, root)
+		if err := cluster.EnsureBinaries(ctx, os.Stdout, root); err != nil || !root {
+			return err
+		}
+		if err := ensureImages(ctx); !errors.Is(err, cluster.ErrNodeUnsupported) {
+			return err
+		}
+		return nil
 	}
 	if down {
 		return cluster.Teardown(ctx, state)
@@ -66,6 +73,19 @@ func run(ctx context.Context, state string, down, prepare bool) error {
 		return explain(e, err)
 	}
 	return nil
+}
+
+// ensureImages builds the images of the examples.
+func ensureImages(ctx context.Context) error {
+	var images []cluster.Image
+	for _, name := range []string{"nginx", "rclone-fuse", "alluxio"} {
+		image, err := cluster.ExampleImage(name)
+		if err != nil {
+			return err
+		}
+		images = append(images, image)
+	}
+	return cluster.EnsureImages(ctx, os.Stdout, images...)
 }
 
 // explain says where to look after a step has failed.
