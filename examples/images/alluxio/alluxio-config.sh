@@ -32,6 +32,8 @@ java_class() {
 	level=$1
 	options=$2
 	shift 2
+	# Where a program that ends in a fatal error leaves its state.
+	mkdir -p /tmp/alluxio/logs 2>/dev/null || true
 	# shellcheck disable=SC2046,SC2086
 	exec java \
 		--add-opens=java.base/java.lang=ALL-UNNAMED --add-opens=java.base/java.util=ALL-UNNAMED \

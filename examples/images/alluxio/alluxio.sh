@@ -28,5 +28,6 @@ while :; do
 	*) break ;;
 	esac
 done
+# It prints errors itself; its log repeats them with stack traces.
 # shellcheck disable=SC2086
-java_class ERROR "$options" $class "$@"
+java_class OFF "$options" $class "$@"

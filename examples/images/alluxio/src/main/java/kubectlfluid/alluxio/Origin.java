@@ -7,12 +7,15 @@ import java.io.InputStream;
 import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.net.URISyntaxException;
+import java.net.URLDecoder;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
 import java.util.Date;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import org.apache.http.Header;
 import org.apache.http.HttpHeaders;
 import org.apache.http.HttpStatus;
@@ -23,7 +26,6 @@ import org.apache.http.client.methods.HttpHead;
 import org.apache.http.client.methods.HttpRequestBase;
 import org.apache.http.client.protocol.HttpClientContext;
 import org.apache.http.client.utils.DateUtils;
-import org.apache.http.config.SocketConfig;
 import org.apache.http.conn.ConnectTimeoutException;
 import org.apache.http.impl.client.CloseableHttpClient;
 import org.apache.http.impl.client.HttpClients;
@@ -31,29 +33,30 @@ import org.jsoup.Jsoup;
 import org.jsoup.nodes.Document;
 import org.jsoup.nodes.Element;
 
-/** A web server that a mount leads to. Its errors name the request, what is wrong, and nothing that a URL may hold as secret. */
-class Origin implements Closeable {
-  /** How long an origin that couldn't be reached isn't asked again: each request would wait for the time limit. */
+/**
+ * The web servers that mounts lead to. Errors name the request, what is wrong, and nothing that a URL may hold as secret. Paths
+ * are whole URLs without a slash at their end.
+ */
+class Origin {
+  /** How long a server that couldn't be reached isn't asked again: each request would wait for the time limit. */
   private static final long DOWN_MILLIS = 3000;
+  /** One for all mounts of the process. */
+  private static final CloseableHttpClient CLIENT = HttpClients.custom().setMaxConnPerRoute(64).setMaxConnTotal(256)
+      .disableCookieManagement().evictIdleConnections(30, TimeUnit.SECONDS).build();
 
-  private final String root;
   private final int timeoutMillis;
-  private final CloseableHttpClient client;
-  private volatile long downUntil;
-  private volatile IOException down;
+  private final RequestConfig limits;
+  private final Map<String, Down> down = new ConcurrentHashMap<>();
 
-  /**
-   * @param root the mount's URL without a slash at its end, as the user wrote it
-   * @param timeoutMillis the limit for a connection, and for each part of an answer
-   */
-  Origin(String root, int timeoutMillis) {
-    this.root = root;
+  /** Makes clients with a limit for a connection, and for each part of an answer. */
+  Origin(int timeoutMillis) {
     this.timeoutMillis = timeoutMillis;
-    RequestConfig config = RequestConfig.custom().setConnectTimeout(timeoutMillis).setSocketTimeout(timeoutMillis)
+    limits = RequestConfig.custom().setConnectTimeout(timeoutMillis).setSocketTimeout(timeoutMillis)
         .setConnectionRequestTimeout(timeoutMillis).setContentCompressionEnabled(false).build();
-    client = HttpClients.custom().setDefaultRequestConfig(config).setMaxConnPerRoute(64).setMaxConnTotal(64)
-        .setDefaultSocketConfig(SocketConfig.custom().setSoTimeout(timeoutMillis).build()).disableCookieManagement().build();
   }
+
+  /** Why a server couldn't be reached, and until when it isn't asked. */
+  private record Down(String why, long until) {}
 
   /** What the origin says of a file; uri is where redirects led to. */
   record Answer(URI uri, long length, long modified) {}
@@ -108,12 +111,12 @@ class Origin implements Closeable {
       } catch (URISyntaxException e) {
         continue;
       }
-      String directory = base.getPath();
-      if (target.getQuery() != null || target.getFragment() != null || target.getPath() == null
-          || !base.getRawAuthority().equals(target.getRawAuthority()) || !target.getPath().startsWith(directory)) {
+      String directory = base.getRawPath();
+      if (target.getRawQuery() != null || target.getRawFragment() != null || target.getRawPath() == null
+          || !base.getRawAuthority().equals(target.getRawAuthority()) || !target.getRawPath().startsWith(directory)) {
         continue;
       }
-      String name = target.getPath().substring(directory.length());
+      String name = decode(target.getRawPath().substring(directory.length()));
       boolean isDirectory = name.endsWith("/");
       name = isDirectory ? name.substring(0, name.length() - 1) : name;
       if (!name.isEmpty() && !name.contains("/") && !name.equals(".") && !name.equals("..")) {
@@ -149,17 +152,18 @@ class Origin implements Closeable {
   }
 
   private CloseableHttpResponse send(HttpRequestBase request, HttpClientContext context, String path) throws IOException {
-    if (System.currentTimeMillis() < downUntil) {
-      throw new IOException(down.getMessage(), down);
+    String server = request.getURI().getRawAuthority();
+    Down last = down.get(server);
+    if (last != null && System.currentTimeMillis() < last.until) {
+      throw new IOException(request.getMethod() + " " + shown(path) + ": " + last.why);
     }
+    request.setConfig(limits);
     CloseableHttpResponse response;
     try {
-      response = client.execute(request, context);
+      response = CLIENT.execute(request, context);
     } catch (IOException e) {
-      IOException failure = failed(request, path, e);
-      down = failure;
-      downUntil = System.currentTimeMillis() + DOWN_MILLIS;
-      throw failure;
+      down.put(server, new Down(why(request, e), System.currentTimeMillis() + DOWN_MILLIS));
+      throw failed(request, path, e);
     }
     int status = response.getStatusLine().getStatusCode();
     if (status == HttpStatus.SC_OK || status == HttpStatus.SC_PARTIAL_CONTENT) {
@@ -175,15 +179,18 @@ class Origin implements Closeable {
   }
 
   private IOException failed(HttpRequestBase request, String path, IOException e) {
-    String why = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+    return new IOException(request.getMethod() + " " + shown(path) + ": " + why(request, e), e);
+  }
+
+  private String why(HttpRequestBase request, IOException e) {
     if (e instanceof UnknownHostException) {
-      why = "no such host: " + request.getURI().getHost();
+      return "no such host: " + request.getURI().getHost();
     } else if (e instanceof ConnectTimeoutException) {
-      why = "no connection within " + timeoutMillis / 1000 + " s";
+      return "no connection within " + timeoutMillis / 1000 + " s";
     } else if (e instanceof SocketTimeoutException) {
-      why = "no answer within " + timeoutMillis / 1000 + " s";
+      return "no answer within " + timeoutMillis / 1000 + " s";
     }
-    return new IOException(request.getMethod() + " " + shown(path) + ": " + why, e);
+    return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
   }
 
   private static URI landed(HttpRequestBase request, HttpClientContext context) {
@@ -199,35 +206,37 @@ class Origin implements Closeable {
     return result;
   }
 
-  /** The mount's URL is as the user wrote it, and is sent so; the names below it are plain, and are encoded. */
-  private URI uri(String path, boolean directory) throws IOException {
-    StringBuilder encoded = new StringBuilder(root);
-    String below = path.startsWith(root) ? path.substring(root.length()) : path;
-    for (byte b : below.getBytes(StandardCharsets.UTF_8)) {
+  /**
+   * Returns the URL of a path, with what is no part of a URL encoded. A %XX stays: it is encoded in the user's mount or, for a
+   * percent sign in a name, in {@link #decode}.
+   */
+  private static URI uri(String path, boolean directory) throws IOException {
+    StringBuilder encoded = new StringBuilder();
+    for (byte b : path.getBytes(StandardCharsets.UTF_8)) {
       char c = (char) (b & 0xff);
-      if (c < 0x80 && (Character.isLetterOrDigit(c) || "/-._~!$&'()*,;=:@".indexOf(c) >= 0)) {
+      if (c < 0x80 && (Character.isLetterOrDigit(c) || "%/-._~!$&'()*,;=:@[]".indexOf(c) >= 0)) {
         encoded.append(c);
       } else {
         encoded.append(String.format("%%%02X", (int) c));
       }
     }
-    if (directory || below.isEmpty()) {
+    if (directory) {
       encoded.append('/');
     }
     try {
       return new URI(encoded.toString());
     } catch (URISyntaxException e) {
-      throw new IOException("the mount " + shown(root) + " is no URL: " + e.getReason(), e);
+      throw new IOException(shown(path) + " is no URL: " + e.getReason(), e);
     }
+  }
+
+  /** Returns what a part of a URL says, but for percent signs, which stay encoded. */
+  private static String decode(String raw) {
+    return URLDecoder.decode(raw.replace("+", "%2B").replace("%25", "%2525"), StandardCharsets.UTF_8);
   }
 
   /** Returns a URL without the user and password that it may have. */
   private static String shown(String url) {
     return url.replaceFirst("//[^/@]*@", "//");
-  }
-
-  @Override
-  public void close() throws IOException {
-    client.close();
   }
 }

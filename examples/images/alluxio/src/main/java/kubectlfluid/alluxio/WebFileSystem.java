@@ -52,7 +52,6 @@ class WebFileSystem extends WebUnderFileSystem {
   });
 
   private final Origin origin;
-  private final String root;
   private final List<String> titles;
   private final long blockSize;
   /** What the origin said last, by path. A status or a listing of names costs some hundred bytes. */
@@ -62,10 +61,9 @@ class WebFileSystem extends WebUnderFileSystem {
 
   WebFileSystem(AlluxioURI uri, UnderFileSystemConfiguration conf) {
     super(uri, conf);
-    root = trim(uri.toString());
     titles = conf.getList(PropertyKey.UNDERFS_WEB_TITLES);
     blockSize = conf.getBytes(PropertyKey.USER_BLOCK_SIZE_BYTES_DEFAULT);
-    origin = new Origin(root, (int) conf.getMs(PropertyKey.UNDERFS_WEB_CONNECTION_TIMEOUT));
+    origin = new Origin((int) conf.getMs(PropertyKey.UNDERFS_WEB_CONNECTION_TIMEOUT));
   }
 
   @Override
@@ -77,10 +75,9 @@ class WebFileSystem extends WebUnderFileSystem {
   @Override
   public void cleanup() {}
 
+  /** Does nothing, since Alluxio goes on using what it has closed. */
   @Override
-  public void close() throws IOException {
-    origin.close();
-  }
+  public void close() {}
 
   @Override
   public boolean supportsFlush() {
@@ -89,6 +86,9 @@ class WebFileSystem extends WebUnderFileSystem {
 
   @Override
   public boolean exists(String path) throws IOException {
+    if (path.startsWith("/")) {
+      return true; // Alluxio tries a connection, without saying to which server. It asks for the directory next.
+    }
     try {
       getStatus(path);
       return true;
@@ -97,21 +97,20 @@ class WebFileSystem extends WebUnderFileSystem {
     }
   }
 
+  /** Returns true or says why not: Alluxio asks this when it mounts. */
   @Override
   public boolean isDirectory(String path) throws IOException {
     try {
-      return getStatus(path).isDirectory();
+      statuses.put(trim(path), directory(trim(path)));
+      return true;
     } catch (FileNotFoundException e) {
-      if (trim(path).equals(root)) {
-        throw new IOException(e.getMessage()); // A mount says why.
-      }
-      return false;
+      throw new IOException(e.getMessage(), e);
     }
   }
 
   @Override
   public boolean isFile(String path) throws IOException {
-    return exists(path) && !isDirectory(path);
+    return !getStatus(path).isDirectory();
   }
 
   @Override
@@ -137,7 +136,7 @@ class WebFileSystem extends WebUnderFileSystem {
   /** Asks the origin what a path is. */
   private UfsStatus ask(String path) throws IOException {
     UfsStatus known = statuses.getIfPresent(path);
-    if (path.equals(root) || known != null && known.isDirectory()) {
+    if (known != null && known.isDirectory()) {
       return directory(path);
     }
     Origin.Answer answer = origin.head(path);
