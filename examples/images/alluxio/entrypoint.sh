@@ -35,6 +35,8 @@ mount_fuse() {
 	mountpoint=${1:-${MOUNT_POINT:-/mnt/alluxio-fuse}}
 	umount -l "$mountpoint" 2>/dev/null || true
 	mkdir -p "$mountpoint"
+	# It runs as whoever the pod's user is; an option may choose another policy.
+	ALLUXIO_JAVA_OPTS="-Dalluxio.fuse.auth.policy.class=kubectlfluid.alluxio.ProcessUser ${ALLUXIO_JAVA_OPTS-}"
 	java_class INFO "${ALLUXIO_FUSE_JAVA_OPTS-} -Dalluxio.fuse.mount.alluxio.path=${2:-/}" \
 		alluxio.fuse.AlluxioFuse -m "$mountpoint" ${options:+-o "$options"}
 }
