@@ -110,12 +110,11 @@ func (h *DatasetHandler) validate(ctx context.Context, request admission.Request
 	if response := h.validateConsent(ctx, request, dataset); !response.Allowed {
 		return response
 	}
-	world, err := observe.ReferenceWithoutMirrors(ctx, h.Reader, dataset, h.MirrorNames)
+	_, plan, err := observe.Plan(ctx, h.Reader, dataset,
+		reference.Policy{MirrorNames: h.MirrorNames, Sharing: h.Sharing, Depth: reference.ForAdmission})
 	if err != nil {
 		return admission.Errored(http.StatusInternalServerError, err)
 	}
-	world.Sharing = h.Sharing
-	plan := reference.NewPlan(world)
 	if errors := plan.Findings.Of(finding.Error); len(errors) > 0 {
 		return denied(errors[0].String(), errors[0])
 	}

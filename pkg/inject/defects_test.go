@@ -124,7 +124,7 @@ func TestTheMastersOfAnotherNamespaceAreFound(t *testing.T) {
 	for masters, want := range map[int32]bool{0: false, 1: false, 3: true} {
 		world := referencetest.World(t, "alluxio", physical)
 		world.Physical.Status.Runtimes[0].MasterReplicas = masters
-		sidecar, _ := planReference(world)
+		sidecar := reference.NewPlan(world).Sidecar
 		container := sidecarContainer(sidecar, "x", "x", Variant{})
 		if got := expand(container.Command[2]) == masterScript+superviseScript() && slices.Equal(container.Command[4:6], []string{"phy-master-", "default"}); got != want {
 			t.Errorf("%d masters: %q", masters, container.Command)
@@ -132,8 +132,7 @@ func TestTheMastersOfAnotherNamespaceAreFound(t *testing.T) {
 	}
 	world := referencetest.World(t, "alluxio", "")
 	world.Dataset, world.Physical.Status.Runtimes[0].MasterReplicas = world.Physical, 3
-	sidecar, _, _ := reference.NewSidecar(world, reference.Source{Namespace: "default", Name: "phy"})
-	if sidecar.Masters != "" {
+	if sidecar := reference.NewPlan(world).Sidecar; sidecar.Masters != "" {
 		t.Error("in their own namespace they are found as they are")
 	}
 }
@@ -181,10 +180,7 @@ func TestMetricsAreAsThePhysicalsRuntimeSays(t *testing.T) {
 		world := referencetest.World(t, "jindo", physical)
 		world.Fuse.Spec.Template.Spec.Containers[0].Ports = []corev1.ContainerPort{{Name: "jindo-metrics", ContainerPort: 9567}}
 		world.Runtime = &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"fuse": map[string]any{"metrics": map[string]any{"scrapeTarget": target}}}}}
-		sidecar, findings := planReference(world)
-		if len(findings) > 0 {
-			t.Fatal(findings)
-		}
+		sidecar := reference.NewPlan(world).Sidecar
 		for _, annotation := range []string{"", "false"} {
 			raw := readPod(t, "nginx")
 			if annotation != "" {

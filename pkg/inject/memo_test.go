@@ -25,7 +25,7 @@ func TestPlanningChangesNothingThatItReads(t *testing.T) {
 	for _, name := range referencetest.Runtimes() {
 		world := referencetest.World(t, name, physical+"/sub")
 		before := encode(t, []any{world.Dataset, world.Physical, world.Fuse, world.PhysicalVolume, world.PhysicalClaim})
-		sidecar, _ := planReference(world)
+		sidecar := reference.NewPlan(world).Sidecar
 		Compile(sidecar, Variant{SelfHealing: true})
 		if after := encode(t, []any{world.Dataset, world.Physical, world.Fuse, world.PhysicalVolume, world.PhysicalClaim}); !bytes.Equal(before, after) {
 			t.Errorf("%s: it was %s and is %s", name, before, after)

@@ -39,11 +39,11 @@ func (d dataset) sidecar(t testing.TB, claim string) *reference.Sidecar {
 	}
 	if d.mountPoint == "" {
 		world.Dataset = world.Physical
-		sidecar, mirrors, findings := reference.NewSidecar(world, reference.Source{Namespace: "default", Name: "phy"})
-		if len(findings) > 0 || len(mirrors) > 0 {
-			t.Fatalf("the physical Dataset needs %v and has %v", mirrors, findings)
+		plan := reference.NewPlan(world)
+		if len(plan.Findings) > 0 || len(plan.Mirrors) > 0 {
+			t.Fatalf("the physical Dataset needs %v and has %v", plan.Mirrors, plan.Findings)
 		}
-		return sidecar
+		return plan.Sidecar
 	}
 	world.Dataset.Name = claim
 	plan := reference.NewPlan(world)

@@ -14,7 +14,6 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -36,7 +35,7 @@ type PodHandler struct {
 	// the API server has them, and classic ones otherwise.
 	Mode Mode
 
-	claims memo[claimKey, claimed]
+	claims memo[claimKey, Claimed]
 	modes  memo[string, namespaceMode]
 }
 
@@ -104,18 +103,16 @@ func (h *PodHandler) resolveSoon(ctx context.Context, namespace string, pod *Pod
 	return sidecars, findings
 }
 
-// resolve finds the sidecars of a pod's claims by claim name, and those of the sidecars' own claims. A claim that no
-// Dataset has is left to Kubernetes. It is complete unless something isn't there that is waited for, or a claim that
-// nobody knows.
+// resolve finds the sidecars of a pod's claims by claim name, and those of the sidecars' own claims. It is complete unless
+// something isn't there that is waited for, or a claim that nobody knows.
 func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod, variant Variant) (map[string]*Sidecar, finding.List, bool) {
-	complete := true
-	sidecars, findings := resolve(pod, func(claim string) (*Sidecar, finding.List) {
+	sidecars, findings, known := resolve(pod, func(claim string) Claimed {
 		key := claimKey{types.NamespacedName{Namespace: namespace, Name: claim}, variant}
-		found := h.claims.of(h.Reader, key, func(reader client.Reader) claimed { return h.resolveClaim(ctx, reader, key) })
-		complete = complete && found.known
-		return found.sidecar, found.findings
+		return h.claims.of(h.Reader, key, func(reader client.Reader) Claimed {
+			return Lookup(ctx, reader, key.NamespacedName, reference.Policy{MirrorNames: h.MirrorNames, Sharing: h.Sharing}, variant)
+		})
 	})
-	complete = complete && len(findings.Of(finding.Waiting)) == 0
+	complete := known && len(findings.Of(finding.Waiting)) == 0
 	subject := podObject(namespace, pod)
 	if len(sidecars) == 0 && len(findings) == 0 && len(pod.injectedVolumes()) == 0 {
 		findings = append(findings, finding.New(finding.CodePodNoDataset, subject,
@@ -131,68 +128,4 @@ func (h *PodHandler) resolve(ctx context.Context, namespace string, pod *Pod, va
 type claimKey struct {
 	types.NamespacedName
 	variant Variant
-}
-
-// claimed is what a claim means: the sidecar of its Dataset, or why that has none, or neither for a claim of something else.
-type claimed struct {
-	sidecar  *Sidecar
-	findings finding.List
-	known    bool
-}
-
-// resolveClaim finds the sidecar of a claim's Dataset.
-func (h *PodHandler) resolveClaim(ctx context.Context, reader client.Reader, key claimKey) claimed {
-	dataset, present, err := observe.DatasetOfClaim(ctx, reader, key.NamespacedName)
-	switch {
-	case err != nil:
-		return claimed{findings: finding.List{unreadable(key.NamespacedName, err)}, known: true}
-	case dataset != nil:
-		sidecar, findings := h.sidecarOf(ctx, reader, dataset, key.variant)
-		return claimed{sidecar, findings, true}
-	case present == nil:
-		return claimed{}
-	}
-	orphan := reference.CheckOrphan(present)
-	return claimed{findings: orphan, known: len(orphan) == 0}
-}
-
-func unreadable(key types.NamespacedName, err error) finding.Finding {
-	return finding.New(finding.CodeUnread,
-		finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: key.Namespace, Name: key.Name}, "it couldn't be read: %v", err)
-}
-
-// sidecarOf plans the sidecar of a Dataset from the physical's objects, so that nothing waits for copies.
-func (h *PodHandler) sidecarOf(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, variant Variant) (*Sidecar, finding.List) {
-	read, plan := observe.Physical, planPhysical
-	if reference.IsReference(dataset) {
-		read = func(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset) (*reference.World, error) {
-			return observe.ReferenceWithoutMirrors(ctx, reader, dataset, h.MirrorNames)
-		}
-		plan = planReference
-	}
-	world, err := read(ctx, reader, dataset)
-	if err != nil {
-		return nil, finding.List{unreadable(client.ObjectKeyFromObject(dataset), err)}
-	}
-	world.Sharing = h.Sharing
-	sidecar, findings := plan(world)
-	if sidecar == nil {
-		return nil, findings
-	}
-	return Compile(sidecar, variant), findings
-}
-
-// planPhysical plans the sidecar of a physical Dataset in its own namespace.
-func planPhysical(world *reference.World) (*reference.Sidecar, finding.List) {
-	sidecar, _, findings := reference.NewSidecar(world, reference.Source{Namespace: world.Dataset.Namespace, Name: world.Dataset.Name})
-	return sidecar, findings
-}
-
-// planReference plans the sidecar of a reference.
-func planReference(world *reference.World) (*reference.Sidecar, finding.List) {
-	plan := reference.NewPlan(world)
-	if blocking := plan.Findings.BlockingSidecar(); len(blocking) > 0 {
-		return nil, blocking
-	}
-	return plan.Sidecar, nil
 }

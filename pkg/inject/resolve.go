@@ -12,27 +12,28 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
-// resolve finds the sidecars of a pod's claims by claim name, and those of the claims of these sidecars.
-func resolve(pod *Pod, sidecarOf func(claim string) (*Sidecar, finding.List)) (map[string]*Sidecar, finding.List) {
-	sidecars := map[string]*Sidecar{}
-	var findings finding.List
+// resolve finds the sidecars of a pod's claims by claim name, and those of the claims of these sidecars. A claim that no
+// Dataset has is left to Kubernetes. It reports whether every claim is known.
+func resolve(pod *Pod, find func(claim string) Claimed) (sidecars map[string]*Sidecar, findings finding.List, known bool) {
+	sidecars, known = map[string]*Sidecar{}, true
 	for claims := pod.Claims(); len(claims) > 0; claims = claims[1:] {
-		if _, known := sidecars[claims[0]]; known {
+		if _, found := sidecars[claims[0]]; found {
 			continue
 		}
-		sidecar, found := sidecarOf(claims[0])
-		findings = append(findings, found...)
-		if sidecar == nil {
+		claimed := find(claims[0])
+		findings = append(findings, claimed.Findings...)
+		known = known && claimed.Known
+		if claimed.Sidecar == nil {
 			continue
 		}
-		sidecars[claims[0]] = sidecar
-		for i := range sidecar.volumes {
-			if claim := sidecar.volumes[i].claim; claim != "" {
+		sidecars[claims[0]] = claimed.Sidecar
+		for i := range claimed.Sidecar.volumes {
+			if claim := claimed.Sidecar.volumes[i].claim; claim != "" {
 				claims = append(claims, claim)
 			}
 		}
 	}
-	return sidecars, findings
+	return sidecars, findings, known
 }
 
 func podObject(namespace string, pod *Pod) finding.Object {

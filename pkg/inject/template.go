@@ -5,12 +5,14 @@ import (
 	"strconv"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/jsonscan"
 )
 
-// Lookup finds the sidecar of a claim. It returns nil and no finding for a claim that no Dataset has.
-type Lookup func(namespace, claim string, variant Variant) (*Sidecar, finding.List)
+// Finder finds the sidecar of a claim, mostly by Lookup.
+type Finder func(claim types.NamespacedName, variant Variant) Claimed
 
 // TemplateOptions are what the injection into objects depends on beside them and their Datasets.
 type TemplateOptions struct {
@@ -41,7 +43,7 @@ type Result struct {
 //
 // All pods of one template have the same directory on a node, other than pods that are injected at admission: their
 // sidecars mount one over the other.
-func Template(document []byte, lookup Lookup, options TemplateOptions) ([]Result, error) {
+func Template(document []byte, find Finder, options TemplateOptions) ([]Result, error) {
 	s := jsonscan.New(string(document))
 	var top header
 	if err := s.Document(func() { top = scanHeader(s) }); err != nil {
@@ -51,14 +53,14 @@ func Template(document []byte, lookup Lookup, options TemplateOptions) ([]Result
 		return nil, fmt.Errorf("reading the object: it has no kind")
 	}
 	if !strings.HasSuffix(top.kind, "List") || top.items == nil {
-		return []Result{inObject(top, "", lookup, options)}, nil
+		return []Result{inObject(top, "", find, options)}, nil
 	}
 	var results []Result
 	for i, item := range top.items {
 		if item.kind == "" {
 			item.kind = strings.TrimSuffix(top.kind, "List")
 		}
-		results = append(results, inObject(item, "/items/"+strconv.Itoa(i), lookup, options))
+		results = append(results, inObject(item, "/items/"+strconv.Itoa(i), find, options))
 	}
 	return results, nil
 }
@@ -115,7 +117,7 @@ func podTemplate(kind string) []string {
 }
 
 // inObject gives one object its sidecars.
-func inObject(h header, pointer string, lookup Lookup, options TemplateOptions) Result {
+func inObject(h header, pointer string, find Finder, options TemplateOptions) Result {
 	namespace := h.namespace
 	if namespace == "" {
 		namespace = options.Namespace
@@ -153,14 +155,16 @@ func inObject(h header, pointer string, lookup Lookup, options TemplateOptions) 
 		add(finding.CodeSharedDirectory, "its pods have the directory %s in common", directory)
 		defaults.Shared = true
 	}
-	result.inPod(pod, lookup, defaults, patch)
+	result.inPod(pod, find, defaults, patch)
 	return result
 }
 
 // inPod gives a pod or a pod template its sidecars.
-func (r *Result) inPod(pod *Pod, lookup Lookup, defaults Variant, options Options) {
+func (r *Result) inPod(pod *Pod, find Finder, defaults Variant, options Options) {
 	variant, findings := pod.Variant(r.Object, defaults)
-	sidecars, found := resolve(pod, func(claim string) (*Sidecar, finding.List) { return lookup(r.Object.Namespace, claim, variant) })
+	sidecars, found, _ := resolve(pod, func(claim string) Claimed {
+		return find(types.NamespacedName{Namespace: r.Object.Namespace, Name: claim}, variant)
+	})
 	findings = append(findings, found...)
 	if len(sidecars) == 0 && !findings.Blocked() {
 		findings = finding.List{finding.New(finding.CodePodNoDataset, r.Object,

@@ -10,17 +10,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/jsonscan"
 )
 
 // lookupRefdemo knows the Dataset of the claim refdemo in the namespace ref.
-func lookupRefdemo(t testing.TB) Lookup {
-	return func(namespace, claim string, variant Variant) (*Sidecar, finding.List) {
-		if namespace != "ref" || claim != "refdemo" {
-			return nil, nil
+func lookupRefdemo(t testing.TB) Finder {
+	return func(claim types.NamespacedName, variant Variant) Claimed {
+		if claim.Namespace != "ref" || claim.Name != "refdemo" {
+			return Claimed{}
 		}
-		return Compile(dataset{"thin", physical, nil}.sidecar(t, claim), variant), nil
+		return Claimed{Sidecar: Compile(dataset{"thin", physical, nil}.sidecar(t, claim.Name), variant), Known: true}
 	}
 }
 
@@ -183,7 +185,7 @@ func FuzzTemplate(f *testing.F) {
 	}
 	sidecar := dataset{"thin", physical, nil}.compiled(f, "refdemo")
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		results, err := Template(raw, func(string, string, Variant) (*Sidecar, finding.List) { return sidecar, nil }, TemplateOptions{Unasked: true})
+		results, err := Template(raw, func(types.NamespacedName, Variant) Claimed { return Claimed{Sidecar: sidecar, Known: true} }, TemplateOptions{Unasked: true})
 		if err != nil {
 			return
 		}

@@ -50,7 +50,7 @@ func findConsent(ctx context.Context, writer client.Writer, w *reference.World, 
 		return fmt.Sprintf("you may refer to it: you have the verb %s on it", reference.VerbUse), nil
 	}
 	denied := reference.NotAllowed(w.Key(), "you", source)
-	if w.Sharing != reference.SharingRBAC || w.Unread[physical] != "" {
+	if w.Sharing != reference.SharingRBAC || w.Unread(physical) != "" {
 		// The cluster's policy or the owner's list isn't known: it may be allowed all the same.
 		denied.Severity = finding.Warning
 	}

@@ -85,7 +85,7 @@ func (d *differ) compareVolume() {
 	want := d.preflight.plan.Volume
 	object := finding.Object{Kind: "PersistentVolume", Name: want.Name}
 	source := finding.Object{Kind: "PersistentVolume", Name: reference.VolumeName(d.preflight.plan.Source.Key())}
-	if reason := d.preflight.world.Unread[object]; reason != "" {
+	if reason := d.preflight.world.Unread(object); reason != "" {
 		d.report.Unread = append(d.report.Unread, unreadObject{object.String(), reason})
 		return
 	}
@@ -107,7 +107,7 @@ func (d *differ) compareClaim() {
 	want, have := d.preflight.plan.Claim, d.preflight.world.Claim
 	object := finding.Object{Kind: "PersistentVolumeClaim", Namespace: want.Namespace, Name: want.Name}
 	source := finding.Object{Kind: "PersistentVolume", Name: want.Spec.VolumeName}
-	if reason := d.preflight.world.Unread[object]; reason != "" {
+	if reason := d.preflight.world.Unread(object); reason != "" {
 		d.report.Unread = append(d.report.Unread, unreadObject{object.String(), reason})
 		return
 	}

@@ -225,7 +225,7 @@ func (i *injector) inDocument(document []byte) ([]byte, error) {
 	if err != nil || object == nil {
 		return document, err
 	}
-	results, err := inject.Template(object, i.lookup, i.options)
+	results, err := inject.Template(object, i.find, i.options)
 	if err != nil {
 		return nil, err
 	}

@@ -116,7 +116,7 @@ func sameAsEngine(t *testing.T, before, after []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	results, err := inject.Template(object, i.lookup, i.options)
+	results, err := inject.Template(object, i.find, i.options)
 	if err != nil || len(results) != 1 {
 		t.Fatal(results, err)
 	}

@@ -59,7 +59,7 @@ func (c *chain) broken() (link, bool) {
 // chainBuilder collects links, each with what was found about its object.
 type chainBuilder struct {
 	findings finding.List
-	unread   map[finding.Object]string
+	world    *reference.World
 	links    []link
 }
 
@@ -73,7 +73,7 @@ func (b *chainBuilder) add(name string, object finding.Object, exists bool, stat
 			return
 		}
 	}
-	switch reason := b.unread[object]; {
+	switch reason := b.world.Unread(object); {
 	case reason != "":
 		b.links = append(b.links, link{name, object.String(), "it couldn't be read: " + reason, false})
 	case !exists:
@@ -85,7 +85,7 @@ func (b *chainBuilder) add(name string, object finding.Object, exists bool, stat
 
 // newChain lists the objects between a Dataset's claim and the sidecar's template, each with what is wrong with it.
 func newChain(w *reference.World, source reference.Source, findings finding.List) chain {
-	b := &chainBuilder{findings: findings, unread: w.Unread}
+	b := &chainBuilder{findings: findings, world: w}
 	isReference := source.Key() != w.Key()
 	dataset := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: w.Dataset.Namespace, Name: w.Dataset.Name}
 	claim := finding.Object{Kind: "PersistentVolumeClaim", Namespace: dataset.Namespace, Name: dataset.Name}

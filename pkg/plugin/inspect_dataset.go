@@ -173,7 +173,7 @@ func inspectDataset(ctx context.Context, c *clusterView, dataset *datav1alpha1.D
 }
 
 func (r *datasetResult) inspectReference(ctx context.Context, c *clusterView, dataset *datav1alpha1.Dataset, s settings, language finding.Language) error {
-	p, err := runPreflight(ctx, c, dataset, s, false)
+	p, err := runPreflight(ctx, c, dataset, s, reference.ForReport)
 	if err != nil {
 		return err
 	}
@@ -186,20 +186,18 @@ func (r *datasetResult) inspectReference(ctx context.Context, c *clusterView, da
 }
 
 func (r *datasetResult) inspectPhysical(ctx context.Context, c *clusterView, dataset *datav1alpha1.Dataset, language finding.Language) error {
-	world, err := observe.Physical(ctx, c, dataset)
+	world, plan, err := observe.Plan(ctx, c, dataset, reference.Policy{Depth: reference.ForAdmission})
 	if err != nil {
 		return explainAPI(fmt.Sprintf("reading what belongs to Dataset %s/%s", dataset.Namespace, dataset.Name), err)
 	}
-	source := reference.Source{Namespace: dataset.Namespace, Name: dataset.Name}
-	sidecar, mirrors, findings := reference.NewSidecar(world, source)
-	r.Chain = newChain(world, source, findings)
-	r.Chain.Would = newWouldBe(sidecar, mirrors, 0)
+	r.Chain = newChain(world, plan.Source, plan.Findings)
+	r.Chain.Would = newWouldBe(plan.Sidecar, plan.Mirrors, 0)
 	for _, l := range r.Chain.Links {
 		if l.Fine {
 			r.Results = append(r.Results, report.NewPass(l.Object, l.State))
 		}
 	}
-	r.Results = append(r.Results, resultsOf(findings, language)...)
+	r.Results = append(r.Results, resultsOf(plan.Findings, language)...)
 	r.UsedBy.References = append(r.UsedBy.References, dataset.Status.DatasetRef...)
 	slices.Sort(r.UsedBy.References)
 	return nil
@@ -207,9 +205,9 @@ func (r *datasetResult) inspectPhysical(ctx context.Context, c *clusterView, dat
 
 // addCopies adds the copies that the sidecar reads.
 func (c *chain) addCopies(p *preflight) {
-	b := &chainBuilder{findings: p.findings, unread: p.world.Unread}
+	b := &chainBuilder{findings: p.findings, world: p.world}
 	for _, mirror := range p.plan.Mirrors {
-		b.add("copy of "+mirror.Source.Namespace+"/"+mirror.Source.Name, mirror.Target, p.world.Taken[mirror.Target] != nil, "OK")
+		b.add("copy of "+mirror.Source.Namespace+"/"+mirror.Source.Name, mirror.Target, p.world.Metadata(mirror.Target) != nil, "OK")
 	}
 	c.Links = append(c.Links, b.links...)
 }

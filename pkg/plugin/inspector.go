@@ -197,24 +197,13 @@ func (i *inspector) followDataset(key types.NamespacedName, s settings, index in
 	if err != nil {
 		return nil, nil, err
 	}
-	world, err := observe.Sidecar(i.ctx, i.c, dataset, s.names)
+	world, plan, err := observe.Plan(i.ctx, i.c, dataset, s.policy(reference.ForPods))
 	if err != nil {
 		return nil, nil, explainAPI("reading what belongs to Dataset "+key.String(), err)
 	}
-	world.Sharing = s.sharing
-	source := reference.Source{Namespace: dataset.Namespace, Name: dataset.Name}
-	var sidecar *reference.Sidecar
-	var mirrors []reference.Mirror
-	var findings finding.List
-	if reference.IsReference(dataset) {
-		plan := reference.NewPlan(world)
-		source, sidecar, mirrors, findings = plan.Source, plan.Sidecar, plan.Mirrors, plan.Findings
-	} else {
-		sidecar, mirrors, findings = reference.NewSidecar(world, source)
-	}
-	c := newChain(world, source, findings)
-	c.Would = newWouldBe(sidecar, mirrors, index)
-	return &c, findings.BlockingSidecar(), nil
+	c := newChain(world, plan.Source, plan.Findings)
+	c.Would = newWouldBe(plan.Sidecar, plan.Mirrors, index)
+	return &c, plan.BlockingPods(), nil
 }
 
 // find adds a finding about the pod.

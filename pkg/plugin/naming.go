@@ -54,6 +54,11 @@ type settings struct {
 	offline bool
 }
 
+// policy returns what plans depend on, beside objects.
+func (s settings) policy(depth reference.Depth) reference.Policy {
+	return reference.Policy{MirrorNames: s.names, Sharing: s.sharing, Depth: depth}
+}
+
 // resolveSettings finds out the settings of a cluster and, for a person, what about them isn't as it should be.
 func resolveSettings(ctx context.Context, reader client.Reader, naming string) (s settings, note string, err error) {
 	own, ownErr := webhookAnnotations(ctx, reader, ownWebhook)

@@ -27,7 +27,7 @@ func (p *preflight) lookAtNeighbours(ctx context.Context, c *clusterView) error 
 	if err != nil {
 		return err
 	}
-	neighbours := reference.Neighbours(p.world, source, datasets)
+	neighbours := p.plan.Neighbours(p.world, datasets)
 	if slices.ContainsFunc(neighbours, func(f finding.Finding) bool { return f.Code == finding.CodeNameNeededByNeighbour }) {
 		p.findings = slices.DeleteFunc(slices.Clone(p.findings), func(f finding.Finding) bool {
 			return f.Code == finding.CodeMirrorNameWanted // it is the same, said with less

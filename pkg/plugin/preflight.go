@@ -19,7 +19,6 @@ import (
 type preflight struct {
 	world    *reference.World
 	plan     *reference.Plan
-	names    []reference.NameNeed
 	findings finding.List
 	// offline says that nobody looked in a cluster: that a name isn't found there means nothing.
 	offline bool
@@ -27,52 +26,13 @@ type preflight struct {
 	consent string
 }
 
-// runPreflight reads what a reference depends on and plans it. everyName also looks who has the names that Fluid would
-// give to copies where copies have names of their own, and which data operations name the reference.
-func runPreflight(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, s settings, everyName bool) (*preflight, error) {
-	doing := fmt.Sprintf("checking the reference %s/%s", dataset.Namespace, dataset.Name)
-	world, err := observe.Reference(ctx, reader, dataset, s.names)
+// runPreflight reads what a reference depends on and plans it.
+func runPreflight(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset, s settings, depth reference.Depth) (*preflight, error) {
+	world, plan, err := observe.Plan(ctx, reader, dataset, s.policy(depth))
 	if err != nil {
-		return nil, explainAPI(doing, err)
+		return nil, explainAPI(fmt.Sprintf("checking the reference %s/%s", dataset.Namespace, dataset.Name), err)
 	}
-	world.Sharing = s.sharing
-	if everyName {
-		if err := observe.Operations(ctx, reader, world); err != nil {
-			return nil, explainAPI(doing, err)
-		}
-	}
-	p := &preflight{world: world, plan: reference.NewPlan(world), offline: s.offline}
-	p.findings = p.plan.Findings
-	source, err := reference.SourceOf(dataset)
-	if err != nil {
-		return p, nil // The plan has the finding.
-	}
-	// Without a sidecar, mirrors aren't known to the plan, and nobody has looked at their names.
-	if everyName || s.names == reference.SourceNames || p.plan.Sidecar == nil {
-		if err := observe.Names(ctx, reader, world, source); err != nil {
-			return nil, explainAPI(doing, err)
-		}
-	}
-	collided, collisions := reference.Collisions(world, source)
-	p.names = collided
-	p.findings = merge(p.findings, collisions)
-	return p, nil
-}
-
-// merge puts the findings about names in the place of the plan's own, which doesn't know what Fluid copies beyond what
-// the FUSE container needs, nor what of it Fluid has made.
-func merge(plan, collisions finding.List) finding.List {
-	merged := slices.DeleteFunc(slices.Clone(plan), func(f finding.Finding) bool {
-		return f.Code == finding.CodeMirrorNameTaken
-	})
-	for _, found := range collisions {
-		if !slices.ContainsFunc(merged, func(f finding.Finding) bool {
-			return f.Code == found.Code && f.Object == found.Object
-		}) {
-			merged = append(merged, found)
-		}
-	}
-	return merged
+	return &preflight{world: world, plan: plan, findings: plan.Findings, offline: s.offline}, nil
 }
 
 // results returns what is fine first, then the findings.
@@ -119,7 +79,7 @@ func (p *preflight) physicalChecks() []report.Result {
 			"its container %s can be a sidecar", p.plan.Sidecar.Container.Name)...)
 	}
 	for _, mirror := range p.plan.Mirrors {
-		if p.world.Sources[mirror.Source] != nil {
+		if p.world.Metadata(mirror.Source) != nil {
 			list = append(list, p.fine(mirror.Source, "it exists; the FUSE client needs it")...)
 		}
 	}
@@ -143,7 +103,7 @@ func (p *preflight) nameChecks() []report.Result {
 			list = append(list, p.free(own.object)...)
 		}
 	}
-	for _, name := range p.names {
+	for _, name := range p.plan.Names {
 		object := finding.Object{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name}
 		switch name.State {
 		case reference.NameFree:

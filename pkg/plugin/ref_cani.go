@@ -105,12 +105,11 @@ func (o *refCanIOptions) ask(ctx context.Context, c client.Client) (granted stri
 	if err != nil {
 		return "", nil, err
 	}
-	w, err := consentWorld(ctx, c, o.namespace, o.source)
+	w, err := consentWorld(ctx, c, o.namespace, o.source, s.sharing)
 	if err != nil {
 		return "", nil, err
 	}
-	w.Sharing = s.sharing
-	if f, ok := withheld(w, o.source); ok {
+	if f, ok := withheld(w); ok {
 		return "", &f, nil
 	}
 	granted, f = findConsent(ctx, c, w, o.source)
@@ -166,27 +165,25 @@ func (r *consentReport) print(out screen, _ bool) error {
 }
 
 // consentWorld reads what consent depends on.
-func consentWorld(ctx context.Context, reader client.Reader, namespace string, source reference.Source) (*reference.World, error) {
-	w := &reference.World{Unread: map[finding.Object]string{},
-		Dataset: &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: source.Name}}}
-	physical := &datav1alpha1.Dataset{}
+func consentWorld(ctx context.Context, reader client.Reader, namespace string, source reference.Source, sharing reference.Sharing) (*reference.World, error) {
+	dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: source.Name}}
+	dataset.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: source.MountPoint()}}
+	w := reference.NewWorld(dataset, reference.Policy{Sharing: sharing})
+	physical, state := &datav1alpha1.Dataset{}, reference.State{}
 	switch err := reader.Get(ctx, source.Key(), physical); {
 	case err == nil:
-		w.Physical = physical
+		state.Object = physical
 	case apierrors.IsForbidden(err):
-		w.Unread[finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}] = err.Error()
+		state.Unread = err.Error()
 	case !apierrors.IsNotFound(err) || observe.KindUnknown(err):
 		return nil, explainAPI(fmt.Sprintf("reading Dataset %s", source.Key()), err)
 	}
-	return w, nil
+	return w, w.See(source, finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}, state)
 }
 
 // withheld returns the finding of a plan that the owner doesn't consent.
-func withheld(w *reference.World, source reference.Source) (finding.Finding, bool) {
-	planned := *w
-	planned.Dataset = w.Dataset.DeepCopy()
-	planned.Dataset.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: source.MountPoint()}}
-	for _, f := range reference.NewPlan(&planned).Findings {
+func withheld(w *reference.World) (finding.Finding, bool) {
+	for _, f := range reference.NewPlan(w).Findings {
 		if f.Code == finding.CodeNotShared {
 			return f, true
 		}

@@ -192,7 +192,7 @@ func (o *refCheckOptions) run(ctx context.Context, env Environment) error {
 			fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
 		}
 		for _, dataset := range datasets {
-			p, err := runPreflight(ctx, c, dataset, s, true)
+			p, err := runPreflight(ctx, c, dataset, s, reference.ForReview)
 			if err != nil {
 				return err
 			}

@@ -42,7 +42,7 @@ func newReferenceReport() *referenceReport {
 func (r *referenceReport) add(p *preflight, names reference.MirrorNames, extra finding.List, chosen selection, c *clusterView, language finding.Language) {
 	result := referenceResult{
 		Namespace: p.world.Dataset.Namespace, Name: p.world.Dataset.Name, From: sourceText(p.world.Dataset),
-		Exists: p.world.Dataset.UID != "", MirrorNames: names, Names: p.names,
+		Exists: p.world.Dataset.UID != "", MirrorNames: names, Names: p.plan.Names,
 	}
 	if result.Names == nil {
 		result.Names = []reference.NameNeed{}

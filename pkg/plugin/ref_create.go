@@ -277,11 +277,11 @@ func (o *refCreateOptions) check(ctx context.Context, env Environment, c client.
 	}
 	var refusals []error
 	for _, creation := range creations {
-		if creation.preflight, err = runPreflight(ctx, reader, creation.dataset, s, false); err != nil {
+		if creation.preflight, err = runPreflight(ctx, reader, creation.dataset, s, reference.ForReport); err != nil {
 			return nil, err
 		}
 		// Who creates a reference means pods with sidecars, or says --force.
-		creation.preflight.findings = creation.preflight.findings.ForSidecars()
+		creation.preflight.findings = creation.preflight.plan.PodFindings()
 		creation.preflight.askConsent(ctx, c)
 		// With an output format stdout belongs to the object.
 		if err := creation.print(o.output.notes()); err != nil {

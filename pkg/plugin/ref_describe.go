@@ -127,7 +127,7 @@ func (o *refDescribeOptions) run(ctx context.Context, env Environment) error {
 	if note != "" {
 		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
 	}
-	p, err := runPreflight(ctx, c, dataset, s, false)
+	p, err := runPreflight(ctx, c, dataset, s, reference.ForReport)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func newDescription(p *preflight, language finding.Language) *descriptionReport 
 	}
 	add := func(object finding.Object, exists bool, state, detail string) {
 		switch {
-		case p.world.Unread[object] != "":
+		case p.world.Unread(object) != "":
 			state = "unknown"
 		case !exists:
 			state = "doesn't exist"
@@ -195,7 +195,7 @@ func newDescription(p *preflight, language finding.Language) *descriptionReport 
 	add(finding.Object{Kind: "PersistentVolume", Name: reference.VolumeName(key)}, w.Volume != nil, volume, "leads to the mount on the node")
 	add(finding.Object{Kind: "PersistentVolumeClaim", Namespace: key.Namespace, Name: key.Name}, w.Claim != nil, claim, "what pods mount")
 	for _, mirror := range p.plan.Mirrors {
-		add(mirror.Target, w.Taken[mirror.Target] != nil, "exists", "copy of "+mirror.Source.Namespace+"/"+mirror.Source.Name)
+		add(mirror.Target, w.Metadata(mirror.Target) != nil, "exists", "copy of "+mirror.Source.Namespace+"/"+mirror.Source.Name)
 	}
 	return d
 }

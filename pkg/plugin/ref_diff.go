@@ -98,7 +98,7 @@ func (o *refDiffOptions) run(ctx context.Context, env Environment) error {
 	if note != "" {
 		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
 	}
-	p, err := runPreflight(ctx, c, dataset, s, false)
+	p, err := runPreflight(ctx, c, dataset, s, reference.ForReport)
 	if err != nil {
 		return err
 	}

@@ -60,12 +60,11 @@ func referenceOf(c *referencetest.Case) *datav1alpha1.Dataset {
 
 func findingsOf(t *testing.T, c *referencetest.Case) []referencetest.WantedFinding {
 	t.Helper()
-	world, err := observe.Reference(t.Context(), livetest.Client(), livetest.Refresh(t, referenceOf(c)), c.MirrorNames)
+	_, plan, err := observe.Plan(t.Context(), livetest.Client(), livetest.Refresh(t, referenceOf(c)), c.Policy(reference.ForWriting))
 	if err != nil {
 		t.Fatal(err)
 	}
-	world.Sharing = c.Sharing
-	return referencetest.Wanted(reference.NewPlan(world).Findings)
+	return referencetest.Wanted(plan.Findings)
 }
 
 // awaitSaid waits until the reference's condition says what the case says. The findings are the same then as before, with

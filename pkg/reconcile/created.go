@@ -5,7 +5,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/memory"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -33,7 +32,7 @@ func (c *created) awaited(world *reference.World, now time.Time) (longest time.D
 	c.objects.Update(world.Key(), func(objects map[finding.Object]time.Time, _ bool) (map[finding.Object]time.Time, bool) {
 		for object, at := range objects {
 			left := at.Add(cacheDelay).Sub(now)
-			if left <= 0 || !lacks(world, object) {
+			if left <= 0 || !world.Lacks(object) {
 				delete(objects, object)
 				continue
 			}
@@ -46,18 +45,3 @@ func (c *created) awaited(world *reference.World, now time.Time) (longest time.D
 
 // forget drops a reference that is gone.
 func (c *created) forget(key types.NamespacedName) { c.objects.Forget(key) }
-
-// lacks reports whether somebody has looked for an object and it isn't there.
-func lacks(world *reference.World, object finding.Object) bool {
-	switch object.Kind {
-	case datav1alpha1.ThinRuntimeKind:
-		return world.ThinRuntime == nil
-	case "PersistentVolume":
-		return world.Volume == nil
-	case "PersistentVolumeClaim":
-		return world.Claim == nil
-	case "ConfigMap", "Secret":
-		return world.Taken != nil && world.Taken[object] == nil
-	}
-	return false
-}

@@ -25,36 +25,32 @@ import (
 // TestWhatWasCreatedIsAwaited: until the caches have it, or it must have been deleted again.
 func TestWhatWasCreatedIsAwaited(t *testing.T) {
 	mirror := finding.Object{Kind: "ConfigMap", Namespace: "ref", Name: "refdemo-mirror"}
-	for _, test := range []struct {
-		object finding.Object
-		comes  func(*reference.World)
-	}{
-		{finding.Object{Kind: datav1alpha1.ThinRuntimeKind, Namespace: "ref", Name: "refdemo"},
-			func(w *reference.World) { w.ThinRuntime = &datav1alpha1.ThinRuntime{} }},
-		{finding.Object{Kind: "PersistentVolume", Name: "ref-refdemo"}, func(w *reference.World) { w.Volume = &corev1.PersistentVolume{} }},
-		{finding.Object{Kind: "PersistentVolumeClaim", Namespace: "ref", Name: "refdemo"},
-			func(w *reference.World) { w.Claim = &corev1.PersistentVolumeClaim{} }},
-		{mirror, func(w *reference.World) { w.Taken[mirror] = &metav1.PartialObjectMetadata{} }},
+	for _, object := range []finding.Object{
+		{Kind: datav1alpha1.ThinRuntimeKind, Namespace: "ref", Name: "refdemo"},
+		{Kind: "PersistentVolume", Name: "ref-refdemo"},
+		{Kind: "PersistentVolumeClaim", Namespace: "ref", Name: "refdemo"},
+		mirror,
 	} {
 		now := time.Now()
-		world := &reference.World{Dataset: dataset("ref", "refdemo", "dataset://default/phy"), Taken: map[finding.Object]*metav1.PartialObjectMetadata{}}
+		world := reference.NewWorld(dataset("ref", "refdemo", "dataset://default/phy"), reference.Policy{})
+		world.Seen[object] = reference.State{}
 		c := &created{}
 		want := func(after, left time.Duration) {
 			t.Helper()
 			if got := c.awaited(world, now.Add(after)); got != left {
-				t.Errorf("%s is awaited for %s after %s, want %s", test.object, got, after, left)
+				t.Errorf("%s is awaited for %s after %s, want %s", object, got, after, left)
 			}
 		}
 		want(0, 0)
-		c.note(world.Key(), test.object, now)
+		c.note(world.Key(), object, now)
 		want(0, cacheDelay)
 		want(cacheDelay-time.Millisecond, time.Millisecond)
 		want(cacheDelay, 0)
 		want(0, 0) // it isn't awaited any more
-		c.note(world.Key(), test.object, now)
-		test.comes(world)
+		c.note(world.Key(), object, now)
+		world.Seen[object] = reference.State{Object: &metav1.PartialObjectMetadata{}}
 		want(0, 0)
-		c.note(world.Key(), test.object, now)
+		c.note(world.Key(), object, now)
 		c.forget(world.Key())
 		if c.objects.Len() > 0 {
 			t.Errorf("it remembers %d", c.objects.Len())

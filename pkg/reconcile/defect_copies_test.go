@@ -214,12 +214,12 @@ func TestEveryStaleCopyIsReported(t *testing.T) {
 		object := finding.Object{Kind: "ConfigMap", Namespace: ref.Namespace, Name: name}
 		want[object], named[object.String()] = true, true
 	}
-	world, err := observe.Reference(t.Context(), livetest.Client(), ref, reference.SourceNames)
+	world, plan, err := observe.Plan(t.Context(), livetest.Client(), ref, reference.Policy{MirrorNames: reference.SourceNames, Depth: reference.ForWriting})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &ReferenceReconciler{Client: livetest.Client(), Live: livetest.Client(), MirrorNames: reference.SourceNames, Now: time.Now}
-	outcome, err := r.apply(t.Context(), world, reference.NewPlan(world))
+	outcome, err := r.apply(t.Context(), world, plan)
 	if err != nil || !maps.Equal(outcome.Stale, want) {
 		t.Errorf("stale are %v, want %v (%v)", outcome.Stale, want, err)
 	}

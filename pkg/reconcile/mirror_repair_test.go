@@ -128,11 +128,11 @@ func TestSecretThatMayNotBeListedGoesWhenItIsNotNeededAnyMore(t *testing.T) {
 	controller := reference.DefaultController()
 	s := newSpecimen(t)
 	livetest.Create(t, s.ref)
-	world, err := observe.Reference(t.Context(), livetest.Client(), s.ref, reference.UniqueNames)
+	_, plan, err := observe.Plan(t.Context(), livetest.Client(), s.ref, reference.Policy{MirrorNames: reference.UniqueNames, Depth: reference.ForWriting})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, access := range reference.SecretAccessOf(reference.NewPlan(world), controller) {
+	for _, access := range reference.SecretAccessOf(plan, controller) {
 		livetest.Create(t, access.Role, access.Binding)
 	}
 	w := &wire{user: "system:serviceaccount:" + controller.Namespace + ":" + controller.Name}

@@ -109,7 +109,8 @@ func (r *ReferenceReconciler) reconcileLive(ctx context.Context, dataset *datav1
 	if err := noteRefused(&adoption, r.adopt(ctx, dataset)); err != nil {
 		return 0, err
 	}
-	world, err := observe.Reference(ctx, secretReader{r.Client, &r.secrets}, dataset, r.MirrorNames)
+	policy := reference.Policy{MirrorNames: r.MirrorNames, Sharing: r.Sharing, Controller: &r.Controller, Depth: reference.ForWriting}
+	world, plan, err := observe.Plan(ctx, secretReader{r.Client, &r.secrets}, dataset, policy)
 	if err != nil {
 		return 0, err
 	}
@@ -119,8 +120,10 @@ func (r *ReferenceReconciler) reconcileLive(ctx context.Context, dataset *datav1
 	if left := r.created.awaited(world, r.Now()); left > 0 {
 		return left, nil // unless the events come first, which they do
 	}
-	world.Sharing, world.Controller, world.Outcome = r.Sharing, &r.Controller, adoption
-	again, err = r.makeTrue(ctx, world, reference.NewPlan(world))
+	if world = world.After(adoption); adoption.Blocks() {
+		plan = reference.NewPlan(world)
+	}
+	again, err = r.makeTrue(ctx, world, plan)
 	return cmp.Or(orphan, again), err // while the orphan has the name, there is nothing else to look for
 }
 
@@ -150,7 +153,7 @@ func (r *ReferenceReconciler) makeTrue(ctx context.Context, world *reference.Wor
 		return r.tellRefused(world.Dataset, reasonWriteRefused, err)
 	}
 	switch {
-	case len(world.Unread)+len(world.Outcome.Refused) > 0:
+	case world.HasUnread() || len(world.Outcome.Refused) > 0:
 		return unreadDelay, nil
 	case !watched:
 		return secretDelay, nil

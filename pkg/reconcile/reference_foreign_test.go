@@ -119,11 +119,10 @@ func newLot(t *testing.T, random *rand.Rand, names reference.MirrorNames) *lot {
 // wantedNames returns objects with every name that a reference wants under either naming, and some beside.
 func (l *lot) wantedNames(t *testing.T, names reference.MirrorNames) []client.Object {
 	t.Helper()
-	world, err := observe.Reference(t.Context(), livetest.Client(), l.ref, names)
+	_, plan, err := observe.Plan(t.Context(), livetest.Client(), l.ref, reference.Policy{MirrorNames: names, Depth: reference.ForWriting})
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := reference.NewPlan(world)
 	if len(plan.Mirrors) != 2 || plan.Claim == nil || plan.Volume == nil {
 		t.Fatalf("the plan is %+v", plan)
 	}

@@ -60,7 +60,7 @@ func newPhysicalOf(t *testing.T, runtime string) (namespace string) {
 	w.PhysicalVolume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: namespace, Name: "phy"}
 	livetest.Create(t, w.Fuse, w.PhysicalVolume)
 	t.Cleanup(func() { _ = livetest.Client().Delete(context.Background(), w.PhysicalVolume) })
-	for source := range w.Sources {
+	for source := range w.Seen {
 		meta := metav1.ObjectMeta{Namespace: namespace, Name: source.Name, Annotations: map[string]string{"helm.sh/hook": "pre-install"}}
 		if source.Kind == "Secret" {
 			livetest.Create(t, &corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{"metaurl": []byte("redis://"), "access-key": []byte("canary")}})

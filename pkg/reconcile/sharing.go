@@ -25,7 +25,7 @@ import (
 func (r *ReferenceReconciler) revoke(ctx context.Context, world *reference.World, plan *reference.Plan) (again time.Duration, err error) {
 	var outcome reference.Outcome
 	err = errors.Join(noteRefused(&outcome, r.removeMirrors(ctx, world.Dataset, plan)), noteRefused(&outcome, r.removeSecrets(ctx, world)))
-	for _, object := range world.Taken {
+	for _, object := range world.Holders() {
 		if reference.HasLostMark(world.Dataset, object) {
 			err = errors.Join(err, noteRefused(&outcome, r.deleteMirror(ctx, object)))
 		}
@@ -51,7 +51,7 @@ func (r *ReferenceReconciler) revoke(ctx context.Context, world *reference.World
 // would be mirrored now, and from what was while this process ran.
 func (r *ReferenceReconciler) removeSecrets(ctx context.Context, world *reference.World) error {
 	names := map[finding.Object]bool{}
-	for object := range world.Taken {
+	for object := range world.Holders() {
 		names[object] = true
 	}
 	for _, object := range r.inputs.targets(world.Key()) {

@@ -27,7 +27,7 @@ func (p *Plan) checkCredentials(w *World) {
 		p.Findings.Add(finding.CodeCredentialsShown, physical, "its mounts have credentials in clear, which the reference's status shows in namespace %s: %s",
 			w.Dataset.Namespace, strings.Join(slices.Compact(open), ", "))
 	}
-	if store, ok := CredentialStore(w.Physical); ok && HasEncryptOptions(w.Physical) && w.Sources != nil && w.Sources[store] == nil && w.Unread[store] == "" {
+	if store, ok := CredentialStore(w.Physical); ok && HasEncryptOptions(w.Physical) && w.Depth >= ForWriting && w.lacks(store) {
 		p.Findings.Add(finding.CodeCredentialsShown, physical,
 			"it has encryptOptions and there is no %s: then Fluid's Alluxio engine writes their values into the ConfigMap that is copied", store)
 	}

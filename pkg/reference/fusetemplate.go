@@ -37,7 +37,7 @@ func NewFuseTemplate(reference *datav1alpha1.Dataset, sidecar *Sidecar) (*appsv1
 	key := FuseTemplateKey(types.NamespacedName{Namespace: reference.Namespace, Name: reference.Name})
 	own := map[string]string{LabelReferenceUID: string(reference.UID)}
 	daemonSet := &appsv1.DaemonSet{
-		TypeMeta: metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "DaemonSet"},
+		TypeMeta: metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: kindDaemonSet},
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: key.Namespace, Name: key.Name,
 			Labels:          marked(reference, map[string]string{datav1alpha1.LabelDatasetID: DatasetID(reference)}),

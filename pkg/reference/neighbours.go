@@ -9,20 +9,20 @@ import (
 )
 
 // Neighbours says which other Datasets of the reference's namespace need the names of its copies too, where copies have
-// their sources' names: now, or once their runtimes start. What has a name already is a matter of Collisions. datasets
-// are all of the namespace; the World's Taken must hold what has the names of the function Names.
-func Neighbours(w *World, source Source, datasets []*datav1alpha1.Dataset) finding.List {
+// their sources' names: now, or once their runtimes start. What has a name already, the plan's findings say. datasets are
+// all of the namespace.
+func (p *Plan) Neighbours(w *World, datasets []*datav1alpha1.Dataset) finding.List {
 	var findings finding.List
-	if w.MirrorNames != SourceNames {
+	if w.MirrorNames != SourceNames || p.Source == (Source{}) {
 		return nil
 	}
-	for _, need := range sourceNeeds(w, source) {
-		if need.isScript() || w.Taken[need.target] != nil {
+	for _, need := range sourceNeeds(w, p.Source) {
+		if need.isScript() || w.Seen[need.target].Object != nil {
 			continue
 		}
 		for _, neighbour := range datasets {
 			if neighbour.Name != w.Dataset.Name && neighbour.Namespace == w.Dataset.Namespace {
-				need.meet(&findings, w, source, neighbour)
+				need.meet(&findings, w, p.Source, neighbour)
 			}
 		}
 	}

@@ -40,15 +40,11 @@ func TestNeighboursThatNeedTheSameName(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := referencetest.World(t, "alluxio", "dataset://default/phy")
-			source, err := SourceOf(w.Dataset)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if findings := Neighbours(w, source, []*datav1alpha1.Dataset{test.neighbour}); len(findings) > 0 {
+			if findings := NewPlan(w).Neighbours(w, []*datav1alpha1.Dataset{test.neighbour}); len(findings) > 0 {
 				t.Errorf("with names of their own: %v", findings)
 			}
 			w.MirrorNames = SourceNames
-			findings := Neighbours(w, source, []*datav1alpha1.Dataset{test.neighbour})
+			findings := NewPlan(w).Neighbours(w, []*datav1alpha1.Dataset{test.neighbour})
 			switch {
 			case test.want == "" && len(findings) > 0:
 				t.Errorf("%v", findings)

@@ -47,7 +47,7 @@ func newVolume(w *World, source Source) *corev1.PersistentVolume {
 		spec.CSI.VolumeAttributes[datav1alpha1.VolumeAttributeSubPath] = source.SubPath
 	}
 	return &corev1.PersistentVolume{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolume"},
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: kindVolume},
 		ObjectMeta: metav1.ObjectMeta{
 			Name: VolumeName(w.Key()),
 			Labels: marked(w.Dataset, map[string]string{

@@ -3,6 +3,8 @@ package reference
 import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
 // OperationKinds returns the kinds of Fluid's data operations.
@@ -30,4 +32,17 @@ func OperatesOn(operation *unstructured.Unstructured, dataset types.NamespacedNa
 		}
 	}
 	return false
+}
+
+// SeeOperations takes in all data operations of a kind and namespace, which an object without a name stands for.
+func (w *World) SeeOperations(object finding.Object, operations []unstructured.Unstructured) {
+	w.Seen[object] = State{}
+	for i := range operations {
+		if OperatesOn(&operations[i], w.Key()) {
+			if w.Operations == nil {
+				w.Operations = map[finding.Object]bool{}
+			}
+			w.Operations[finding.Object{Kind: object.Kind, Namespace: operations[i].GetNamespace(), Name: operations[i].GetName()}] = true
+		}
+	}
 }

@@ -13,9 +13,10 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 )
 
-// Plan is what should be for one reference.
+// Plan is what should be for one Dataset, which mostly is a reference. Of a physical Dataset that pods of its own namespace
+// use it has the sidecar, and what keeps pods from it.
 type Plan struct {
-	// Reference is the reference's name, Source what it refers to (empty if that can't be read).
+	// Reference is the Dataset's name, Source what it refers to (empty if that can't be read): itself, if it is physical.
 	Reference types.NamespacedName
 	Source    Source
 
@@ -35,18 +36,37 @@ type Plan struct {
 	// RuntimeStatus is the ThinRuntime's status; nil leaves it alone.
 	RuntimeStatus *datav1alpha1.RuntimeStatus
 
+	// Names are the names of ConfigMaps and Secrets that the reference needs in its namespace.
+	Names []NameNeed
+
+	// Findings are about the Dataset. What they mean for pods, PodFindings says.
 	Findings finding.List
+	// noSidecar says to pods what CodeVolumeOnly says to the reference.
+	noSidecar *finding.Finding
+
+	// Unlooked are the objects that the plan depends on and that nobody has looked for yet: until it is empty, the plan
+	// takes them for missing.
+	Unlooked []finding.Object
 }
 
-// NewPlan says what should be for the reference in a World. The World must have a Dataset that is a reference.
+// NewPlan says what should be for the Dataset in a World.
 func NewPlan(w *World) *Plan {
 	p := &Plan{Reference: w.Key()}
-	p.plan(w)
+	if !IsReference(w.Dataset) {
+		p.Source = Source{Namespace: w.Dataset.Namespace, Name: w.Dataset.Name}
+		p.Sidecar, p.Mirrors, p.Findings = newSidecar(w, p.Source)
+		p.Unlooked = p.unlooked(w, nil)
+		return p
+	}
+	mirrors := p.plan(w)
+	p.checkNeeds(w)
+	p.Unlooked = p.unlooked(w, mirrors)
 	p.Status = p.datasetStatus(w)
 	return p
 }
 
-func (p *Plan) plan(w *World) {
+// plan returns the mirrors that the sidecar would need, be they allowed or not.
+func (p *Plan) plan(w *World) (needed []Mirror) {
 	p.checkUnread(w)
 	if w.Controller != nil {
 		p.checkSecretAccess(w)
@@ -56,21 +76,19 @@ func (p *Plan) plan(w *World) {
 	p.checkFields(w)
 	source, ok := p.parseSource(w)
 	if !ok {
-		return
+		return nil
 	}
 	p.Source = source
+	sidecar, mirrors, findings := newSidecar(w, source)
 	if !p.checkConsent(w) {
-		return
+		return mirrors
 	}
-	sidecar, mirrors, findings := NewSidecar(w, source)
-	findings = findings.ForVolume()
-	p.Findings = append(p.Findings, findings...)
-	switch {
+	switch p.addSidecarFindings(findings); {
 	case sidecar != nil:
 		p.Sidecar, p.Mirrors = sidecar, mirrors
 		p.checkSidecar(w)
-	case findings.Blocked():
-		return
+	case p.noSidecar == nil || len(findings) > 1: // something is in the way of the volume too
+		return mirrors
 	}
 	p.ThinRuntime = newThinRuntime(w.Dataset)
 	p.Volume = newVolume(w, source)
@@ -81,6 +99,35 @@ func (p *Plan) plan(w *World) {
 	p.checkOperations(w)
 	p.RuntimeStatus = runtimeStatus(w)
 	p.checkRecorded(w)
+	return mirrors
+}
+
+// addSidecarFindings adds why there is no sidecar. Of a runtime that has none, the reference still has the volume.
+func (p *Plan) addSidecarFindings(findings finding.List) {
+	for _, f := range findings {
+		if f.Code == finding.CodeRuntimeNoSidecar {
+			p.noSidecar = new(f)
+			f = finding.New(finding.CodeVolumeOnly, f.Object, "%s", f.Message)
+		}
+		p.Findings = append(p.Findings, f)
+	}
+}
+
+// PodFindings returns what the findings mean for pods that want sidecars: that there is only a volume is in their way.
+func (p *Plan) PodFindings() finding.List {
+	findings := slices.Clone(p.Findings)
+	for i := range findings {
+		if findings[i].Code == finding.CodeVolumeOnly && p.noSidecar != nil {
+			findings[i] = *p.noSidecar
+		}
+	}
+	return findings
+}
+
+// BlockingPods returns what keeps pods from having a sidecar. That the physical Dataset doesn't know the reference yet
+// doesn't: it will before anybody can delete it.
+func (p *Plan) BlockingPods() finding.List {
+	return slices.DeleteFunc(p.PodFindings().Blocking(), func(f finding.Finding) bool { return f.Code == finding.CodeNotRecorded })
 }
 
 // checkSidecar looks at what the sidecar needs.
@@ -111,15 +158,26 @@ func (p *Plan) Creatable() bool {
 // checkUnread adds a finding for each object of the reference's own that couldn't be read. Those of the physical side
 // are reported where they are needed.
 func (p *Plan) checkUnread(w *World) {
-	for _, object := range sortedObjects(w.Unread) {
-		switch {
-		case object.Kind == kindSecret && w.Controller != nil:
-		case object.Kind == "DaemonSet", object.Kind == datav1alpha1.DatasetKind,
-			object.Kind == "PersistentVolume" && object.Name != VolumeName(w.Key()):
-		default:
-			p.Findings.Add(finding.CodeUnread, object, "it couldn't be read: %s", w.Unread[object])
+	for _, object := range w.unread() {
+		switch object.Kind {
+		case kindDaemonSet, datav1alpha1.DatasetKind:
+			continue
+		case kindSecret:
+			if w.Controller != nil {
+				continue
+			}
+		case kindVolume:
+			if object.Name != VolumeName(w.Key()) {
+				continue
+			}
 		}
+		p.Findings.Add(finding.CodeUnread, object, "it couldn't be read: %s", w.Unread(object))
 	}
+}
+
+// isRuntime reports whether a kind is that of a runtime which a cluster need not have.
+func isRuntime(kind string) bool {
+	return kind != datav1alpha1.ThinRuntimeKind && slices.ContainsFunc(runtimes, func(r Runtime) bool { return r.Kind == kind })
 }
 
 func sortedObjects[V any](objects map[finding.Object]V) []finding.Object {
@@ -127,9 +185,11 @@ func sortedObjects[V any](objects map[finding.Object]V) []finding.Object {
 	for object := range objects {
 		sorted = append(sorted, object)
 	}
-	slices.SortFunc(sorted, func(a, b finding.Object) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(sorted, compareObjects)
 	return sorted
 }
+
+func compareObjects(a, b finding.Object) int { return strings.Compare(a.String(), b.String()) }
 
 // checkNames looks at what has the names of the reference's own objects.
 func (p *Plan) checkNames(w *World) {
@@ -140,7 +200,7 @@ func (p *Plan) checkNames(w *World) {
 		p.checkHolder(w, finding.Object{Kind: kindClaim, Namespace: w.Dataset.Namespace, Name: w.Dataset.Name}, w.Claim, finding.CodeClaimNameTaken)
 	}
 	if w.Volume != nil {
-		object := finding.Object{Kind: "PersistentVolume", Namespace: "", Name: w.Volume.Name}
+		object := finding.Object{Kind: kindVolume, Namespace: "", Name: w.Volume.Name}
 		claim := w.Volume.Spec.ClaimRef
 		if claim == nil || claim.Namespace != w.Dataset.Namespace || claim.Name != w.Dataset.Name {
 			p.Findings.Add(finding.CodeVolumeNameTaken, object, "it belongs to %s", claimOf(claim))
@@ -247,25 +307,18 @@ func (p *Plan) checkOperations(w *World) {
 	}
 }
 
-// checkMirrors looks at the sources of the mirrors and at what has their names.
+// checkMirrors looks at the sources of the mirrors. Admission can't.
 func (p *Plan) checkMirrors(w *World) {
-	if w.Sources == nil {
+	if w.Depth < ForWriting {
 		p.checkNamesLooked(w)
 		return
 	}
 	for _, mirror := range p.Mirrors {
-		if w.Sources[mirror.Source] == nil && !mirror.Optional && w.Unread[mirror.Source] == "" {
+		if !mirror.Optional && w.lacks(mirror.Source) {
 			p.Findings.Add(finding.CodeSourceMissing, mirror.Source, "it doesn't exist, and the FUSE container of %s needs it", p.Source)
 		}
-		existing := w.Taken[mirror.Target]
-		switch {
-		case existing == nil || Owns(w.Dataset, existing) || HasLostMark(w.Dataset, existing):
-		case w.MirrorNames == SourceNames && IsCopyOfFluid(w.Dataset, existing):
-			if w.Outcome.Stale[mirror.Target] {
-				p.Findings.Add(finding.CodeCopyStale, mirror.Target, "Fluid made it as the copy of %s, and it differs from that", mirror.Source)
-			}
-		default:
-			p.Findings.Add(finding.CodeMirrorNameTaken, mirror.Target, "the copy of %s needs this name, and it is taken: %s", mirror.Source, Holder(existing))
+		if w.Outcome.Stale[mirror.Target] {
+			p.Findings.Add(finding.CodeCopyStale, mirror.Target, "Fluid made it as the copy of %s, and it differs from that", mirror.Source)
 		}
 	}
 }

@@ -97,7 +97,7 @@ func TestFindings(t *testing.T) {
 		{"physical missing", func(w *World) { w.Physical = nil }, finding.CodePhysicalMissing, "doesn't exist"},
 		{"physical can't be read", func(w *World) {
 			w.Physical = nil
-			w.Unread = map[finding.Object]string{{Kind: "Dataset", Namespace: "default", Name: "phy"}: "datasets is forbidden"}
+			w.Seen[finding.Object{Kind: "Dataset", Namespace: "default", Name: "phy"}] = State{Unread: "datasets is forbidden"}
 		}, finding.CodeUnread, "forbidden"},
 		{"physical not bound", func(w *World) { w.Physical.Status.Phase = "NotBound" }, finding.CodePhysicalUnbound, `"NotBound"`},
 		{"physical without runtimes", func(w *World) { w.Physical.Status.Runtimes = nil }, finding.CodePhysicalUnbound, "no runtime"},
@@ -112,7 +112,7 @@ func TestFindings(t *testing.T) {
 		{"template without mount volume", func(w *World) { w.Fuse.Spec.Template.Spec.Containers[0].VolumeMounts = nil }, finding.CodeTemplateUnusable, "alluxio-fuse-mount"},
 		{"client mounts elsewhere", func(w *World) { w.PhysicalVolume.Spec.CSI.VolumeAttributes["fluid_path"] = "/other" }, finding.CodeTemplateUnusable, "/other"},
 		{"template with a claim", func(w *World) { mountClaim(w.Fuse) }, finding.CodeTemplateClaim, "default/cache"},
-		{"source missing", func(w *World) { clear(w.Sources) }, finding.CodeSourceMissing, "needs it"},
+		{"source missing", func(w *World) { clear(w.Seen) }, finding.CodeSourceMissing, "needs it"},
 		{"not recorded", func(w *World) { w.Physical.Status.DatasetRef = nil }, finding.CodeNotRecorded, "ref/refdemo"},
 
 		{"malformed", func(w *World) { w.Dataset.Spec.Mounts[0].MountPoint = "dataset://phy" }, finding.CodeMountPointMalformed, "names no Dataset"},
@@ -131,7 +131,7 @@ func TestFindings(t *testing.T) {
 		{"every field in vain", fillInVain, finding.CodeFieldsIgnored, "effect: mounts[0].options, mounts[0].encryptOptions, mounts[0].readOnly, " +
 			"mounts[0].shared, mounts[0].path, owner, nodeAffinity, tolerations, runtimes, placement, sharedOptions, sharedEncryptOptions, dataRestoreLocation"},
 		{"namespace that refuses hostPath", func(w *World) {
-			w.NamespaceLabels = map[string]string{"pod-security.kubernetes.io/enforce": "baseline"}
+			enforce(w, "baseline")
 		},
 			finding.CodePodSecurity, "baseline"},
 		{"foreign claim", func(w *World) { w.Claim = &corev1.PersistentVolumeClaim{ObjectMeta: foreign("App", "ref", "refdemo")} }, finding.CodeClaimNameTaken, "owned by App someone"},
@@ -159,7 +159,7 @@ func TestFindings(t *testing.T) {
 			w.MirrorNames = SourceNames
 			holder := &metav1.PartialObjectMetadata{ObjectMeta: foreign("AlluxioRuntime", "ref", "phy-config")}
 			holder.Annotations = map[string]string{"meta.helm.sh/release-name": "phy", "meta.helm.sh/release-namespace": "ref"}
-			w.Taken[finding.Object{Kind: "ConfigMap", Namespace: "ref", Name: "phy-config"}] = holder
+			w.Seen[finding.Object{Kind: "ConfigMap", Namespace: "ref", Name: "phy-config"}] = State{Object: holder}
 		}, finding.CodeMirrorNameTaken, "owned by AlluxioRuntime someone, of the Helm release ref/phy"},
 		{"mount point changed", func(w *World) {
 			w.Volume = NewPlan(w).Volume
@@ -315,7 +315,7 @@ func TestMirrorThatLostMarkOrOwnerIsStillOurs(t *testing.T) {
 		if got := HasLostMark(ref, &meta); got != test.want {
 			t.Errorf("%s: %t", about, got)
 		}
-		w.Taken[finding.Object{Kind: "ConfigMap", Namespace: "ref", Name: "phy-config"}] = &metav1.PartialObjectMetadata{ObjectMeta: meta}
+		w.Seen[finding.Object{Kind: "ConfigMap", Namespace: "ref", Name: "phy-config"}] = State{Object: &metav1.PartialObjectMetadata{ObjectMeta: meta}}
 		if findings := NewPlan(w).Findings; test.want && len(findings) > 0 {
 			t.Errorf("%s: %v", about, findings)
 		}
@@ -359,7 +359,7 @@ func TestAccessModes(t *testing.T) {
 func TestMirrorDropsHelm(t *testing.T) {
 	w := referencetest.World(t, "alluxio", "dataset://default/phy")
 	mirror := NewPlan(w).Mirrors[0]
-	source := w.Sources[mirror.Source]
+	source := w.Metadata(mirror.Source)
 	source.Annotations["note"], source.Labels["team"] = "kept", "kept"
 	meta := NewMirror(w.Dataset, mirror, source)
 	for key := range meta.Annotations {

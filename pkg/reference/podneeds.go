@@ -19,7 +19,7 @@ func (p *Plan) checkTemplate(w *World) {
 	if len(template.Containers) == 0 {
 		return
 	}
-	fuse := finding.Object{Kind: "DaemonSet", Namespace: w.Fuse.Namespace, Name: w.Fuse.Name}
+	fuse := finding.Object{Kind: kindDaemonSet, Namespace: w.Fuse.Namespace, Name: w.Fuse.Name}
 	if prepared := initContainers(template); len(prepared) > 0 {
 		p.Findings.Add(finding.CodeInitContainersLost, fuse, "its pods prepare the FUSE container in init containers, which a sidecar doesn't have: %s",
 			strings.Join(prepared, ", "))

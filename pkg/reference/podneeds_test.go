@@ -142,9 +142,11 @@ func TestEveryWayToNameAnObjectIsMirrored(t *testing.T) {
 	want := []string{"c-env", "s-env", "c-key", "s-key", "c-volume", "s-volume", "c-projected", "s-projected", "s-csi", "s-azure", "s-ceph", "s-rbd",
 		"s-iscsi", "s-flex", "s-scaleio", "s-storageos", "s-cinder", "s-pull"}
 
-	sidecar, mirrors, findings := NewSidecar(w, Source{Namespace: "default", Name: "phy"})
+	w.Depth = ForAdmission
+	plan := NewPlan(w)
+	sidecar, mirrors := plan.Sidecar, plan.Mirrors
 	if sidecar == nil {
-		t.Fatalf("the findings are %v", findings)
+		t.Fatalf("the findings are %v", plan.Findings)
 	}
 	text := marshal(t, sidecar)
 	var got []string
@@ -176,7 +178,7 @@ func TestRuntimesWithoutSidecarsHaveTheirVolume(t *testing.T) {
 			if len(plan.Findings) != 1 || plan.Findings[0].Code != finding.CodeVolumeOnly || !strings.Contains(plan.Findings[0].Message, reason) {
 				t.Errorf("the findings are %v", plan.Findings)
 			}
-			if pods := plan.Findings.BlockingSidecar(); plan.Sidecar != nil || !slices.Equal(codesOf(pods), []finding.Code{finding.CodeRuntimeNoSidecar}) || len(plan.Mirrors) > 0 {
+			if pods := plan.BlockingPods(); plan.Sidecar != nil || !slices.Equal(codesOf(pods), []finding.Code{finding.CodeRuntimeNoSidecar}) || len(plan.Mirrors) > 0 {
 				t.Errorf("there is a sidecar %v with mirrors %v, or nothing keeps pods from it", plan.Sidecar, plan.Mirrors)
 			}
 			if !plan.Ready() || !plan.Creatable() || plan.Volume == nil || plan.Volume.Spec.CSI.VolumeAttributes["fluid_sub_path"] != "a" {
@@ -243,9 +245,9 @@ func TestCredentialsThatAReferenceShowsAreWarnedOf(t *testing.T) {
 		"Alluxio writes them out": {"alluxio", encrypt, "ConfigMap default/phy-mount-config"},
 		"Alluxio keeps them in": {"alluxio", func(w *World) {
 			encrypt(w)
-			w.Sources[finding.Object{Kind: "ConfigMap", Namespace: "default", Name: "phy-mount-config"}] = &metav1.PartialObjectMetadata{}
+			w.Seen[finding.Object{Kind: "ConfigMap", Namespace: "default", Name: "phy-mount-config"}] = State{Object: &metav1.PartialObjectMetadata{}}
 		}, ""},
-		"nobody looked":        {"alluxio", func(w *World) { encrypt(w); w.Sources = nil }, ""},
+		"nobody looked":        {"alluxio", func(w *World) { encrypt(w); w.Depth = ForAdmission }, ""},
 		"other runtimes don't": {"juicefs", encrypt, ""},
 		"options without any":  {"alluxio", func(w *World) { w.Physical.Spec.Mounts[0].Options = map[string]string{"alluxio.x": "y"} }, ""},
 	} {

@@ -42,18 +42,26 @@ func rivals(w *World, physical Runtime, mirrors []Mirror) []finding.Object {
 	return found
 }
 
-// IsRival reports whether a Dataset of the reference's namespace is of those that bring what has a mirror's name. One
-// that isn't bound yet may get any runtime.
-func (p *Plan) IsRival(dataset *datav1alpha1.Dataset) bool {
-	if IsReference(dataset) {
+// isRival reports whether an object of the reference's namespace is there and brings what has a mirror's name. A Dataset
+// that isn't bound yet may get any runtime. The ThinRuntime of a reference has no profile, and brings nothing.
+func (p *Plan) isRival(w *World, object finding.Object) bool {
+	switch found := w.Seen[object].Object.(type) {
+	case nil:
 		return false
-	}
-	runtime, bound := RuntimeOfDataset(dataset)
-	return !bound || slices.ContainsFunc(p.Mirrors, func(mirror Mirror) bool {
-		return mirror.Target.Kind == kindConfigMap && slices.ContainsFunc(runtime.Brings, func(pattern string) bool {
-			return strings.ReplaceAll(pattern, "*", dataset.Name) == mirror.Target.Name
+	case *datav1alpha1.ThinRuntime:
+		return found.Spec.ProfileName != ""
+	case *datav1alpha1.Dataset:
+		if IsReference(found) {
+			return false
+		}
+		runtime, bound := RuntimeOfDataset(found)
+		return !bound || slices.ContainsFunc(p.Mirrors, func(mirror Mirror) bool {
+			return mirror.Target.Kind == kindConfigMap && slices.ContainsFunc(runtime.Brings, func(pattern string) bool {
+				return strings.ReplaceAll(pattern, "*", found.Name) == mirror.Target.Name
+			})
 		})
-	})
+	}
+	return true
 }
 
 // fits returns what * stands for in a pattern that a name fits.
@@ -69,7 +77,7 @@ func fits(pattern, name string) (string, bool) {
 func (p *Plan) checkRivals(w *World) {
 	for _, object := range p.Rivals {
 		dataset := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: object.Namespace, Name: object.Name}
-		if w.Rivals[object] && (object == dataset || !w.Rivals[dataset]) {
+		if p.isRival(w, object) && (object == dataset || !p.isRival(w, dataset)) {
 			p.Findings.Add(finding.CodeMirrorNameWanted, object, "it brings ConfigMaps of its own to namespace %s, under names that copies for %s have",
 				object.Namespace, p.Reference.Name)
 		}

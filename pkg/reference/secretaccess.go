@@ -84,7 +84,7 @@ func SecretBindingCommand(namespace string, controller types.NamespacedName) str
 func (p *Plan) checkSecretAccess(w *World) {
 	unread := map[string][]string{}
 	var namespaces []string
-	for _, object := range sortedObjects(w.Unread) {
+	for _, object := range w.unread() {
 		if object.Kind != kindSecret {
 			continue
 		}
@@ -94,7 +94,7 @@ func (p *Plan) checkSecretAccess(w *World) {
 		unread[object.Namespace] = append(unread[object.Namespace], object.Name)
 	}
 	for _, namespace := range namespaces {
-		p.Findings.AddCommand(finding.CodeSecretsNotGranted, finding.Object{Kind: "Namespace", Name: namespace},
+		p.Findings.AddCommand(finding.CodeSecretsNotGranted, finding.Object{Kind: kindNamespace, Name: namespace},
 			SecretBindingCommand(namespace, *w.Controller),
 			"the controller, ServiceAccount %s, has no right to the Secrets %q in it: a RoleBinding to the ClusterRole %s is missing",
 			w.Controller, unread[namespace], SecretsClusterRole)

@@ -65,14 +65,13 @@ func TestWithoutMirroredSecretsNoAccessIsNeeded(t *testing.T) {
 func TestMissingRoleBindingIsSaidWithItsCommand(t *testing.T) {
 	w := referencetest.World(t, "juicefs", "dataset://default/phy")
 	mirrors := NewPlan(w).Mirrors
-	clear(w.Sources)
-	w.Unread = map[finding.Object]string{}
+	clear(w.Seen)
 	for _, mirror := range mirrors {
 		if mirror.Source.Kind == "Secret" {
-			w.Unread[mirror.Source], w.Unread[mirror.Target] = "secrets is forbidden", "secrets is forbidden"
+			w.Seen[mirror.Source], w.Seen[mirror.Target] = State{Unread: "secrets is forbidden"}, State{Unread: "secrets is forbidden"}
 		}
 	}
-	w.Unread[finding.Object{Kind: "Secret", Namespace: "default", Name: "another"}] = "secrets is forbidden"
+	w.Seen[finding.Object{Kind: "Secret", Namespace: "default", Name: "another"}] = State{Unread: "secrets is forbidden"}
 	if codes := codesOf(NewPlan(w).Findings); slices.Contains(codes, finding.CodeSecretsNotGranted) || !slices.Contains(codes, finding.CodeUnread) {
 		t.Errorf("for a person the findings are %v", codes)
 	}

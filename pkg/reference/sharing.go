@@ -141,7 +141,7 @@ func (p *Plan) NotShared() bool {
 // whether that exists.
 func (p *Plan) checkConsent(w *World) bool {
 	physical := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: p.Source.Namespace, Name: p.Source.Name}
-	if w.Unread[physical] != "" {
+	if w.Unread(physical) != "" {
 		return true // That nothing is known of it is a finding of its own.
 	}
 	if w.Physical != nil && w.Sharing != SharingOpen {

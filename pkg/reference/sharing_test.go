@@ -85,7 +85,7 @@ func TestPlanWithoutConsentKnowsNothingOfThePhysicalDataset(t *testing.T) {
 		if !plan.NotShared() || plan.Creatable() || plan.Sidecar != nil || plan.Mirrors != nil || plan.Volume != nil || plan.Claim != nil || plan.RuntimeStatus != nil {
 			t.Errorf("the plan is %+v", plan)
 		}
-		if len(plan.Findings.BlockingSidecar()) != 1 || plan.Status.Phase != datav1alpha1.NotBoundPhase || plan.Status.Mounts != nil {
+		if len(plan.BlockingPods()) != 1 || plan.Status.Phase != datav1alpha1.NotBoundPhase || plan.Status.Mounts != nil {
 			t.Errorf("findings %v, status %+v", plan.Findings, plan.Status)
 		}
 		checkCondition(t, plan, plan.Findings[0])

@@ -63,10 +63,10 @@ const AnnotationMountTimeout = "kubectl-fluid.dev/mount-timeout"
 // sub-path.
 const defaultMountTimeout = 2 * time.Minute
 
-// NewSidecar makes the sidecar of a Dataset from the physical's FUSE pod template. For a physical Dataset used in its
+// newSidecar makes the sidecar of a Dataset from the physical's FUSE pod template. For a physical Dataset used in its
 // own namespace, dataset and physical are the same, and nothing needs a mirror. The mirrors are those that the
 // sidecar names. Findings say why it can't be made; then the sidecar is nil.
-func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, finding.List) {
+func newSidecar(w *World, source Source) (*Sidecar, []Mirror, finding.List) {
 	var findings finding.List
 	physical := finding.Object{Kind: datav1alpha1.DatasetKind, Namespace: source.Namespace, Name: source.Name}
 	checkPhysical(&findings, w, physical)
@@ -88,7 +88,7 @@ func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, finding.List) {
 	}
 
 	template := w.Fuse.Spec.Template.Spec.DeepCopy()
-	fuse := finding.Object{Kind: "DaemonSet", Namespace: source.Namespace, Name: w.Fuse.Name}
+	fuse := finding.Object{Kind: kindDaemonSet, Namespace: source.Namespace, Name: w.Fuse.Name}
 	if len(template.Containers) == 0 {
 		findings.Add(finding.CodeTemplateUnusable, fuse, "its pod template has no container")
 		return nil, nil, findings
@@ -119,10 +119,10 @@ func NewSidecar(w *World, source Source) (*Sidecar, []Mirror, finding.List) {
 func checkPhysical(findings *finding.List, w *World, physical finding.Object) {
 	switch {
 	case w.Physical == nil:
-		if w.Unread[physical] == "" {
+		if w.Unread(physical) == "" {
 			findings.Add(finding.CodePhysicalMissing, physical, "it doesn't exist")
 		} else {
-			findings.Add(finding.CodeUnread, physical, "it couldn't be read: %s", w.Unread[physical])
+			findings.Add(finding.CodeUnread, physical, "it couldn't be read: %s", w.Unread(physical))
 		}
 	case IsReference(w.Physical):
 		findings.Add(finding.CodeChain, physical, "it is itself a reference, to %s", w.Physical.Spec.Mounts[0].MountPoint)
@@ -145,8 +145,8 @@ func bound(dataset *datav1alpha1.Dataset) bool {
 
 // requireFuse adds a finding if the DaemonSet isn't there that the sidecar is made from.
 func requireFuse(findings *finding.List, w *World, runtime Runtime, source Source) {
-	fuse := finding.Object{Kind: "DaemonSet", Namespace: source.Namespace, Name: runtime.FuseDaemonSet(source.Name)}
-	switch reason := w.Unread[fuse]; {
+	fuse := finding.Object{Kind: kindDaemonSet, Namespace: source.Namespace, Name: runtime.FuseDaemonSet(source.Name)}
+	switch reason := w.Unread(fuse); {
 	case reason != "":
 		findings.Add(finding.CodeUnread, fuse, "it couldn't be read: %s", reason)
 	case w.Fuse == nil:
@@ -156,8 +156,8 @@ func requireFuse(findings *finding.List, w *World, runtime Runtime, source Sourc
 
 // requireVolume adds a finding if the physical's volume isn't there, or isn't Fluid's.
 func requireVolume(findings *finding.List, w *World, source Source) {
-	volume := finding.Object{Kind: "PersistentVolume", Namespace: "", Name: VolumeName(source.Key())}
-	switch reason := w.Unread[volume]; {
+	volume := finding.Object{Kind: kindVolume, Namespace: "", Name: VolumeName(source.Key())}
+	switch reason := w.Unread(volume); {
 	case reason != "":
 		findings.Add(finding.CodeUnread, volume, "it couldn't be read: %s", reason)
 	case w.PhysicalVolume == nil:

@@ -45,10 +45,11 @@ func TestRuntimeThatWouldBringACopysNameBlocks(t *testing.T) {
 			t.Errorf("%s: rivals %v, findings %v", runtime, plan.Rivals, plan.Findings)
 		}
 		for _, rival := range want {
-			w.Rivals = map[finding.Object]bool{rival: true}
+			w.Seen[rival] = State{Object: rivalOf(rival)}
 			if findings := NewPlan(w).Findings; len(findings) != 1 || findings[0].Code != finding.CodeMirrorNameWanted || findings[0].Object != rival {
 				t.Errorf("%s with %s: %v", runtime, rival, findings)
 			}
+			delete(w.Seen, rival)
 		}
 		w.MirrorNames = UniqueNames
 		if plan := NewPlan(w); plan.Rivals != nil || len(plan.Findings) > 0 {
@@ -79,7 +80,9 @@ func TestOnlyDatasetsThatBringACopysNameAreRivals(t *testing.T) {
 		{"jindo", neighbour("phy-jindofs", "https://example.com/", "alluxio"), true},
 		{"jindo", neighbour("phy-jindofs", "https://example.com/", "jindo"), false},
 	} {
-		if got := NewPlan(sourceWorld(t, test.physical)).IsRival(test.neighbour); got != test.want {
+		w := sourceWorld(t, test.physical)
+		w.Seen[finding.Object{Kind: "Dataset", Namespace: "ref", Name: test.neighbour.Name}] = State{Object: test.neighbour}
+		if got := slices.Equal(codesOf(NewPlan(w).Findings), []finding.Code{finding.CodeMirrorNameWanted}); got != test.want {
 			t.Errorf("%s: the Dataset %s of runtimes %+v: %t", test.physical, test.neighbour.Name, test.neighbour.Status.Runtimes, got)
 		}
 	}
@@ -100,12 +103,12 @@ func TestCopiesOfFluidAreAcceptedWhileTheyAreRight(t *testing.T) {
 		"with another's mark":   {func(_ *World, c *metav1.PartialObjectMetadata) { c.Labels[LabelReferenceUID] = "another" }, finding.CodeMirrorNameTaken},
 		"where names are their own": {func(w *World, c *metav1.PartialObjectMetadata) {
 			w.MirrorNames = UniqueNames
-			w.Taken[NewPlan(w).Mirrors[0].Target] = c
+			w.Seen[NewPlan(w).Mirrors[0].Target] = State{Object: c}
 		}, finding.CodeMirrorNameTaken},
 	} {
 		w := sourceWorld(t, "alluxio")
 		fluids := copyOf(w, "phy-config")
-		w.Taken[target] = fluids
+		w.Seen[target] = State{Object: fluids}
 		test.change(w, fluids)
 		codes := codesOf(NewPlan(w).Findings)
 		if (test.code == "" && codes != nil) || (test.code != "" && !slices.Equal(codes, []finding.Code{test.code})) {
@@ -121,8 +124,8 @@ func TestTwoPhysicalsOfOneNameMeetInOneNamespace(t *testing.T) {
 	second.Dataset.Name, second.Dataset.UID = "another", "another-uid"
 	second.Physical.Status.DatasetRef = []string{"ref/another"}
 	mirror := NewPlan(first).Mirrors[0]
-	meta := NewMirror(first.Dataset, mirror, first.Sources[mirror.Source])
-	second.Taken[mirror.Target] = &metav1.PartialObjectMetadata{ObjectMeta: meta}
+	meta := NewMirror(first.Dataset, mirror, first.Metadata(mirror.Source))
+	second.Seen[mirror.Target] = State{Object: &metav1.PartialObjectMetadata{ObjectMeta: meta}}
 	if codes := codesOf(NewPlan(second).Findings); !slices.Equal(codes, []finding.Code{finding.CodeMirrorNameTaken}) {
 		t.Errorf("the findings are %v", codes)
 	}
@@ -136,9 +139,9 @@ func TestTwoPhysicalsOfOneNameMeetInOneNamespace(t *testing.T) {
 // sources', it goes by the reference's condition.
 func TestPodsWaitUntilSomebodyHasLookedAtTheNames(t *testing.T) {
 	w := sourceWorld(t, "alluxio")
-	w.Sources, w.Taken = nil, nil
+	w.Depth = ForAdmission
 	plan := NewPlan(w)
-	if codes := codesOf(plan.Findings.BlockingSidecar()); !slices.Equal(codes, []finding.Code{finding.CodeNamesUnchecked}) {
+	if codes := codesOf(plan.BlockingPods()); !slices.Equal(codes, []finding.Code{finding.CodeNamesUnchecked}) {
 		t.Errorf("nothing is known of the names, and the findings are %v", codes)
 	}
 	for status, want := range map[corev1.ConditionStatus]int{corev1.ConditionTrue: 0, corev1.ConditionFalse: 1} {
@@ -185,9 +188,27 @@ func TestRefusedWritesAreFindings(t *testing.T) {
 func TestPodSecurityLevelsThatKubernetesDoesNotKnowAreRestricted(t *testing.T) {
 	for level, want := range map[string]int{"privileged": 0, "baseline": 1, "restricted": 1, "Privileged": 1, "": 1} {
 		w := referencetest.World(t, "alluxio", "dataset://default/phy")
-		w.NamespaceLabels = map[string]string{"pod-security.kubernetes.io/enforce": level}
+		enforce(w, level)
 		if findings := NewPlan(w).Findings; len(findings) != want {
 			t.Errorf("level %q: %v", level, findings)
 		}
 	}
+}
+
+// rivalOf returns an object that brings ConfigMaps, of a Dataset's or a runtime's kind.
+func rivalOf(object finding.Object) metav1.Object {
+	meta := metav1.ObjectMeta{Namespace: object.Namespace, Name: object.Name}
+	switch object.Kind {
+	case "Dataset":
+		return &datav1alpha1.Dataset{ObjectMeta: meta}
+	case "ThinRuntime":
+		return &datav1alpha1.ThinRuntime{ObjectMeta: meta, Spec: datav1alpha1.ThinRuntimeSpec{ProfileName: "nfs"}}
+	}
+	return &metav1.PartialObjectMetadata{ObjectMeta: meta}
+}
+
+// enforce gives the reference's namespace a Pod Security level.
+func enforce(w *World, level string) {
+	w.Seen[finding.Object{Kind: "Namespace", Name: w.Dataset.Namespace}] = State{Object: &metav1.PartialObjectMetadata{
+		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"pod-security.kubernetes.io/enforce": level}}}}
 }

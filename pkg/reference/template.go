@@ -12,6 +12,9 @@ const (
 	kindConfigMap = "ConfigMap"
 	kindSecret    = "Secret"
 	kindClaim     = "PersistentVolumeClaim"
+	kindVolume    = "PersistentVolume"
+	kindDaemonSet = "DaemonSet"
+	kindNamespace = "Namespace"
 	kindEndpoints = "Endpoints"
 )
 

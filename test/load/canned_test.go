@@ -53,7 +53,7 @@ func newCanned(b testing.TB, references int) *canned {
 	w.PhysicalVolume.Name = cannedPhysical + "-phy"
 	identify(w.PhysicalVolume, "")
 	w.PhysicalVolume.Spec.ClaimRef.Namespace = cannedPhysical
-	w.PhysicalClaim, w.Sources, w.Taken = nil, nil, nil
+	w.PhysicalClaim, w.Depth = nil, reference.ForAdmission
 	w.Physical.Status.CacheStates = figures()
 	w.RuntimeStatus = &datav1alpha1.RuntimeStatus{FusePhase: datav1alpha1.RuntimePhaseReady, CacheStates: figures()}
 	for _, condition := range []string{"MasterInitialized", "MasterReady", "WorkersInitialized", "WorkersReady", "FusesReady"} {

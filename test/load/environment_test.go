@@ -147,7 +147,7 @@ func (e *environment) newPhysical(b testing.TB) (namespace string) {
 	if err := e.client.Status().Update(e.ctx, dataset); err != nil {
 		b.Fatal(err)
 	}
-	for source := range w.Sources {
+	for source := range w.Seen {
 		e.create(b, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: source.Name}, Data: map[string]string{"key": "value"}})
 	}
 	return namespace

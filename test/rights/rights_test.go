@@ -290,11 +290,11 @@ func (w *world) mirrorSecrets() *datav1alpha1.Dataset {
 		}
 		return ""
 	})
-	observed, err := observe.Reference(w.Context(), w.client, ref, reference.UniqueNames)
+	_, plan, err := observe.Plan(w.Context(), w.client, ref, reference.Policy{MirrorNames: reference.UniqueNames, Depth: reference.ForWriting})
 	if err != nil {
 		w.Fatal(err)
 	}
-	for _, access := range reference.SecretAccessOf(reference.NewPlan(observed), reference.DefaultController()) {
+	for _, access := range reference.SecretAccessOf(plan, reference.DefaultController()) {
 		for _, object := range []client.Object{access.Role, access.Binding} {
 			if err := w.client.Create(w.Context(), object); err != nil {
 				w.Fatal(err)

@@ -13,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -29,10 +28,11 @@ func healthyWorld(t *testing.T, runtime string) *reference.World {
 	w.ThinRuntime, w.Volume, w.Claim = plan.ThinRuntime, plan.Volume, plan.Claim
 	w.ThinRuntime.Status = *plan.RuntimeStatus
 	for _, mirror := range plan.Mirrors {
-		if w.Sources[mirror.Source] == nil {
+		source := w.Metadata(mirror.Source)
+		if source == nil {
 			continue // an optional one
 		}
-		w.Taken[mirror.Target] = &metav1.PartialObjectMetadata{ObjectMeta: reference.NewMirror(w.Dataset, mirror, w.Sources[mirror.Source])}
+		w.Seen[mirror.Target] = reference.State{Object: &metav1.PartialObjectMetadata{ObjectMeta: reference.NewMirror(w.Dataset, mirror, source)}}
 	}
 	reference.StampCondition(&plan.Status, metav1.Now().Rfc3339Copy())
 	w.Dataset.Status = plan.Status
@@ -45,9 +45,9 @@ func objectsOf(w *reference.World) []client.Object {
 	if w.PhysicalClaim != nil {
 		objects = append(objects, w.PhysicalClaim)
 	}
-	for _, metadata := range []map[finding.Object]*metav1.PartialObjectMetadata{w.Sources, w.Taken} {
-		for _, object := range metadata {
-			objects = append(objects, object)
+	for object := range w.Seen {
+		if metadata := w.Metadata(object); metadata != nil {
+			objects = append(objects, metadata)
 		}
 	}
 	return objects
@@ -98,7 +98,7 @@ func TestPlansAreTheSameFromCaches(t *testing.T) {
 }
 
 func takeMirrors(w *reference.World) {
-	for _, object := range w.Taken {
+	for _, object := range w.Holders() {
 		object.Labels, object.OwnerReferences = nil, []metav1.OwnerReference{{Kind: "ConfigMap", Name: "else", UID: "else"}}
 	}
 }

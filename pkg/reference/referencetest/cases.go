@@ -50,6 +50,11 @@ type Case struct {
 	ReferenceNamespace string `json:"-"`
 }
 
+// Policy returns the settings of the case's cluster.
+func (c *Case) Policy(depth reference.Depth) reference.Policy {
+	return reference.Policy{MirrorNames: c.MirrorNames, Sharing: c.Sharing, Depth: depth}
+}
+
 // WantedFinding is what a case says of a finding.
 type WantedFinding struct {
 	Code    finding.Code `json:"code"`

@@ -38,9 +38,8 @@ func World(t testing.TB, runtime, mountPoint string) *reference.World {
 	w := &reference.World{
 		Dataset:       Reference(mountPoint),
 		RuntimeStatus: &datav1alpha1.RuntimeStatus{FusePhase: datav1alpha1.RuntimePhaseReady},
-		Sources:       map[finding.Object]*metav1.PartialObjectMetadata{},
-		Taken:         map[finding.Object]*metav1.PartialObjectMetadata{},
-		MirrorNames:   reference.UniqueNames,
+		Seen:          map[finding.Object]reference.State{},
+		Policy:        reference.Policy{MirrorNames: reference.UniqueNames, Depth: reference.ForWriting},
 	}
 	content, err := physicals.ReadFile(runtime + ".yaml")
 	if err != nil {
@@ -68,7 +67,7 @@ func place(t testing.TB, w *reference.World, document []byte) {
 	case "PersistentVolumeClaim":
 		w.PhysicalClaim = decode(t, document, &corev1.PersistentVolumeClaim{})
 	case "ConfigMap", "Secret":
-		w.Sources[finding.Object{Kind: meta.Kind, Namespace: meta.Namespace, Name: meta.Name}] = &meta
+		w.Seen[finding.Object{Kind: meta.Kind, Namespace: meta.Namespace, Name: meta.Name}] = reference.State{Object: &meta}
 	default:
 		t.Fatalf("there is no place for a %q in a world: %s", meta.Kind, strings.TrimSpace(string(document)))
 	}

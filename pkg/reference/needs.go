@@ -54,39 +54,40 @@ type need struct {
 	source finding.Object // zero for a script
 }
 
-// Names returns the names in the reference's namespace that Collisions looks at: those of mirrors, and those that a
-// reference needs where Fluid's own controllers and webhook serve it.
-func Names(w *World, source Source) []finding.Object {
-	var targets []finding.Object
-	for _, need := range append(sourceNeeds(w, source), mirrorNeeds(w, source, w.MirrorNames)...) {
-		if !slices.Contains(targets, need.target) {
-			targets = append(targets, need.target)
-		}
+// checkNeeds says who has the names that the reference needs. Reports also have the names that Fluid's own controllers
+// and webhook need, where they name copies. Elsewhere they note what would be in Fluid's way: those who know that
+// collision want to see that it is none here.
+func (p *Plan) checkNeeds(w *World) {
+	needs := p.needs(w)
+	if w.Depth >= ForReport && w.MirrorNames != SourceNames {
+		p.noteSourceNames(w, needs)
 	}
-	return targets
+	for _, need := range needs {
+		p.Names = append(p.Names, p.holderOf(w, need))
+	}
 }
 
-// Collisions says who has the names that a reference needs: mirrors with names of their own or, with SourceNames, what
-// the FUSE container names, what Fluid copies, and the scripts of its webhook. The World's Taken must hold what has
-// them, and should hold what has the names of the function Names: with names of their own for mirrors the findings note
-// what would collide under Fluid's naming, because those who know that collision want to see that it is none here.
-func Collisions(w *World, source Source) ([]NameNeed, finding.List) {
-	var findings finding.List
-	needs := sourceNeeds(w, source)
-	if w.MirrorNames != SourceNames {
-		unique := mirrorNeeds(w, source, UniqueNames)
-		noteSourceNames(&findings, w, needs, unique)
-		needs = unique
+// needs returns the names that the reference needs.
+func (p *Plan) needs(w *World) []need {
+	switch {
+	case p.Source == (Source{}):
+		return nil
+	case w.Depth >= ForReport && w.MirrorNames == SourceNames:
+		return sourceNeeds(w, p.Source)
+	case w.Depth >= ForReport:
+		return mirrorNeeds(w, p.Source, UniqueNames)
+	case w.Depth < ForWriting:
+		return nil
 	}
-	names := make([]NameNeed, 0, len(needs))
-	for _, need := range needs {
-		names = append(names, need.look(&findings, w))
+	needs := make([]need, len(p.Mirrors))
+	for i, mirror := range p.Mirrors {
+		needs[i] = need{target: mirror.Target, source: mirror.Source}
 	}
-	return names, findings
+	return needs
 }
 
 // mirrorNeeds returns the mirrors that the FUSE container needs; none if there is no template that can become a
-// sidecar. Unlike NewSidecar it doesn't need the physical's volume, which not everybody may read.
+// sidecar. Unlike newSidecar it doesn't need the physical's volume, which not everybody may read.
 func mirrorNeeds(w *World, source Source, names MirrorNames) []need {
 	if w.Fuse == nil || len(w.Fuse.Spec.Template.Spec.Containers) == 0 || w.Dataset.Namespace == source.Namespace {
 		return nil
@@ -134,47 +135,43 @@ func sourceNeeds(w *World, source Source) []need {
 }
 
 // noteSourceNames notes the objects that have a name which Fluid would give to a copy.
-func noteSourceNames(findings *finding.List, w *World, needs, unique []need) {
-	for _, need := range needs {
-		existing := w.Taken[need.target]
-		if existing == nil || need.isScript() || belongs(w.Dataset, existing) {
+func (p *Plan) noteSourceNames(w *World, needs []need) {
+	for _, fluids := range sourceNeeds(w, p.Source) {
+		existing := w.Metadata(fluids.target)
+		if existing == nil || fluids.isScript() || isOwnName(w, existing) {
 			continue
 		}
 		instead := "no copy is needed"
-		for _, mirror := range unique {
-			if mirror.source == need.source {
+		for _, mirror := range needs {
+			if mirror.source == fluids.source {
 				instead = "the copy is called " + mirror.target.Name
 			}
 		}
-		findings.Add(finding.CodeSourceNameInUse, need.target, "it is %s; Fluid would put the copy of %s in its place, but here %s, so it is neither read nor written",
-			Holder(existing), need.source, instead)
+		p.Findings.Add(finding.CodeSourceNameInUse, fluids.target, "it is %s; Fluid would put the copy of %s in its place, but here %s, so it is neither read nor written",
+			Holder(existing), fluids.source, instead)
 	}
 }
 
 func (n need) isScript() bool { return n.source == finding.Object{} }
 
-// look finds out who has a name, and adds a finding if it's somebody else or can't be found out.
-func (n need) look(findings *finding.List, w *World) NameNeed {
+// holderOf says who has a name, and adds a finding if it's somebody else or can't be found out.
+func (p *Plan) holderOf(w *World, n need) NameNeed {
 	name := NameNeed{Kind: n.target.Kind, Namespace: n.target.Namespace, Name: n.target.Name, State: NameFree}
 	if !n.isScript() {
 		name.Source = n.source.Namespace + "/" + n.source.Name
 	}
-	existing := w.Taken[n.target]
+	existing := w.Metadata(n.target)
 	switch {
-	case w.Taken == nil:
-		name.State = NameUnknown
-	case w.Unread[n.target] != "":
-		name.State = NameUnknown
-		findings.Add(finding.CodeUnread, n.target, "it couldn't be read: %s", w.Unread[n.target])
+	case w.Unread(n.target) != "":
+		name.State = NameUnknown // the plan has the finding
 	case existing == nil:
-		return name
-	case belongs(w.Dataset, existing):
+	case isOwnName(w, existing):
 		name.State, name.Holder = NameOwn, Holder(existing)
 	case n.isScript() && scriptOfFluid(existing, n.target.Name):
 		name.State, name.Holder = NameShared, Holder(existing)
 	default:
 		name.State, name.Holder = NameTaken, Holder(existing)
-		findings.Add(finding.CodeMirrorNameTaken, n.target, "%s needs this name, and it is taken: %s", n.purpose(), name.Holder)
+		p.Findings.Add(finding.CodeMirrorNameTaken, n.target, "%s needs this name, and it is taken: %s", n.purpose(), name.Holder)
 	}
 	return name
 }
@@ -186,10 +183,11 @@ func (n need) purpose() string {
 	return "the copy of " + n.source.String()
 }
 
-// belongs reports whether an object was made for this reference, by this project or by Fluid, which sets an owner
-// reference and nothing else.
-func belongs(reference *datav1alpha1.Dataset, object metav1.Object) bool {
-	return Owns(reference, object) || (reference.UID != "" && ownedBy(reference, object))
+// isOwnName reports whether what has the name of a mirror is the reference's: the mirror, the mirror without its mark or
+// its owner, which the controller gives back, or the copy that Fluid made, where copies have Fluid's names.
+func isOwnName(w *World, existing metav1.Object) bool {
+	return Owns(w.Dataset, existing) || HasLostMark(w.Dataset, existing) ||
+		(w.MirrorNames == SourceNames && IsCopyOfFluid(w.Dataset, existing))
 }
 
 // scriptOfFluid reports whether Fluid's webhook made a script. Releases after v1.0.8 annotate it; v1.0.8 and before

@@ -12,14 +12,15 @@ import (
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
 
 // collisionWorld is a reference ref/demo to data/phy of a runtime, whose FUSE container names ConfigMaps in its
 // environment.
-func collisionWorld(runtimeType, mountType string, configMaps ...string) (*reference.World, reference.Source) {
+func collisionWorld(runtimeType, mountType string, configMaps ...string) *reference.World {
 	runtime, _ := reference.RuntimeOf(runtimeType)
 	w := &reference.World{
-		MirrorNames: reference.SourceNames,
+		Policy: reference.Policy{MirrorNames: reference.SourceNames, Depth: reference.ForReview},
 		Dataset: &datav1alpha1.Dataset{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "ref", Name: "demo", UID: "ref-uid"},
 			Spec:       datav1alpha1.DatasetSpec{Mounts: []datav1alpha1.Mount{{MountPoint: "dataset://data/phy"}}},
@@ -32,8 +33,7 @@ func collisionWorld(runtimeType, mountType string, configMaps ...string) (*refer
 		Fuse: &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "data", Name: runtime.FuseDaemonSet("phy")}},
 		PhysicalVolume: &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{PersistentVolumeSource: corev1.PersistentVolumeSource{
 			CSI: &corev1.CSIPersistentVolumeSource{VolumeAttributes: map[string]string{"fluid_path": "/runtime-mnt/x", "mount_type": mountType}}}}},
-		Taken:  map[finding.Object]*metav1.PartialObjectMetadata{},
-		Unread: map[finding.Object]string{},
+		Seen: map[finding.Object]reference.State{},
 	}
 	container := corev1.Container{Name: "fuse"}
 	for _, name := range configMaps {
@@ -41,7 +41,29 @@ func collisionWorld(runtimeType, mountType string, configMaps ...string) (*refer
 			LocalObjectReference: corev1.LocalObjectReference{Name: name}}})
 	}
 	w.Fuse.Spec.Template.Spec.Containers = []corev1.Container{container}
-	return w, reference.Source{Namespace: "data", Name: "phy"}
+	return w
+}
+
+// needed returns the names that a review looks at.
+func needed(w *reference.World) []finding.Object {
+	var objects []finding.Object
+	for range 3 { // what it looks at shows step by step
+		for _, object := range reference.NewPlan(w).Unlooked {
+			w.Seen[object] = reference.State{}
+			if (object.Kind == "ConfigMap" || object.Kind == "Secret") && object.Namespace == w.Dataset.Namespace {
+				objects = append(objects, object)
+			}
+		}
+	}
+	return objects
+}
+
+// collisions returns who has the names that a reference needs, and what was found about that.
+func collisions(w *reference.World) ([]reference.NameNeed, finding.List) {
+	plan := reference.NewPlan(w)
+	return plan.Names, slices.DeleteFunc(plan.Findings, func(f finding.Finding) bool {
+		return f.Object.Kind != "ConfigMap"
+	})
 }
 
 func configMap(name string) finding.Object {
@@ -73,9 +95,9 @@ func TestNamesPerRuntime(t *testing.T) {
 		{"cache", "cache", nil, "fluid-runtime-config-phy check-fluid-mount-ready cache-default-check-mount demo-cache-check-mount"},
 		{"unknown", "", nil, "check-fluid-mount-ready"},
 	} {
-		w, source := collisionWorld(test.runtime, test.mountType, test.used...)
+		w := collisionWorld(test.runtime, test.mountType, test.used...)
 		var names []string
-		for _, object := range reference.Names(w, source) {
+		for _, object := range needed(w) {
 			if object.Namespace != "ref" || object.Kind != "ConfigMap" {
 				t.Errorf("%s: %s", test.runtime, object)
 			}
@@ -109,7 +131,15 @@ func TestCollisions(t *testing.T) {
 		}, reference.NameTaken, "owned by Dataset demo2"},
 		{"copied by Fluid for this one", "phy-config", func(o *metav1.PartialObjectMetadata) {
 			o.OwnerReferences = []metav1.OwnerReference{{Kind: "Dataset", Name: "demo", UID: "ref-uid"}}
+			o.Labels = map[string]string{"fluid.io/dataset-id": "ref-phy-config"}
 		}, reference.NameOwn, "owned by Dataset demo"},
+		{"owned by this one, and neither mirrored nor copied", "phy-config", func(o *metav1.PartialObjectMetadata) {
+			o.OwnerReferences = []metav1.OwnerReference{{Kind: "Dataset", Name: "demo", UID: "ref-uid"}}
+		}, reference.NameTaken, "owned by Dataset demo"},
+		{"mirrored for this one, and its owner lost", "phy-config", func(o *metav1.PartialObjectMetadata) {
+			o.Labels = map[string]string{"kubectl-fluid.dev/reference-uid": "ref-uid"}
+			o.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: reference.FieldManager}}
+		}, reference.NameOwn, "written by kubectl-fluid-controller"},
 		{"mirrored for this one", "phy-config", func(o *metav1.PartialObjectMetadata) {
 			o.OwnerReferences = []metav1.OwnerReference{{Kind: "Dataset", Name: "demo", UID: "ref-uid"}}
 			o.Labels = map[string]string{reference.LabelReferenceUID: "ref-uid"}
@@ -138,9 +168,9 @@ func TestCollisions(t *testing.T) {
 		}, reference.NameTaken, "of unknown origin"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w, source := collisionWorld("alluxio", "fuse.alluxio-fuse", "phy-config")
-			w.Taken[configMap(test.object)] = held(test.change)
-			names, findings := reference.Collisions(w, source)
+			w := collisionWorld("alluxio", "fuse.alluxio-fuse", "phy-config")
+			w.Seen[configMap(test.object)] = reference.State{Object: held(test.change)}
+			names, findings := collisions(w)
 			i := slices.IndexFunc(names, func(n reference.NameNeed) bool { return n.Name == test.object })
 			if i < 0 || names[i].State != test.state || names[i].Holder != test.holder {
 				t.Errorf("%+v, want %s %s", names, test.state, test.holder)
@@ -159,11 +189,11 @@ func TestCollisions(t *testing.T) {
 
 // TestCollisionsWithUniqueNames has a foreign object of the source's name: a note, and no more.
 func TestCollisionsWithUniqueNames(t *testing.T) {
-	w, source := collisionWorld("alluxio", "fuse.alluxio-fuse", "phy-config")
+	w := collisionWorld("alluxio", "fuse.alluxio-fuse", "phy-config")
 	w.MirrorNames = reference.UniqueNames
-	w.Taken[configMap("phy-config")] = held(func(*metav1.PartialObjectMetadata) {})
-	w.Taken[configMap("check-fluid-mount-ready")] = held(func(*metav1.PartialObjectMetadata) {})
-	names, findings := reference.Collisions(w, source)
+	w.Seen[configMap("phy-config")] = reference.State{Object: held(func(*metav1.PartialObjectMetadata) {})}
+	w.Seen[configMap("check-fluid-mount-ready")] = reference.State{Object: held(func(*metav1.PartialObjectMetadata) {})}
+	names, findings := collisions(w)
 	if len(names) != 1 || !strings.HasPrefix(names[0].Name, "demo-phy-config-") || names[0].State != reference.NameFree || names[0].Source != "data/phy-config" {
 		t.Errorf("names %+v", names)
 	}
@@ -173,8 +203,8 @@ func TestCollisionsWithUniqueNames(t *testing.T) {
 	}
 
 	// What has a unique name and isn't the reference's is a collision, however unlikely.
-	w.Taken[configMap(names[0].Name)] = held(func(*metav1.PartialObjectMetadata) {})
-	names, findings = reference.Collisions(w, source)
+	w.Seen[configMap(names[0].Name)] = reference.State{Object: held(func(*metav1.PartialObjectMetadata) {})}
+	names, findings = collisions(w)
 	if names[0].State != reference.NameTaken || len(findings.Of(finding.Error)) != 1 {
 		t.Errorf("%+v %v", names, findings)
 	}
@@ -182,17 +212,11 @@ func TestCollisionsWithUniqueNames(t *testing.T) {
 
 // TestCollisionsUnread has names that couldn't be looked up: they are never free.
 func TestCollisionsUnread(t *testing.T) {
-	w, source := collisionWorld("alluxio", "fuse.alluxio-fuse", "phy-config")
-	w.Unread[configMap("phy-config")] = "forbidden"
-	names, findings := reference.Collisions(w, source)
+	w := collisionWorld("alluxio", "fuse.alluxio-fuse", "phy-config")
+	w.Seen[configMap("phy-config")] = reference.State{Unread: "forbidden"}
+	names, findings := collisions(w)
 	if names[0].State != reference.NameUnknown || len(findings) != 1 || findings[0].Severity != finding.Inconclusive {
 		t.Errorf("%+v %v", names, findings)
-	}
-	w.Taken = nil
-	for _, name := range first(reference.Collisions(w, source)) {
-		if name.State != reference.NameUnknown {
-			t.Errorf("%+v", name)
-		}
 	}
 }
 
@@ -200,11 +224,44 @@ func first[A, B any](a A, _ B) A { return a }
 
 // TestCollisionsInOneNamespace refers to a Dataset of the own namespace: nothing is copied.
 func TestCollisionsInOneNamespace(t *testing.T) {
-	w, source := collisionWorld("alluxio", "fuse.alluxio-fuse", "phy-config")
+	w := collisionWorld("alluxio", "fuse.alluxio-fuse", "phy-config")
 	w.Dataset.Namespace = "data"
-	for _, name := range first(reference.Collisions(w, source)) {
+	for _, name := range first(collisions(w)) {
 		if name.Source != "" {
 			t.Errorf("%+v", name)
+		}
+	}
+}
+
+// TestOneRuleForTakenNames: whose a name is doesn't depend on who asks. The controller must not write over what a report
+// calls free, and a report must not call taken what the controller repairs.
+func TestOneRuleForTakenNames(t *testing.T) {
+	owner := []metav1.OwnerReference{{Kind: "Dataset", Name: "refdemo", UID: "reference-uid"}}
+	mark := map[string]string{reference.LabelReferenceUID: "reference-uid"}
+	ours := []metav1.ManagedFieldsEntry{{Manager: reference.FieldManager}}
+	for name, test := range map[string]struct {
+		meta  metav1.ObjectMeta
+		taken map[reference.MirrorNames]bool
+	}{
+		"ours":                      {metav1.ObjectMeta{OwnerReferences: owner, Labels: mark}, nil},
+		"ours without owner":        {metav1.ObjectMeta{Labels: mark, ManagedFields: ours}, nil},
+		"ours without mark":         {metav1.ObjectMeta{OwnerReferences: owner, ManagedFields: ours}, nil},
+		"owned, of unknown origin":  {metav1.ObjectMeta{OwnerReferences: owner}, map[reference.MirrorNames]bool{reference.UniqueNames: true, reference.SourceNames: true}},
+		"marked, of unknown origin": {metav1.ObjectMeta{Labels: mark}, map[reference.MirrorNames]bool{reference.UniqueNames: true, reference.SourceNames: true}},
+		"copied by Fluid": {metav1.ObjectMeta{OwnerReferences: owner, Labels: map[string]string{"fluid.io/dataset-id": "ref-phy-config"}},
+			map[reference.MirrorNames]bool{reference.UniqueNames: true}},
+	} {
+		for _, names := range []reference.MirrorNames{reference.UniqueNames, reference.SourceNames} {
+			for _, depth := range []reference.Depth{reference.ForWriting, reference.ForReport, reference.ForReview} {
+				w := referencetest.World(t, "alluxio", "dataset://default/phy")
+				w.MirrorNames, w.Depth = names, depth
+				test.meta.Namespace = "ref"
+				w.Seen[reference.NewPlan(w).Mirrors[0].Target] = reference.State{Object: &metav1.PartialObjectMetadata{ObjectMeta: test.meta}}
+				taken := slices.ContainsFunc(reference.NewPlan(w).Findings, func(f finding.Finding) bool { return f.Code == finding.CodeMirrorNameTaken })
+				if taken != test.taken[names] {
+					t.Errorf("%s, with names %s and depth %d: taken is %t", name, names, depth, taken)
+				}
+			}
 		}
 	}
 }
