@@ -14,6 +14,9 @@ DEVTOOLS := hack/devtools
 export CGO_ENABLED ?= 0
 # Go doesn't know all that the tests depend on: what they read before they begin, and what they start. So nothing is cached.
 TEST := go test -count=1
+# Says what is run and how long the suite before it took.
+SUITE := @hack/suite
+export SUITE_RUN ?= $(shell echo $$PPID)
 # Runs tests with the race detector if there is a C compiler.
 RACE := $(if $(shell command -v gcc),CGO_ENABLED=1 $(TEST) -race,$(TEST))
 
@@ -43,9 +46,11 @@ push: image ## Build the image and send it to the registry that its name says (I
 
 .PHONY: release
 release: ## Build all that is published of VERSION=v1.2.3 into dist/, the same each time (RELEASEFLAGS=-platforms=linux/amd64)
-	@test -z "$$(git status --porcelain)" || { echo "a release is made from a clean checkout, but there are changes:"; git status --short; exit 1; }
+	@changes=$$(git status --porcelain -- . ':!krew-manifest.yaml'); test -z "$$changes" || \
+	  { echo "a release is made from a clean checkout, but there are changes:"; echo "$$changes"; exit 1; }
 	rm -rf dist
 	$(RELEASE) release
+	$(if $(RELEASEFLAGS),,cp dist/krew-manifest.yaml krew-manifest.yaml)
 
 .PHONY: demo
 demo: ## Start a real one-node cluster and walk through the example; it goes on running (DEMOFLAGS=-state=/some/directory)
@@ -57,15 +62,15 @@ demo-down: ## Stop the demo's cluster and leave nothing behind
 
 .PHONY: test
 test: ## Run all tests, on real clusters where they need one; sets up what they need
-	@go run ./test/demo -prepare
-	$(TEST) -timeout 20m ./api/... ./cmd/... $$(go list ./pkg/... | grep -v /pkg/reconcile)
-	$(RACE) -timeout 30m -p 1 ./pkg/reconcile/...
-	$(TEST) -timeout 30m ./hack/...
-	$(TEST) -timeout 20m -p 1 ./test/cluster ./test/walkthrough ./test/docs
-	$(TEST) -timeout 20m -parallel 8 -v ./test/e2e
-	$(TEST) -timeout 20m -v ./test/installation
-	$(TEST) -timeout 20m -v ./test/load
-	$(TEST) -timeout 20m -p 1 ./test/rights ./test/demo
+	$(SUITE) go run ./test/demo -prepare
+	$(SUITE) $(TEST) -timeout 20m ./api/... ./cmd/... $$(go list ./pkg/... | grep -v /pkg/reconcile)
+	$(SUITE) $(RACE) -timeout 30m -p 1 ./pkg/reconcile/...
+	$(SUITE) $(TEST) -timeout 30m ./hack/...
+	$(SUITE) $(TEST) -timeout 20m -p 1 ./test/cluster ./test/walkthrough ./test/docs
+	$(SUITE) $(TEST) -timeout 20m -parallel 8 -v ./test/e2e
+	$(SUITE) $(TEST) -timeout 20m -v ./test/installation
+	$(SUITE) $(TEST) -timeout 20m -v ./test/load
+	$(SUITE) $(TEST) -timeout 20m -p 1 ./test/rights ./test/demo
 	@$(MAKE) --no-print-directory race
 
 # The versions of Kubernetes that hack/tools pins.
@@ -75,13 +80,16 @@ test-matrix: ## Run the end-to-end tests on each version of Kubernetes in KUBERN
 	@for version in $(KUBERNETES_VERSIONS); do export KUBECTL_FLUID_KUBERNETES=$$version; \
 	  echo "Kubernetes $$version"; go run ./test/demo -prepare && $(TEST) -timeout 20m -parallel 8 -v ./test/e2e || exit 1; done
 
+.PHONY: check
+check: analyze test-short ## Check a change in a minute: formatting, go vet, staticcheck, and the tests that need no cluster
+
 .PHONY: test-short
 test-short: ## Run the tests that need no cluster
 	go test -short ./...
 
 .PHONY: race
 race: ## Run the tests that need no cluster with the race detector, if there is a C compiler
-	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 go test -race -short ./pkg/...; \
+	@if command -v gcc >/dev/null; then hack/suite CGO_ENABLED=1 go test -race -short ./pkg/...; \
 	else echo "no gcc: the race detector's tests are left out"; fi
 
 .PHONY: bench
@@ -94,6 +102,16 @@ fuzz: ## Fuzz the parsers and the patch engine (FUZZTIME=30s each)
 	@for package in $$(go list ./pkg/...); do \
 	  for test in $$(go test -list '^Fuzz' $$package | grep ^Fuzz); do \
 	    go test -run '^$$' -fuzz "^$$test$$" -fuzztime $(or $(FUZZTIME),30s) $$package || exit 1; done; done
+
+# How many times as many random cases make soak takes.
+SOAK ?= 20
+.PHONY: soak
+soak: ## Look for hours for what fails by chance: random cases SOAK=20 times as many, suites repeated, each fuzz test for 5 minutes
+	@go run ./test/demo -prepare
+	$(SUITE) KUBECTL_FLUID_SOAK=$(SOAK) $(TEST) -timeout 6h ./pkg/inject ./pkg/reconcile
+	$(SUITE) $(TEST) -timeout 6h -count 5 -parallel 8 ./test/e2e
+	$(SUITE) $(TEST) -timeout 6h -count 5 -p 1 ./test/installation ./test/load
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=5m
 
 .PHONY: generate
 generate: ## Generate deep copies and CRDs from the API types, and the controller's roles from what the code declares
@@ -108,14 +126,17 @@ verify: generate ## Fail if generated files or go.mod aren't up to date
 	git diff --exit-code -- api config
 
 .PHONY: lint
-lint: ## Check formatting, modules and vulnerabilities, and run go vet, staticcheck and, if there is one, shellcheck
-	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+lint: analyze ## Check formatting, modules and vulnerabilities, and run go vet, staticcheck and, if there is one, shellcheck
 	@for module in $$(git ls-files '*go.mod'); do echo "go mod verify: $$module"; (cd $$(dirname $$module) && go mod verify) || exit 1; done
-	go vet ./...
-	@cd $(DEVTOOLS) && go build -o ../../bin/ honnef.co/go/tools/cmd/staticcheck golang.org/x/vuln/cmd/govulncheck
-	bin/staticcheck ./...
 	@if command -v shellcheck >/dev/null; then cd pkg/inject/scripts && shellcheck --shell sh *.sh; else echo "no shellcheck: the scripts aren't checked"; fi
 	@$(MAKE) --no-print-directory vulncheck
+
+.PHONY: analyze
+analyze:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	go vet ./...
+	@cd $(DEVTOOLS) && go build -o ../../bin/ honnef.co/go/tools/cmd/staticcheck
+	bin/staticcheck ./...
 
 # Where the Go vulnerability database is, or a mirror of it.
 VULNDB ?= https://vuln.go.dev

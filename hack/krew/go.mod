@@ -1,4 +1,4 @@
-// krew, kubectl's manager of plugins, pinned: the tests install the plugin with it.
+// krew, kubectl's manager of plugins, pinned: make release and the tests install the plugin with it.
 // A module of its own, because it goes with an old client-go.
 module github.com/kubectl-fluid/kubectl-fluid/hack/krew
 

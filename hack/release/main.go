@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,6 +34,7 @@ type options struct {
 	directory string
 	image     string
 	baseURL   string
+	// platforms are those of the plugin, and of the image as far as it is made for them.
 	platforms []build.Platform
 }
 
@@ -50,23 +52,29 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	archive := filepath.Join(o.directory, imageArchive)
+	work, err := os.MkdirTemp("", "release")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
 	switch command {
 	case "image":
-		return makeImage(ctx, o, archive, out)
+		_, err := makeImage(ctx, o, work, out)
+		return err
 	case "manifests":
 		return makeManifests(o)
 	case "push":
-		return image.Push(ctx, archive, o.image)
+		return image.Push(ctx, filepath.Join(o.directory, imageArchive), o.image)
 	case "release":
-		if err := makeImage(ctx, o, archive, out); err != nil {
+		controllers, err := makeImage(ctx, o, work, out)
+		if err != nil {
 			return err
 		}
 		if err := makeManifests(o); err != nil {
 			return err
 		}
 		return dist.Make(ctx, dist.Options{
-			Release: o.release, Platforms: o.platforms, Directory: o.directory, Out: out,
+			Release: o.release, Platforms: o.platforms, Controllers: controllers, Directory: o.directory, Out: out,
 			BaseURL: cmp.Or(o.baseURL, "https://"+build.Module+"/releases/download/"+o.release.Version),
 		})
 	}
@@ -82,7 +90,7 @@ func parse(ctx context.Context, args []string) (string, options, error) {
 	flags.StringVar(&o.directory, "directory", "dist", "directory for what is made")
 	flags.StringVar(&o.image, "image", "kubectl-fluid/controller:latest", "full name of the controller's image")
 	flags.StringVar(&o.baseURL, "base-url", "", "where the archives will be for download; without it, the version's release on GitHub")
-	flags.StringVar(&platforms, "platforms", "", "only these platforms of the plugin, as in linux/amd64,darwin/arm64")
+	flags.StringVar(&platforms, "platforms", "", "only these platforms of the plugin and of the image, as in linux/amd64,darwin/arm64")
 	if err := flags.Parse(args); err != nil {
 		return "", o, err
 	}
@@ -125,18 +133,27 @@ func commit(ctx context.Context) (string, time.Time, error) {
 	return hash, time.Unix(seconds, 0).UTC(), nil
 }
 
-// makeImage builds the controller's image for all its platforms into an OCI archive.
-func makeImage(ctx context.Context, o options, archive string, out io.Writer) error {
-	if err := os.MkdirAll(o.directory, 0o755); err != nil {
-		return err
+// makeImage compiles the controller below work and packs its image into an OCI archive.
+func makeImage(ctx context.Context, o options, work string, out io.Writer) ([]image.Program, error) {
+	platforms := slices.DeleteFunc(build.ControllerPlatforms(), func(p build.Platform) bool { return !slices.Contains(o.platforms, p) })
+	if len(platforms) == 0 {
+		return nil, fmt.Errorf("there is no image for %q: it is for %q", o.platforms, build.ControllerPlatforms())
 	}
-	fmt.Fprintf(out, "Building the image %s ...\n", o.image)
-	digest, err := image.Build(ctx, o.release, build.ControllerPlatforms(), o.image, archive)
+	if err := os.MkdirAll(o.directory, 0o755); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(out, "Building the image %s for %s ...\n", o.image, platforms)
+	programs, err := image.Compile(ctx, o.release, platforms, work)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	archive := filepath.Join(o.directory, imageArchive)
+	digest, err := image.Pack(ctx, o.release, programs, o.image, archive)
+	if err != nil {
+		return nil, err
 	}
 	fmt.Fprintf(out, "Built %s, %s\n", archive, digest)
-	return nil
+	return programs, nil
 }
 
 // makeManifests renders config, and packs the Helm chart if the version is one that Helm knows.

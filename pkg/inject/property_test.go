@@ -12,6 +12,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/test/soak"
 )
 
 type (
@@ -121,7 +122,7 @@ func TestRandomPodsArePatchedOnceAndKeepEverythingElse(t *testing.T) {
 		sidecars[variant] = randomSidecars(t, variant)
 	}
 	patched, refused := 0, 0
-	for seed := range uint64(6000) {
+	for seed := range uint64(soak.Times(t, 6000)) {
 		g := generator{rand.New(rand.NewPCG(seed, 1))}
 		variant := randomVariants()[seed%uint64(len(sidecars))]
 		raw, err := json.Marshal(g.pod())

@@ -22,6 +22,7 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/test/soak"
 )
 
 // TestNothingForeignChanges puts random objects in the way of references, under every name that they want and with
@@ -42,7 +43,7 @@ func TestNothingForeignChanges(t *testing.T) {
 				installFluidWebhook(t)
 			}
 			var lots []*lot
-			for seed := range uint64(12) {
+			for seed := range uint64(soak.Times(t, 12)) {
 				lots = append(lots, newLot(t, rand.New(rand.NewPCG(seed, 0)), setting.names))
 			}
 			awaitDustSettled(t, lots)

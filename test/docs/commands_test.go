@@ -77,10 +77,10 @@ func executedBy() map[string]string {
 		"make release VERSION=v1.2.3":  "hack/release/make_test.go TestTargetsOfTheMakefile",
 		"make release VERSION=VERSION": "hack/release/make_test.go TestTargetsOfTheMakefile",
 		"go run ./hack/release -version v1.2.3 -base-url https://files.example.com release":                    "hack/release/make_test.go TestTargetsOfTheMakefile",
-		"kubectl krew install --manifest=krew-manifest.yaml":                                                   "hack/release/dist/dist_test.go TestRelease",
-		"kubectl krew install --manifest=krew-manifest.yaml --archive=kubectl-fluid_v1.2.3_linux_amd64.tar.gz": "hack/release/dist/dist_test.go TestRelease",
-		"kubectl krew index add team https://git.example.com/index.git":                                        "hack/release/dist/dist_test.go TestRelease",
-		"kubectl krew install team/fluid":                                                                      "hack/release/dist/dist_test.go TestRelease",
+		"kubectl krew install --manifest=krew-manifest.yaml":                                                   "hack/release/make_test.go TestTargetsOfTheMakefile",
+		"kubectl krew install --manifest=krew-manifest.yaml --archive=kubectl-fluid_v1.2.3_linux_amd64.tar.gz": "hack/release/make_test.go TestTargetsOfTheMakefile",
+		"kubectl krew index add team https://git.example.com/index.git":                                        "hack/release/make_test.go TestTargetsOfTheMakefile",
+		"kubectl krew install team/fluid":                                                                      "hack/release/make_test.go TestTargetsOfTheMakefile",
 		"kubectl fluid completion install":                                                                     "pkg/plugin/completion_test.go TestRealCompletion",
 		"ctr -n k8s.io images import controller.oci.tar":                                                       "test/installation/lifecycle_test.go TestInstallation", // whose node gets its images so
 	}

@@ -88,7 +88,11 @@ func (e *Environment) startNode(ctx context.Context, stateDir string, images []c
 	defer os.RemoveAll(directory)
 	fmt.Fprintln(e.out, "Building the controller's image ...")
 	archive := filepath.Join(directory, "controller.oci.tar")
-	if _, err := image.Build(ctx, e.release(), []build.Platform{build.Host()}, controllerImage, archive); err != nil {
+	programs, err := image.Compile(ctx, e.release(), []build.Platform{build.Host()}, directory)
+	if err != nil {
+		return err
+	}
+	if _, err := image.Pack(ctx, e.release(), programs, controllerImage, archive); err != nil {
 		return err
 	}
 	images = append(images, cluster.Image{Name: controllerImage, Archive: archive})

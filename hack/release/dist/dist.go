@@ -10,11 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/archive"
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/bom"
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/build"
+	"github.com/kubectl-fluid/kubectl-fluid/hack/release/image"
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/krew"
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/license"
 )
@@ -33,6 +35,8 @@ type Options struct {
 	build.Release
 	// Platforms are those of the plugin.
 	Platforms []build.Platform
+	// Controllers are the controller's programs, which are in the image.
+	Controllers []image.Program
 	// Directory gets the files. Those that are there already, such as manifests, are part of the release.
 	Directory string
 	// BaseURL is where the files will be for download.
@@ -46,7 +50,7 @@ type digestedFile struct {
 	name, sha256 string
 }
 
-// Make puts a release together. What it made can be installed by krew: it has tried that for every platform.
+// Make puts a release together. Krew can install what it made: it has tried that for every platform.
 func Make(ctx context.Context, o Options) error {
 	work, err := os.MkdirTemp("", "release")
 	if err != nil {
@@ -56,7 +60,7 @@ func Make(ctx context.Context, o Options) error {
 	if err := os.MkdirAll(o.Directory, 0o755); err != nil {
 		return fmt.Errorf("making a release: %w", err)
 	}
-	modules, err := license.Modules(ctx, o.Source, append(build.ControllerPlatforms(), o.Platforms...), "./cmd/kubectl-fluid", "./cmd/controller")
+	modules, err := license.Modules(ctx, o.Source, o.allPlatforms(), "./cmd/kubectl-fluid", "./cmd/controller")
 	if err != nil {
 		return err
 	}
@@ -68,7 +72,7 @@ func Make(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := o.krewManifest(files); err != nil {
+	if err := o.krewManifest(ctx, work, files); err != nil {
 		return err
 	}
 	materials, err := bom.Document(o.Release, programs, modules)
@@ -105,38 +109,52 @@ func (o Options) archives(ctx context.Context, work, noticesFile string) ([]bom.
 			return nil, nil, err
 		}
 	}
-	for _, p := range build.ControllerPlatforms() {
-		fmt.Fprintf(o.Out, "Building controller for %s ...\n", p)
-		executable, err := o.Program(ctx, "controller", p, filepath.Join(work, p.OS, p.Arch))
-		if err != nil {
-			return nil, nil, err
-		}
-		programs = append(programs, bom.Program{Name: "controller " + p.String(), File: executable})
+	for _, controller := range o.Controllers {
+		programs = append(programs, bom.Program{Name: "controller " + controller.Platform.String(), File: controller.File})
 	}
 	return programs, digests, nil
 }
 
-// krewManifest writes the manifest and tries it: krew's rules, and an installation for each platform.
-func (o Options) krewManifest(digests map[build.Platform]string) error {
-	manifest := krew.New(o.Version, o.BaseURL, o.Platforms, digests)
-	if err := manifest.Validate(); err != nil {
-		return fmt.Errorf("checking %s: %w", KrewManifest, err)
+// krewManifest fills in the manifest of the source tree and lets krew itself try it, on each platform.
+func (o Options) krewManifest(ctx context.Context, work string, digests map[build.Platform]string) error {
+	template, err := os.ReadFile(filepath.Join(o.Source, KrewManifest))
+	if err != nil {
+		return fmt.Errorf("making %s: %w", KrewManifest, err)
 	}
-	for i, p := range manifest.Spec.Platforms {
-		root, err := os.MkdirTemp("", "krew")
-		if err != nil {
-			return fmt.Errorf("trying %s: %w", KrewManifest, err)
-		}
-		_, err = manifest.Install(p, filepath.Join(o.Directory, krew.ArchiveName(o.Version, o.Platforms[i])), root)
-		if err := errors.Join(err, os.RemoveAll(root)); err != nil {
-			return err
-		}
-	}
-	data, err := manifest.YAML()
+	manifest, err := krew.Fill(template, o.Release, o.BaseURL, o.Platforms, digests)
 	if err != nil {
 		return err
 	}
-	return o.write(KrewManifest, data)
+	if err := o.write(KrewManifest, manifest); err != nil {
+		return err
+	}
+	fmt.Fprintf(o.Out, "Trying krew with %s ...\n", KrewManifest)
+	program, err := krew.Build(ctx, o.Source, work)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(o.Directory, KrewManifest)
+	for _, p := range o.Platforms {
+		root, err := os.MkdirTemp(work, "krew")
+		if err != nil {
+			return fmt.Errorf("trying %s: %w", KrewManifest, err)
+		}
+		if err := program.Install(ctx, root, p, file, filepath.Join(o.Directory, krew.ArchiveName(o.Version, p))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allPlatforms are those of the plugin and of the controller.
+func (o Options) allPlatforms() []build.Platform {
+	all := slices.Clone(o.Platforms)
+	for _, controller := range o.Controllers {
+		if !slices.Contains(all, controller.Platform) {
+			all = append(all, controller.Platform)
+		}
+	}
+	return all
 }
 
 // describe writes the checksums of all files, and where they come from.

@@ -116,21 +116,24 @@ func layer(date time.Time, executable []byte, files map[string][]byte) ([]byte, 
 	return out.Bytes(), nil
 }
 
-// Build compiles the controller for platforms, writes its image as an OCI archive under its full name, and returns the
-// digest of the image.
-func Build(ctx context.Context, release build.Release, platforms []build.Platform, reference, archive string) (v1.Hash, error) {
-	work, err := os.MkdirTemp("", "image")
-	if err != nil {
-		return v1.Hash{}, fmt.Errorf("building the image: %w", err)
-	}
-	defer os.RemoveAll(work)
+// Compile compiles the controller for platforms, below a directory.
+func Compile(ctx context.Context, release build.Release, platforms []build.Platform, directory string) ([]Program, error) {
 	var programs []Program
 	for _, p := range platforms {
-		file, err := release.Program(ctx, "controller", p, filepath.Join(work, p.OS, p.Arch))
+		file, err := release.Program(ctx, "controller", p, filepath.Join(directory, p.OS, p.Arch))
 		if err != nil {
-			return v1.Hash{}, err
+			return nil, err
 		}
 		programs = append(programs, Program{Platform: p, File: file})
+	}
+	return programs, nil
+}
+
+// Pack writes the image of programs as an OCI archive under its full name, and returns the digest of the image.
+func Pack(ctx context.Context, release build.Release, programs []Program, reference, archive string) (v1.Hash, error) {
+	var platforms []build.Platform
+	for _, program := range programs {
+		platforms = append(platforms, program.Platform)
 	}
 	modules, err := license.Modules(ctx, release.Source, platforms, "./cmd/controller")
 	if err != nil {

@@ -1,18 +1,15 @@
-// Package krew renders the plugin's manifest for krew, kubectl's plugin manager, checks it by krew's rules and installs
-// from it as krew does.
+// Package krew fills in the plugin's manifest for krew, kubectl's plugin manager, and runs krew itself to try it.
 package krew
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/build"
 )
-
-// Name is the plugin's in krew: kubectl fluid.
-const Name = "fluid"
 
 // Manifest is krew's Plugin, krew.googlecontainertools.github.com/v1alpha2, as far as this project needs it.
 type Manifest struct {
@@ -53,6 +50,11 @@ type Selector struct {
 	MatchLabels map[string]string `json:"matchLabels"`
 }
 
+// Platform is the one that the selector matches.
+func (s Selector) Platform() build.Platform {
+	return build.Platform{OS: s.MatchLabels["os"], Arch: s.MatchLabels["arch"]}
+}
+
 // FileOperation takes what From, a glob, matches in the archive to the directory or file To.
 type FileOperation struct {
 	From string `json:"from"`
@@ -68,38 +70,35 @@ func ArchiveName(version string, p build.Platform) string {
 	return fmt.Sprintf("kubectl-fluid_%s_%s_%s%s", version, p.OS, p.Arch, extension)
 }
 
-// New returns the manifest of a version whose archives, below baseURL, have the given SHA-256 digests.
-func New(version, baseURL string, platforms []build.Platform, digests map[build.Platform]string) Manifest {
-	m := Manifest{
-		APIVersion: "krew.googlecontainertools.github.com/v1alpha2",
-		Kind:       "Plugin",
-		Metadata:   Metadata{Name: Name},
-		Spec: Spec{
-			Version:          version,
-			Homepage:         "https://" + build.Module,
-			ShortDescription: "Use Fluid Datasets of other namespaces safely",
-			Description: `Create references to Fluid Datasets of other namespaces and see before anything
-is written what would go wrong: ConfigMap names that are taken, Secrets that the
-sidecar can't have, FUSE clients that can't be sidecars. See which FUSE sidecar
-was or would be injected into a pod, and why not.
-`,
-			Caveats: fmt.Sprintf(`References are served by a controller in the cluster. To install it, see
-https://%s#on-an-existing-cluster
-`, build.Module),
-		},
+// Fill returns the manifest of a release: that of the source tree with the release's version, and for each of platforms,
+// which it must have, with where its archive is below baseURL and the archive's SHA-256 digest. A comment says which
+// commit the archives were made of.
+func Fill(template []byte, release build.Release, baseURL string, platforms []build.Platform, digests map[build.Platform]string) ([]byte, error) {
+	m, err := Parse(template)
+	if err != nil {
+		return nil, err
 	}
+	known := m.Spec.Platforms
+	m.Spec.Version, m.Spec.Platforms = release.Version, nil
 	for _, p := range platforms {
-		executable := p.Executable("kubectl-fluid")
-		m.Spec.Platforms = append(m.Spec.Platforms, Platform{
-			Selector: Selector{MatchLabels: map[string]string{"os": p.OS, "arch": p.Arch}},
-			URI:      strings.TrimSuffix(baseURL, "/") + "/" + ArchiveName(version, p),
-			SHA256:   digests[p],
-			Files:    []FileOperation{{From: executable, To: "."}, {From: "LICENSE", To: "."}, {From: "THIRD_PARTY_NOTICES", To: "."}},
-			Bin:      executable,
-		})
+		at := slices.IndexFunc(known, func(k Platform) bool { return k.Selector.Platform() == p })
+		if at < 0 {
+			return nil, fmt.Errorf("krew-manifest.yaml isn't for %s: add it to spec.platforms", p)
+		}
+		filled := known[at]
+		filled.URI = strings.TrimSuffix(baseURL, "/") + "/" + ArchiveName(release.Version, p)
+		filled.SHA256 = digests[p]
+		m.Spec.Platforms = append(m.Spec.Platforms, filled)
 	}
-	return m
+	data, err := yaml.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("writing a manifest of krew: %w", err)
+	}
+	return append(fmt.Appendf(nil, "%s%s.\n", madeOf, release.Commit), data...), nil
 }
+
+// madeOf begins the comment of a manifest that says of which commit its archives were made.
+const madeOf = "# make release wrote version, uri and sha256, of archives that it made of commit "
 
 // Parse reads a manifest and refuses what krew doesn't know.
 func Parse(data []byte) (Manifest, error) {
@@ -108,13 +107,4 @@ func Parse(data []byte) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("reading a manifest of krew: %w", err)
 	}
 	return m, nil
-}
-
-// YAML returns the manifest as a file.
-func (m Manifest) YAML() ([]byte, error) {
-	data, err := yaml.Marshal(m)
-	if err != nil {
-		return nil, fmt.Errorf("writing a manifest of krew: %w", err)
-	}
-	return append([]byte("# Made by make release from the archives that it names.\n"), data...), nil
 }
