@@ -2,7 +2,6 @@ package finding_test
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -17,9 +16,8 @@ import (
 	"unicode/utf8"
 
 	. "github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/test/golden"
 )
-
-var update = flag.Bool("update", false, "write docs/findings and the golden files")
 
 const (
 	root     = "../.."
@@ -73,7 +71,7 @@ func pages(language Language) map[string]string {
 func TestEveryFindingIsDocumented(t *testing.T) {
 	for _, language := range Languages() {
 		directory, want := wordsIn(language).directory, pages(language)
-		if *update {
+		if golden.Updating() {
 			writePages(t, directory, want)
 		}
 		files, err := os.ReadDir(directory)
@@ -131,7 +129,7 @@ func TestCodesAreNeverReused(t *testing.T) {
 		switch was := ever[string(entry.Code)]; was {
 		case entry.Reason:
 		case "":
-			if *update {
+			if golden.Updating() {
 				text = fmt.Appendf(text, "%s %s\n", entry.Code, entry.Reason)
 				continue
 			}
@@ -140,7 +138,7 @@ func TestCodesAreNeverReused(t *testing.T) {
 			t.Errorf("%s was %s and can't become %s: take a new code", entry.Code, was, entry.Reason)
 		}
 	}
-	if *update {
+	if golden.Updating() {
 		if err := os.WriteFile(file, text, 0o644); err != nil {
 			t.Fatal(err)
 		}

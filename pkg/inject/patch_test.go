@@ -3,7 +3,6 @@ package inject
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,9 +17,8 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject/injecttest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
+	"github.com/kubectl-fluid/kubectl-fluid/test/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // dataset says of what a claim's Dataset is made.
 type dataset struct {
@@ -210,24 +208,10 @@ func apply(t testing.TB, raw, patch []byte) []byte {
 	return patched
 }
 
-// golden compares a text with a file below testdata, in which the scripts aren't.
-func golden(t *testing.T, file string, got []byte) {
+// compare compares a text with a file below testdata, in which the scripts aren't.
+func compare(t *testing.T, file string, got []byte) {
 	t.Helper()
-	file = filepath.Join("testdata", file)
-	got = []byte(injecttest.ReadScripts(t, "scripts").Hide(string(got)))
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs (go test -update writes it); got:\n%s", file, got)
-	}
+	golden.Compare(t, filepath.Join("testdata", file), []byte(injecttest.ReadScripts(t, "scripts").Hide(string(got))))
 }
 
 func TestPatchIsTheGoldenOne(t *testing.T) {
@@ -242,7 +226,7 @@ func TestPatchIsTheGoldenOne(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, "patches/"+c.name+".yaml", text)
+			compare(t, "patches/"+c.name+".yaml", text)
 			patched := apply(t, raw, patch)
 			checkPod(t, patched, !c.unknown)
 			checkUntouched(t, raw, patched, patch)

@@ -3,7 +3,6 @@ package manifest
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,9 +10,9 @@ import (
 	"testing"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"github.com/kubectl-fluid/kubectl-fluid/test/golden"
+)
 
 // TestPatchGolden patches each testdata/NAME.in.yaml with NAME.patch.json; NAME.out.yaml is what comes out.
 func TestPatchGolden(t *testing.T) {
@@ -30,15 +29,7 @@ func TestPatchGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			saysWhatThePatchMakes(t, document, patch, got)
-			if *update {
-				if err := os.WriteFile(name+".out.yaml", got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if want := read(t, name+".out.yaml"); !bytes.Equal(got, want) {
-				t.Errorf("got\n%s\nwant\n%s", got, want)
-			}
+			golden.Compare(t, name+".out.yaml", got)
 		})
 	}
 }

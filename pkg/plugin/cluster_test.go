@@ -3,19 +3,17 @@ package plugin
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // shared is the control plane of all tests; starting one takes seconds.
@@ -58,7 +56,7 @@ func stopCluster() error {
 	return os.RemoveAll(shared.dir)
 }
 
-// installDefinitions applies config/crd/bases and waits until the API server serves Datasets.
+// installDefinitions creates Fluid's CustomResourceDefinitions.
 func installDefinitions(ctx context.Context, c *cluster.Cluster) error {
 	config, err := c.RESTConfig()
 	if err != nil {
@@ -68,30 +66,7 @@ func installDefinitions(ctx context.Context, c *cluster.Cluster) error {
 	if err != nil {
 		return err
 	}
-	files, err := filepath.Glob("../../config/crd/bases/*.yaml")
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		definition := &unstructured.Unstructured{}
-		if err := utilyaml.Unmarshal(data, &definition.Object); err != nil {
-			return err
-		}
-		if err := admin.Create(ctx, definition); err != nil {
-			return err
-		}
-	}
-	for {
-		_, err := listAll(ctx, config, schema.GroupVersionKind{Group: "data.fluid.io", Version: "v1alpha1", Kind: "DatasetList"})
-		if err == nil || !apierrors.IsNotFound(err) || ctx.Err() != nil {
-			return err
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	return harness.InstallCRDs(ctx, admin)
 }
 
 // listAll lists the objects of a kind in all namespaces.

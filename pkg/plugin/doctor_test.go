@@ -136,7 +136,7 @@ func TestDoctor(t *testing.T) {
 				}
 			}
 			r := run(t.Context(), connectTo(c), test.command)
-			golden(t, "doctor-"+test.name+".txt", "$ kubectl fluid "+test.command+"\n"+normal(r.text()))
+			compare(t, "doctor-"+test.name+".txt", "$ kubectl fluid "+test.command+"\n"+normal(r.text()))
 		})
 	}
 }
@@ -156,7 +156,7 @@ func TestDoctorForbidden(t *testing.T) {
 		if r.code != want {
 			t.Errorf("%s: %s", command, r.text())
 		}
-		golden(t, "doctor-forbidden.txt", normal(r.out))
+		compare(t, "doctor-forbidden.txt", normal(r.out))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
+	"github.com/kubectl-fluid/kubectl-fluid/test/golden"
 )
 
 const commandPages = "../../docs/commands"
@@ -109,7 +110,7 @@ func commandPagesOf(root *cobra.Command) map[string]string {
 // TestEveryCommandIsDocumented: docs/commands has a page for each command, with what its help says, and no other.
 func TestEveryCommandIsDocumented(t *testing.T) {
 	want := commandPagesOf(NewCommand(Environment{Connect: func(Kubeconfig) Connection { return nil }}))
-	if *update {
+	if golden.Updating() {
 		if err := os.MkdirAll(commandPages, 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -69,17 +69,17 @@ func TestForbidden(t *testing.T) {
 	t.Run("volumes and webhooks", func(t *testing.T) {
 		c := fakeClientWith(t, forbid("PersistentVolume", "MutatingWebhookConfiguration"), "alluxio.yaml")
 		r := run(t.Context(), connectTo(c), "ref create refdemo -n ref --from default/phy")
-		golden(t, "forbidden-volumes.txt", r.text())
+		compare(t, "forbidden-volumes.txt", r.text())
 	})
 	t.Run("datasets", func(t *testing.T) {
 		c := fakeClientWith(t, forbid("Dataset"), "alluxio.yaml")
 		r := run(t.Context(), connectTo(c), "ref create refdemo -n ref --from default/phy")
-		golden(t, "forbidden-datasets.txt", r.text())
+		compare(t, "forbidden-datasets.txt", r.text())
 	})
 	t.Run("secrets", func(t *testing.T) {
 		c := fakeClientWith(t, forbid("Secret"), "thin.yaml")
 		r := run(t.Context(), connectTo(c), "ref check --from default/nfs -n ref --mirror-names=source")
-		golden(t, "forbidden-secrets.txt", r.text())
+		compare(t, "forbidden-secrets.txt", r.text())
 	})
 }
 

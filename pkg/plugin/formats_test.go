@@ -195,7 +195,7 @@ func TestEveryFormatOnEveryTerminal(t *testing.T) {
 				}
 				s.write(&text, format, shown)
 			}
-			golden(t, "formats/"+s.name+".txt", text.String())
+			compare(t, "formats/"+s.name+".txt", text.String())
 		})
 	}
 }

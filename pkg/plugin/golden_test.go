@@ -96,7 +96,7 @@ func TestGolden(t *testing.T) {
 				}
 			}
 			r := run(t.Context(), connectTo(c), test.command)
-			golden(t, test.name+".txt", "$ kubectl fluid "+test.command+"\n"+normal(r.text()))
+			compare(t, test.name+".txt", "$ kubectl fluid "+test.command+"\n"+normal(r.text()))
 		})
 	}
 }

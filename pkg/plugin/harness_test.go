@@ -27,9 +27,8 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject/injecttest"
+	"github.com/kubectl-fluid/kubectl-fluid/test/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // testNow is the time of all tests.
 func testNow() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
@@ -123,27 +122,10 @@ func (c *forbiddenConnection) ServerVersion(context.Context) (*apiversion.Info, 
 	return nil, errors.New("there is no cluster")
 }
 
-// golden compares a text with testdata/golden/<name>, in which the scripts of sidecars aren't.
-func golden(t *testing.T, name, got string) {
+// compare compares a text with testdata/golden/<name>, in which the scripts of sidecars aren't.
+func compare(t *testing.T, name, got string) {
 	t.Helper()
-	got = injecttest.ReadScripts(t, "../inject/scripts").Hide(got)
-	path := filepath.Join("testdata", "golden", name)
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("differs from %s (-update writes it anew); got:\n%s\nwant:\n%s", path, got, want)
-	}
+	golden.Compare(t, filepath.Join("testdata", "golden", name), []byte(injecttest.ReadScripts(t, "../inject/scripts").Hide(got)))
 }
 
 // fakeConnection is a cluster in memory.

@@ -39,7 +39,7 @@ func TestInjectGolden(t *testing.T) {
 		"inject-chinese":      "inject -f testdata/inject/app.yaml -n ref --diff --lang zh",
 	} {
 		t.Run(name, func(t *testing.T) {
-			golden(t, name+".txt", "$ kubectl fluid "+command+"\n"+run(t.Context(), withoutRequests, command+files).text())
+			compare(t, name+".txt", "$ kubectl fluid "+command+"\n"+run(t.Context(), withoutRequests, command+files).text())
 		})
 	}
 }

@@ -37,7 +37,7 @@ func TestInspect(t *testing.T) {
 				connect = connectTo(c)
 			}
 			r := run(t.Context(), connect, test.command)
-			golden(t, "inspected-"+test.name+".txt", "$ kubectl fluid "+test.command+"\n"+r.text())
+			compare(t, "inspected-"+test.name+".txt", "$ kubectl fluid "+test.command+"\n"+r.text())
 		})
 	}
 }

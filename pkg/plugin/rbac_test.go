@@ -189,11 +189,11 @@ func TestRBACPrint(t *testing.T) {
 		"rbac-print-explain": "rbac print --for=explain -o json",
 	} {
 		t.Run(name, func(t *testing.T) {
-			golden(t, name+".txt", "$ kubectl fluid "+command+"\n"+run(t.Context(), connectTo(unusable{}), command).text())
+			compare(t, name+".txt", "$ kubectl fluid "+command+"\n"+run(t.Context(), connectTo(unusable{}), command).text())
 		})
 	}
 	r := runArguments(t.Context(), connectTo(unusable{}), []string{"rbac", "print", "--for", "ref create"})
-	golden(t, "rbac-print-ref-create.txt", r.text())
+	compare(t, "rbac-print-ref-create.txt", r.text())
 	for command := range needs() {
 		granted := map[string]bool{}
 		for _, role := range rolesFor(command, true) {

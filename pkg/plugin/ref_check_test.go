@@ -36,7 +36,7 @@ func TestCheckManifests(t *testing.T) {
 				connect = connectTo(c)
 			}
 			r := run(t.Context(), connect, test.command)
-			golden(t, "manifests-"+test.name+".txt", "$ kubectl fluid "+test.command+"\n"+r.text())
+			compare(t, "manifests-"+test.name+".txt", "$ kubectl fluid "+test.command+"\n"+r.text())
 		})
 	}
 }

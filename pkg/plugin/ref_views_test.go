@@ -55,7 +55,7 @@ func TestGoldenViews(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := run(t.Context(), connectTo(c), command)
-			golden(t, name+".txt", "$ kubectl fluid "+command+"\n"+r.text())
+			compare(t, name+".txt", "$ kubectl fluid "+command+"\n"+r.text())
 		})
 	}
 }
@@ -94,7 +94,7 @@ func TestViewsForbidden(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := run(t.Context(), connectTo(c), test.command)
-			golden(t, test.name+".txt", "$ kubectl fluid "+test.command+"\n"+r.text())
+			compare(t, test.name+".txt", "$ kubectl fluid "+test.command+"\n"+r.text())
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
+	"github.com/kubectl-fluid/kubectl-fluid/test/golden"
 )
 
 // documents are the kinds that the plugin prints.
@@ -78,7 +79,7 @@ func TestSchemasAreUpToDate(t *testing.T) {
 		want := schemaOf(t, kind, document)
 		path := filepath.Join(schemaDirectory, schemaName(kind))
 		names = append(names, schemaName(kind))
-		if *update {
+		if golden.Updating() {
 			if err := os.MkdirAll(schemaDirectory, 0o755); err != nil {
 				t.Fatal(err)
 			}

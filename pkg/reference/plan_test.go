@@ -1,8 +1,6 @@
 package reference_test
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -18,9 +16,8 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	. "github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
+	"github.com/kubectl-fluid/kubectl-fluid/test/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // TestPlanOfEachRuntime compares whole plans with golden files.
 func TestPlanOfEachRuntime(t *testing.T) {
@@ -34,19 +31,7 @@ func TestPlanOfEachRuntime(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden := filepath.Join("testdata", "plan-"+runtime+".yaml")
-			if *update {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if string(got) != string(want) {
-				t.Errorf("the plan differs from %s (-update writes it):\n%s", golden, got)
-			}
+			golden.Compare(t, filepath.Join("testdata", "plan-"+runtime+".yaml"), got)
 		})
 	}
 }

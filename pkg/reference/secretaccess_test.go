@@ -1,7 +1,6 @@
 package reference_test
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	. "github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
+	"github.com/kubectl-fluid/kubectl-fluid/test/golden"
 )
 
 // TestSecretAccessNamesTheSecretsOfThePlanOnly compares the Roles and RoleBindings of a reference with a golden file.
@@ -30,19 +30,7 @@ func TestSecretAccessNamesTheSecretsOfThePlanOnly(t *testing.T) {
 		}
 	}
 	got := strings.Join(documents, "---\n")
-	golden := filepath.Join("testdata", "secret-access.yaml")
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("the access differs from %s (-update writes it):\n%s", golden, got)
-	}
+	golden.Compare(t, filepath.Join("testdata", "secret-access.yaml"), []byte(got))
 }
 
 func TestWithoutMirroredSecretsNoAccessIsNeeded(t *testing.T) {

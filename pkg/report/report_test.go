@@ -2,17 +2,14 @@ package report_test
 
 import (
 	"bytes"
-	"flag"
 	"io"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	. "github.com/kubectl-fluid/kubectl-fluid/pkg/report"
+	"github.com/kubectl-fluid/kubectl-fluid/test/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // groups have each state, and texts that would be markup in one of the formats.
 func groups(language finding.Language) []Group {
@@ -56,19 +53,7 @@ func TestFormats(t *testing.T) {
 			if err := write(&out); err != nil {
 				t.Fatal(err)
 			}
-			path := filepath.Join("testdata", name)
-			if *update {
-				if err := os.WriteFile(path, out.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if out.String() != string(want) {
-				t.Errorf("differs from %s (-update writes it anew); got:\n%s", path, out.String())
-			}
+			golden.Compare(t, filepath.Join("testdata", name), out.Bytes())
 		})
 	}
 }

@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 func replicaPod(name, seat string) *corev1.Pod {
@@ -91,7 +93,7 @@ func TestReplicasTakeTheirSeats(t *testing.T) {
 		replicas = append(replicas, s)
 		go func() { ended <- s.Start(ctx) }()
 	}
-	eventually(t, func() error {
+	harness.Eventually(t, 5*time.Second, func() error {
 		taken := map[string]bool{}
 		for _, s := range replicas {
 			pod, err := clientset.CoreV1().Pods("system").Get(ctx, s.Pod, metav1.GetOptions{})
@@ -111,16 +113,4 @@ func TestReplicasTakeTheirSeats(t *testing.T) {
 			t.Error(err)
 		}
 	}
-}
-
-func eventually(t *testing.T, check func() error) {
-	t.Helper()
-	var err error
-	for range 500 {
-		if err = check(); err == nil {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal(err)
 }

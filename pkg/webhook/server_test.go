@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // running starts a server on a free port with the certificate of httptest, and returns how to end it.
@@ -169,7 +171,7 @@ func TestADrainingServerLetsConnectionsOfEitherProtocolGo(t *testing.T) {
 		tell()
 		call()
 		// The client hears of it a moment after the answer.
-		eventually(t, func() error {
+		harness.Eventually(t, 5*time.Second, func() error {
 			if call() {
 				return errors.New(protocol + ": the connection is used again while the server is draining")
 			}

@@ -14,6 +14,7 @@ import (
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 func newReference(namespace, name string, mountPoints ...string) *datav1alpha1.Dataset {
@@ -94,7 +95,7 @@ func TestReferenceWaitsForPhysical(t *testing.T) {
 	}
 	expect := func(reason string) {
 		t.Helper()
-		eventually(t, 10*time.Second, func() error {
+		harness.Eventually(t, 10*time.Second, func() error {
 			ref := get(t, namespace, "early", &datav1alpha1.Dataset{})
 			for _, condition := range ref.Status.Conditions {
 				if condition.Type == reference.ConditionReferenceReady && condition.Reason == reason {

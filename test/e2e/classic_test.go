@@ -16,6 +16,7 @@ import (
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // newClassicConsumer makes a consumer whose namespace has classic sidecars.
@@ -24,7 +25,7 @@ func newClassicConsumer(t *testing.T, prefix string) *consumer {
 	c := newConsumer(t, prefix, "default/phy")
 	kubectl(t, "annotate namespace "+c.namespace+" "+inject.AnnotationSidecarMode+"="+string(inject.ModeClassic))
 	// The webhook reads the namespace from its cache.
-	eventually(t, 10*time.Second, func() error {
+	harness.Eventually(t, 10*time.Second, func() error {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "try-", Labels: injected()}, Spec: readerSpec("refdemo")}
 		pod.Namespace = c.namespace
 		if err := shared.dryRun.Create(t.Context(), pod); err != nil {
@@ -107,7 +108,7 @@ func TestClassicSidecarKeepsAJobFromCompleting(t *testing.T) {
 	c.create(t, &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "reader"}, Spec: batchv1.JobSpec{
 		BackoffLimit: new(int32(0)), Template: template(spec)}})
 	var pod corev1.Pod
-	eventually(t, 2*time.Minute, func() error {
+	harness.Eventually(t, 2*time.Minute, func() error {
 		pods := c.pods(t)
 		if len(pods) != 1 || len(pods[0].Status.ContainerStatuses) != 2 {
 			return fmt.Errorf("the pods are %+v", pods)
@@ -156,7 +157,7 @@ func TestClassicSidecarThatWasKilled(t *testing.T) {
 		if !shared.selfHealing {
 			_, _ = c.exec(t, "reader", "app", "kill 1") // The command may end with its container.
 		}
-		eventually(t, time.Minute, func() error { return c.readsNow(t, "reader", "/data/"+dataFile) })
+		harness.Eventually(t, time.Minute, func() error { return c.readsNow(t, "reader", "/data/"+dataFile) })
 		nodeHas(t, 1, c.namespace)
 	}
 }

@@ -15,6 +15,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // killClient ends a pod's FUSE client as the kernel does when memory runs out.
@@ -28,7 +30,7 @@ func (c *consumer) killClient(t *testing.T, pod string) {
 // restarted waits until a pod's sidecar was started again a number of times, and is ready.
 func (c *consumer) restarted(t *testing.T, pod string, times int32) {
 	t.Helper()
-	eventually(t, 2*time.Minute, func() error {
+	harness.Eventually(t, 2*time.Minute, func() error {
 		if status := sidecarStatus(get(t, c.namespace, pod, &corev1.Pod{})); status.RestartCount != times || !status.Ready {
 			return fmt.Errorf("the sidecar is %+v", status)
 		}
@@ -48,7 +50,7 @@ func TestDataComesBackAfterTwentyKills(t *testing.T) {
 	for kills := int32(1); kills <= 20; kills++ {
 		start := time.Now()
 		c.killClient(t, "reader")
-		eventually(t, 2*time.Minute, func() error {
+		harness.Eventually(t, 2*time.Minute, func() error {
 			if status := sidecarStatus(get(t, c.namespace, "reader", &corev1.Pod{})); status.RestartCount < kills {
 				return fmt.Errorf("after kill %d the sidecar is %+v", kills, status)
 			}
@@ -81,7 +83,7 @@ func TestDataComesBackAfterTheWholeSidecarWasKilled(t *testing.T) {
 		if err := syscall.Kill(c.sidecarProcess(t), syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 2*time.Minute, func() error {
+		harness.Eventually(t, 2*time.Minute, func() error {
 			if status := sidecarStatus(get(t, c.namespace, "reader", &corev1.Pod{})); status.RestartCount < kills || !status.Ready {
 				return fmt.Errorf("after kill %d the sidecar is %+v", kills, status)
 			}
@@ -107,7 +109,7 @@ func TestAppKeepsADeadMountBeforeRestartRules(t *testing.T) {
 	}
 	nodeHas(t, 1, c.namespace)
 	_, _ = c.exec(t, "reader", "app", "kill 1") // The command may end with its container.
-	eventually(t, time.Minute, func() error {
+	harness.Eventually(t, time.Minute, func() error {
 		if status := get(t, c.namespace, "reader", &corev1.Pod{}).Status.ContainerStatuses[0]; status.RestartCount != 1 {
 			return fmt.Errorf("the app is %+v", status)
 		}
@@ -204,7 +206,7 @@ func TestClientThatCrashesAtTheStartGetsBackOff(t *testing.T) {
 	c.apply(t, strings.ReplaceAll(crashingDataset, "NAME", c.namespace))
 	kubectl(t, "wait dataset/crashing --for=jsonpath={.status.phase}=Bound --timeout=60s -n "+c.namespace)
 	c.create(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "reader", Labels: injected()}, Spec: readerSpec("crashing")})
-	eventually(t, time.Minute, func() error {
+	harness.Eventually(t, time.Minute, func() error {
 		status := sidecarStatus(get(t, c.namespace, "reader", &corev1.Pod{}))
 		if status.State.Waiting == nil || status.State.Waiting.Reason != "CrashLoopBackOff" {
 			return fmt.Errorf("the sidecar is %+v", status)

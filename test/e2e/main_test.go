@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -189,22 +188,6 @@ func newNamespace(t *testing.T, prefix string) string {
 		t.Fatal(err)
 	}
 	return namespace.Name
-}
-
-// eventually waits until check returns nil, and fails with its last error.
-func eventually(t *testing.T, within time.Duration, check func() error) {
-	t.Helper()
-	deadline := time.Now().Add(within)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %v", within, err)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
 }
 
 // get reads an object, or fails.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // TestDeletedPodLeavesItsNeighbourAlone: two pods of one node have one Dataset; the end of one isn't noticed by the
@@ -22,7 +24,7 @@ while :; do if text=$(cat /data/` + dataFile + ` 2>&1); then echo "read $text"; 
 	kubectl(t, "delete pod/goes --timeout=60s -n "+c.namespace)
 	nodeHas(t, 1, c.namespace)
 	var log string
-	eventually(t, time.Minute, func() error {
+	harness.Eventually(t, time.Minute, func() error {
 		log = kubectl(t, "logs stays -c app -n "+c.namespace)
 		if strings.Count(log, "read ") < before+20 {
 			return errors.New("it doesn't read on")

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // consumer is a namespace of one test with the reference refdemo, whose pods run on the node beside those of other
@@ -42,7 +43,7 @@ func (c *consumer) leavesNothing(t *testing.T) {
 	// In the foreground the pods of a workload go before it does; else it might make one anew in the place of a deleted one.
 	kubectl(t, "delete deployments,statefulsets,jobs --all --cascade=foreground --timeout=60s -n "+c.namespace)
 	kubectl(t, "delete pods --all --timeout=60s -n "+c.namespace)
-	eventually(t, time.Minute, func() error {
+	harness.Eventually(t, time.Minute, func() error {
 		if pods := c.pods(t); len(pods) > 0 {
 			return fmt.Errorf("there are still %d pods", len(pods))
 		}

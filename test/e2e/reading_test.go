@@ -6,6 +6,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // TestInitContainerReadsTheData: the sidecar comes before the app's own init containers.
@@ -100,7 +102,7 @@ func (c *consumer) comesBack(t *testing.T, pod, file string) {
 	}
 	c.killClient(t, pod)
 	c.restarted(t, pod, 1)
-	eventually(t, time.Minute, func() error { return c.readsNow(t, pod, file) })
+	harness.Eventually(t, time.Minute, func() error { return c.readsNow(t, pod, file) })
 	nodeHas(t, 1, c.namespace)
 }
 

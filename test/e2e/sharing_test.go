@@ -9,6 +9,7 @@ import (
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // sharedDataset is a physical Dataset with its runtime.
@@ -58,7 +59,7 @@ func (s *sharing) refused(t *testing.T, name, physical string, code finding.Code
 	t.Helper()
 	message := ""
 	// The user's right to create Datasets may be too new for the API server.
-	eventually(t, 10*time.Second, func() error {
+	harness.Eventually(t, 10*time.Second, func() error {
 		err := s.create(t, name, physical)
 		if err == nil {
 			t.Fatalf("the reference %s to %s was created", name, physical)
@@ -75,7 +76,7 @@ func (s *sharing) refused(t *testing.T, name, physical string, code finding.Code
 // expect waits until the reference refdemo has a phase and a reason.
 func (s *sharing) expect(t *testing.T, phase datav1alpha1.DatasetPhase, reason string) {
 	t.Helper()
-	eventually(t, 10*time.Second, func() error {
+	harness.Eventually(t, 10*time.Second, func() error {
 		ref := get(t, s.consumer, "refdemo", &datav1alpha1.Dataset{})
 		for _, condition := range ref.Status.Conditions {
 			if condition.Type == reference.ConditionReferenceReady && condition.Reason == reason && ref.Status.Phase == phase {
@@ -95,7 +96,7 @@ func TestWhoMayReferToADataset(t *testing.T) {
 		t.Errorf("the refusals of a Dataset that exists and of one that doesn't differ:\n%s\n%s", existing, absent)
 	}
 	kubectl(t, "create rolebinding users --clusterrole=fluid-dataset-user --serviceaccount="+s.consumer+":user -n "+s.owner)
-	eventually(t, 10*time.Second, func() error { return s.create(t, "refdemo", "payroll") })
+	harness.Eventually(t, 10*time.Second, func() error { return s.create(t, "refdemo", "payroll") })
 	s.expect(t, datav1alpha1.BoundPhase, reference.ReasonReady)
 	kubectl(t, "create -f examples/walkthrough/nginx.yaml -n "+s.consumer)
 	if shared.Node {
@@ -114,7 +115,7 @@ func (s *sharing) listRevokes(t *testing.T) {
 	}
 	kubectl(t, "fluid ref share "+s.owner+"/payroll --with other --revoke-others")
 	s.expect(t, datav1alpha1.NotBoundPhase, "NotShared")
-	eventually(t, 5*time.Second, func() error {
+	harness.Eventually(t, 5*time.Second, func() error {
 		if mirrors := kubectl(t, "get configmaps -o name -l "+reference.LabelReferenceUID+" -n "+s.consumer); mirrors != "" {
 			return fmt.Errorf("there are the mirrors %s", mirrors)
 		}
@@ -131,7 +132,7 @@ func (s *sharing) listRevokes(t *testing.T) {
 	if message := kubectlError(t, pod, "create -f - -n "+s.consumer); !strings.Contains(message, string(finding.CodeNotShared)) {
 		t.Errorf("a pod is refused with %s", message)
 	}
-	eventually(t, 5*time.Second, func() error {
+	harness.Eventually(t, 5*time.Second, func() error {
 		if events := kubectl(t, "get events -n "+s.consumer); !strings.Contains(events, "pods still have its sidecar: nginx") {
 			return fmt.Errorf("no event names the pod: %s", events)
 		}
@@ -152,6 +153,6 @@ func (s *sharing) sharingRestores(t *testing.T) {
 		t.Error("there are no mirrors")
 	}
 	// The list needs no right beside it.
-	eventually(t, 10*time.Second, func() error { return s.create(t, "second", "payroll") })
+	harness.Eventually(t, 10*time.Second, func() error { return s.create(t, "second", "payroll") })
 	kubectl(t, "delete dataset/second --timeout=60s -n "+s.consumer)
 }

@@ -14,6 +14,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
 )
 
@@ -166,7 +167,7 @@ func killedClientHeals(t *testing.T) {
 	before := get(t, "ref", "nginx", &corev1.Pod{})
 	start := time.Now()
 	kubectl(t, "exec nginx -n ref -c fluid-fuse-0 -- sh -c", "kill -9 $(pidof rclone)")
-	eventually(t, time.Minute, func() error {
+	harness.Eventually(t, time.Minute, func() error {
 		pod := get(t, "ref", "nginx", &corev1.Pod{})
 		if pod.Status.InitContainerStatuses[0].RestartCount == 0 {
 			return errors.New("the sidecar hasn't been restarted")
@@ -186,7 +187,7 @@ func killedClientHeals(t *testing.T) {
 
 func referenceInUseStays(t *testing.T) {
 	kubectl(t, "delete dataset refdemo -n ref --wait=false")
-	eventually(t, 10*time.Second, func() error {
+	harness.Eventually(t, 10*time.Second, func() error {
 		events := kubectl(t, "get events -n ref -o custom-columns=REASON:.reason,MESSAGE:.message")
 		if !strings.Contains(events, "ErrorDeleteDataset") || !strings.Contains(events, "nginx") {
 			return fmt.Errorf("no event says why: %s", events)
@@ -207,7 +208,7 @@ func nothingIsLeft(t *testing.T) {
 		nodeHas(t, 0, "ref")
 	}
 	key := client.ObjectKey{Namespace: "ref", Name: "refdemo"}
-	eventually(t, 30*time.Second, func() error {
+	harness.Eventually(t, 30*time.Second, func() error {
 		for _, object := range []client.Object{&datav1alpha1.Dataset{}, &datav1alpha1.ThinRuntime{}, &corev1.PersistentVolumeClaim{}} {
 			if err := shared.client.Get(t.Context(), key, object); !apierrors.IsNotFound(err) {
 				return fmt.Errorf("%T %s is still there, or %w", object, key, err)

@@ -10,6 +10,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // TestDeploymentOfThree: each pod reads the data through a FUSE mount of its own, and scaling down takes off those of
@@ -35,7 +37,7 @@ func TestDeploymentOfThree(t *testing.T) {
 	nodeHas(t, 3, c.namespace)
 	kubectl(t, "scale deployment/reader --replicas=1 -n "+c.namespace)
 	kubectl(t, "rollout status deployment/reader --timeout=60s -n "+c.namespace)
-	eventually(t, time.Minute, func() error {
+	harness.Eventually(t, time.Minute, func() error {
 		if pods = c.pods(t); len(pods) != 1 {
 			return fmt.Errorf("there are still %d pods", len(pods))
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/manifests"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // applyCRDs is the command that docs/installation.md gives.
@@ -128,7 +129,7 @@ func doctorKnows(t *testing.T, run runner, origins map[string]string) {
 // ("storage is (re)initializing"), until something in it changes.
 func deleteCRDs(t *testing.T, run runner) {
 	t.Helper()
-	eventually(t, time.Minute, func() error {
+	harness.Eventually(t, time.Minute, func() error {
 		_, err := run("", "delete crd --all --timeout=5s")
 		if err != nil {
 			_, _ = run("", "annotate crd --all --overwrite deleted-at="+fmt.Sprint(time.Now().UnixNano()))

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
 )
 
@@ -204,7 +205,7 @@ func split(manifests string) (definitions, others string) {
 // ready waits until a pod with the walk-through's reference gets its sidecar.
 func ready(t *testing.T) {
 	t.Helper()
-	eventually(t, time.Minute, func() error {
+	harness.Eventually(t, time.Minute, func() error {
 		output, err := live.Output(t.Context(), pod("another"), "kubectl", strings.Fields("create -f - --dry-run=server -o jsonpath={.spec.initContainers[*].name}")...)
 		if err == nil && output != "fluid-fuse-0" {
 			err = fmt.Errorf("the pod has the init containers %q", output)
@@ -222,7 +223,7 @@ func removeAll(t *testing.T) {
 	kubectl(t, "", "delete dataset phy -n default --timeout=60s")
 	documented(t, append(walkthrough.Remove(), after...)...)
 	nothingOfOurs(t)
-	eventually(t, 30*time.Second, func() error {
+	harness.Eventually(t, 30*time.Second, func() error {
 		for _, kinds := range []string{"persistentvolumes", "persistentvolumeclaims -A", "daemonsets -A"} {
 			if left := kubectl(t, "", "get "+kinds+" -o name"); left != "" {
 				return fmt.Errorf("there is still %s", left)

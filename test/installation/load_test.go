@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
 )
 
@@ -131,7 +132,7 @@ func restartUnderLoad(t *testing.T) {
 	before := replicas(t)
 	documented(t, walkthrough.Restart()...)
 	// The old replicas are on their way out for a while after the rollout is done.
-	eventually(t, 90*time.Second, func() error {
+	harness.Eventually(t, 90*time.Second, func() error {
 		if after := replicas(t); len(after) != len(before) {
 			return fmt.Errorf("there are %d replicas", len(after))
 		}

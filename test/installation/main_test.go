@@ -100,22 +100,6 @@ func kubectl(t *testing.T, stdin string, line string) string {
 	return output
 }
 
-// eventually waits until check returns nil, and fails with its last error.
-func eventually(t *testing.T, within time.Duration, check func() error) {
-	t.Helper()
-	deadline := time.Now().Add(within)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %v", within, err)
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
-}
-
 // needNode skips a test where pods don't run.
 func needNode(t *testing.T) {
 	t.Helper()

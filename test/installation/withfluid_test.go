@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
 )
 
@@ -89,14 +90,14 @@ func move(t *testing.T, turnWebhookOff func()) {
 	t.Run("ref check knows the reference, and Fluid's copy", func(t *testing.T) { namesCopy(t, before) })
 	documented(t, walkthrough.BesideFluid()...)
 	t.Run("beside Fluid, its webhook injects our mirror", func(t *testing.T) {
-		eventually(t, time.Minute, func() error {
+		harness.Eventually(t, time.Minute, func() error {
 			return dryRunUses(t, "beside", "data-phy-fuse-conf-", "{.spec.containers[*].name}", "fluid-fuse-0 nginx")
 		})
 	})
 	turnWebhookOff()
 	documented(t, after)
 	t.Run("a new pod gets our sidecar, with a mirror instead of Fluid's stale copy", func(t *testing.T) {
-		eventually(t, time.Minute, func() error {
+		harness.Eventually(t, time.Minute, func() error {
 			return dryRunUses(t, "ours", "data-phy-fuse-conf-", "{.spec.initContainers[*].name}", "fluid-fuse-0")
 		})
 		runPod(t, "after")
@@ -144,7 +145,7 @@ func runPod(t *testing.T, name string) {
 func podReads(t *testing.T, name string) {
 	t.Helper()
 	// Nothing makes an app wait for Fluid's own sidecar.
-	eventually(t, time.Minute, func() error {
+	harness.Eventually(t, time.Minute, func() error {
 		output, err := live.Output(t.Context(), "", "kubectl", "exec", name, "-n", "moving", "-c", "nginx", "--", "ls", "/data_spark")
 		if err == nil && output != "spark\n" {
 			err = unexpected(output)

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // Each way of creating pods is measured in turn, so that whatever else the machine does meets all of them: its speed may
@@ -156,7 +157,7 @@ func (n *installation) measure(b *testing.B, namespace string, variants []*varia
 // settle warms up what a variant uses, waits until the webhook configurations are in force, and returns the last pod.
 func (n *installation) settle(b *testing.B, v *variant, create func(*variant) ([]byte, error)) (pod []byte) {
 	b.Helper()
-	err := await(30*time.Second, func() error { _, err := create(v); return err })
+	err := harness.Await(30*time.Second, func() error { _, err := create(v); return err })
 	for i := 0; i < 50 && err == nil; i++ {
 		pod, err = create(v)
 	}

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 const (
@@ -101,7 +102,7 @@ func (n *installation) rotate(t *testing.T) {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "kubectl-fluid-webhook-ca"}}
 	last := types.UID("")
 	for range rotations {
-		err := await(time.Minute, func() error {
+		err := harness.Await(time.Minute, func() error {
 			if err := n.client.Get(n.ctx, client.ObjectKeyFromObject(secret), secret); err != nil {
 				return err
 			}
@@ -127,7 +128,7 @@ func (n *installation) resetBundle(t *testing.T, name string) error {
 	}
 	started := time.Now()
 	defer func() { t.Logf("the caBundles were back after %s", time.Since(started).Round(time.Millisecond)) }()
-	return await(10*time.Second, func() error {
+	return harness.Await(10*time.Second, func() error {
 		if err := n.client.Get(n.ctx, client.ObjectKeyFromObject(configuration), configuration); err != nil {
 			return err
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -27,7 +26,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/yaml"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile"
@@ -35,6 +33,7 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // environment is a control plane without a controller of this project's.
@@ -78,36 +77,11 @@ func newEnvironment(b testing.TB) *environment {
 	if e.client, err = client.NewWithWatch(e.config, client.Options{Scheme: e.scheme}); err != nil {
 		b.Fatal(err)
 	}
-	e.installCRDs(b)
+	// On a cluster with Fluid there are its other runtimes too.
+	if err := harness.InstallCRDs(ctx, e.client, "testdata/alluxioruntimes.yaml"); err != nil {
+		b.Fatal(err)
+	}
 	return e
-}
-
-// installCRDs creates the project's CRDs, and one for AlluxioRuntimes as on a cluster with Fluid.
-func (e *environment) installCRDs(b testing.TB) {
-	b.Helper()
-	files, err := filepath.Glob("../../config/crd/bases/*.yaml")
-	if err != nil || len(files) == 0 {
-		b.Fatal("no CRDs in config/crd/bases", err)
-	}
-	for _, file := range append(files, "testdata/alluxioruntimes.yaml") {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			b.Fatal(err)
-		}
-		crd := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal(text, crd); err != nil {
-			b.Fatal(file, err)
-		}
-		e.create(b, crd)
-	}
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		runtimes := &unstructured.UnstructuredList{}
-		runtimes.SetGroupVersionKind(datav1alpha1.GroupVersion.WithKind("AlluxioRuntimeList"))
-		if errors.Join(e.client.List(e.ctx, runtimes), e.client.List(e.ctx, &datav1alpha1.DatasetList{}), e.client.List(e.ctx, &datav1alpha1.ThinRuntimeList{})) == nil {
-			return
-		}
-	}
-	b.Fatal("the CRDs weren't served within 30 seconds")
 }
 
 func (e *environment) create(b testing.TB, objects ...client.Object) {
@@ -187,7 +161,7 @@ func (e *environment) startController(b *testing.B) (stop func()) {
 		b.Fatal("the manager's caches weren't filled")
 	}
 	// It looks at what is there already, and reads each mirror once, to compare it with its source.
-	err = await(2*time.Minute, func() error {
+	err = harness.Await(2*time.Minute, func() error {
 		if made := e.reads.Load() - reads; made < int64(e.references) {
 			return fmt.Errorf("a controller that starts has made %d reads for %d references", made, e.references)
 		}

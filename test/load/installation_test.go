@@ -17,13 +17,12 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 const (
@@ -53,7 +52,10 @@ func install(t testing.TB, e *environment, args ...string) *installation {
 		t.Fatalf("building the controller: %v\n%s", err, output)
 	}
 	n.apply(t, n.kubectl(t, "", "kustomize", "../../config/host"))
-	n.kubeconfig = n.serviceAccountKubeconfig(t)
+	var err error
+	if n.kubeconfig, err = n.cluster.ServiceAccountKubeconfig(n.ctx, systemNamespace, "kubectl-fluid-controller"); err != nil {
+		t.Fatal(err)
+	}
 	variables := n.deployedVariables(t)
 	for i := range 2 {
 		n.replicas = append(n.replicas, newReplica(t, n, i, args, variables))
@@ -100,7 +102,7 @@ func (n *installation) deployedVariables(t testing.TB) []string {
 // connect waits until each replica has a seat of its own, and then makes the endpoints.
 func (n *installation) connect(t testing.TB) {
 	t.Helper()
-	err := await(time.Minute, func() error {
+	err := harness.Await(time.Minute, func() error {
 		if first, second := n.replicas[0].seat(t), n.replicas[1].seat(t); first == second {
 			return fmt.Errorf("both replicas have the seat %q", first)
 		}
@@ -160,23 +162,6 @@ func (n *installation) apply(t testing.TB, manifests string) {
 	n.kubectl(t, strings.Join(kept, "\n---\n"), "apply", "--server-side", "-f", "-")
 }
 
-func (n *installation) serviceAccountKubeconfig(t testing.TB) string {
-	t.Helper()
-	token := n.kubectl(t, "", "create", "token", "kubectl-fluid-controller", "-n", systemNamespace, "--duration=24h")
-	config, err := clientcmd.LoadFromFile(n.cluster.Kubeconfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name := range config.AuthInfos {
-		config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: strings.TrimSpace(token)}
-	}
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*config, path); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // serve creates the Services, one in front of all replicas and one for each seat, and the replicas' pods, which nobody
 // runs: the processes give them their seats.
 func (n *installation) serve(t testing.TB) {
@@ -184,7 +169,7 @@ func (n *installation) serve(t testing.TB) {
 	for _, seat := range []string{"", "-0", "-1"} {
 		n.createService(t, webhookService+seat)
 	}
-	if err := await(time.Minute, func() error {
+	if err := harness.Await(time.Minute, func() error {
 		return n.client.Get(n.ctx, client.ObjectKey{Namespace: systemNamespace, Name: "default"}, &corev1.ServiceAccount{})
 	}); err != nil {
 		t.Fatal(err)
@@ -243,7 +228,7 @@ func (n *installation) newConsumer(t testing.TB) (namespace string) {
 	physical := n.newPhysical(t)
 	namespace = n.newNamespace(t)
 	n.create(t, newReference(namespace, "refdemo", physical))
-	err := await(time.Minute, func() error {
+	err := harness.Await(time.Minute, func() error {
 		ref := &datav1alpha1.Dataset{}
 		if err := n.client.Get(n.ctx, client.ObjectKey{Namespace: namespace, Name: "refdemo"}, ref); err != nil {
 			return err
@@ -257,17 +242,6 @@ func (n *installation) newConsumer(t testing.TB) (namespace string) {
 		t.Fatal(err)
 	}
 	return namespace
-}
-
-// await waits until check returns nil, and returns its last error.
-func await(within time.Duration, check func() error) error {
-	var err error
-	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if err = check(); err == nil {
-			return nil
-		}
-	}
-	return fmt.Errorf("not within %s: %w", within, err)
 }
 
 // freePorts returns n free ports.

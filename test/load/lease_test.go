@@ -12,6 +12,8 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // TestALeaderThatEndsLeavesItsLease: the other replica leads within moments of the leader's end, so that a rolling restart
@@ -22,7 +24,7 @@ func TestALeaderThatEndsLeavesItsLease(t *testing.T) {
 	}
 	n := install(t, newEnvironment(t), "--drain-time=1s")
 	var leader *replica
-	err := await(30*time.Second, func() error {
+	err := harness.Await(30*time.Second, func() error {
 		for _, r := range n.replicas {
 			if leads, err := r.leads(); err != nil {
 				return err
@@ -39,7 +41,7 @@ func TestALeaderThatEndsLeavesItsLease(t *testing.T) {
 	before := n.holder(t)
 	leader.signal(syscall.SIGTERM)
 	ended := time.Now()
-	err = await(time.Minute, func() error {
+	err = harness.Await(time.Minute, func() error {
 		if holder := n.holder(t); holder == before || holder == "" {
 			return fmt.Errorf("the Lease is held by %q", holder)
 		}

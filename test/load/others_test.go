@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 const (
@@ -67,7 +68,7 @@ func (n *installation) createPod(namespace, label string) (*corev1.Pod, error) {
 	pod.GenerateName = label + "-"
 	pod.Labels["test"] = label
 	// A webhook configuration is in force a moment after its creation.
-	err := await(10*time.Second, func() error {
+	err := harness.Await(10*time.Second, func() error {
 		dry := pod.DeepCopy()
 		err := n.client.Create(n.ctx, dry, client.DryRunAll)
 		if err == nil && dry.Annotations["double"] == "" {
@@ -204,7 +205,7 @@ func (n *installation) testPolicy(t *testing.T, namespace string) {
 			}
 			return annotated(pod, test.operation(pod))
 		})
-		if err := await(10*time.Second, func() error {
+		if err := harness.Await(10*time.Second, func() error {
 			pod := newPod(namespace, "broken")
 			pod.Labels["test"] = label
 			err := n.client.Create(n.ctx, pod, client.DryRunAll)
@@ -273,7 +274,7 @@ func (n *installation) testLimitRange(t *testing.T) {
 	cpu := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m")}
 	n.create(t, &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "defaults"},
 		Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, DefaultRequest: cpu}}}})
-	err := await(10*time.Second, func() error {
+	err := harness.Await(10*time.Second, func() error {
 		calls, pod := n.calls(t, ""), newPod(namespace, "limited")
 		if err := n.client.Create(n.ctx, pod, client.DryRunAll); err != nil {
 			return err
@@ -345,7 +346,7 @@ func (n *installation) testWorkloads(t *testing.T) {
 		&batchv1.Job{ObjectMeta: meta, Spec: batchv1.JobSpec{Template: *job}},
 	)
 	for _, kind := range []string{"ReplicaSet", "StatefulSet", "Job"} {
-		if err := await(30*time.Second, func() error {
+		if err := harness.Await(30*time.Second, func() error {
 			events := &corev1.EventList{}
 			if err := n.client.List(n.ctx, events, client.InNamespace(namespace)); err != nil {
 				return err

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // writers is how many requests are under way at a time, of those who create references and of the bare client.
@@ -283,7 +284,7 @@ func (e *environment) awaitClaims(b *testing.B, namespace string) {
 // awaitDaemonSets waits until Kubernetes has looked at all DaemonSets, so that it doesn't work on them any more.
 func (e *environment) awaitDaemonSets(b *testing.B) {
 	b.Helper()
-	err := await(time.Minute, func() error {
+	err := harness.Await(time.Minute, func() error {
 		list := &appsv1.DaemonSetList{}
 		if err := e.client.List(e.ctx, list); err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/webhook"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // replica is one controller process, and what a kubelet and the endpoint controller would do for its pod: start it again
@@ -98,7 +99,7 @@ func (r *replica) signal(signal syscall.Signal) {
 // awaitReady asks the replica whether it is ready, as its readinessProbe does, and then sends it traffic. If it ends
 // instead, as it does when it can't renew its lease in time, it is started again.
 func (r *replica) awaitReady() error {
-	err := await(2*time.Minute, func() error {
+	err := harness.Await(2*time.Minute, func() error {
 		select {
 		case <-r.ended:
 			return errors.Join(r.start(), errors.New("it has ended"))

@@ -21,6 +21,7 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/caches"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // TestAnAdmissionMakesNoRequest: with the caches that the controller has, filled from a real API server, 200 pods are
@@ -136,7 +137,7 @@ func (h handler) admit(t *testing.T, namespace, claim string, dryRun bool) admis
 // awaitPatch waits until pods get a patch with a text in it, or none if the text is empty.
 func (h handler) awaitPatch(t *testing.T, namespace, claim, text string) {
 	t.Helper()
-	if err := await(10*time.Second, func() error {
+	if err := harness.Await(10*time.Second, func() error {
 		if response := h.admit(t, namespace, claim, true); text == "" && response.Patch != nil || !bytes.Contains(response.Patch, []byte(text)) {
 			return fmt.Errorf("the answer isn't that with %q: %+v", text, response)
 		}

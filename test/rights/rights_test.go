@@ -4,7 +4,6 @@ package rights
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,10 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
@@ -30,6 +26,7 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 const (
@@ -166,52 +163,28 @@ func (w *world) install() {
 	if output, err := build.CombinedOutput(); err != nil {
 		w.Fatalf("%v\n%s", err, output)
 	}
-	err = w.cluster.Run("controller", "--kubeconfig="+w.kubeconfig(), "--namespace="+namespace, "--pod=replica", "--leader-elect",
+	kubeconfig, err := w.cluster.ServiceAccountKubeconfig(w.Context(), namespace, "kubectl-fluid-controller")
+	if err != nil {
+		w.Fatal(err)
+	}
+	err = w.cluster.Run("controller", "--kubeconfig="+kubeconfig, "--namespace="+namespace, "--pod=replica", "--leader-elect",
 		"--webhook-port="+ports[0], "--metrics-bind-address=0", "--health-probe-bind-address=127.0.0.1:"+ports[1])
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.await("the controller is ready", func() string {
-		response, err := http.Get("http://127.0.0.1:" + ports[1] + "/readyz")
-		if err != nil {
-			return err.Error()
-		}
-		defer response.Body.Close()
-		if response.StatusCode != http.StatusOK {
-			return response.Status
-		}
-		return ""
-	})
-}
-
-// kubeconfig has the rights of the controller's ServiceAccount.
-func (w *world) kubeconfig() string {
-	w.Helper()
-	config, err := clientcmd.LoadFromFile(w.cluster.Kubeconfig())
-	if err != nil {
+	if err := cluster.AwaitReady(w.Context(), "http://127.0.0.1:"+ports[1]+"/readyz"); err != nil {
 		w.Fatal(err)
 	}
-	token := strings.TrimSpace(w.kubectl("", "create", "token", "kubectl-fluid-controller", "-n", namespace, "--duration=1h"))
-	for name := range config.AuthInfos {
-		config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: token}
-	}
-	file := filepath.Join(w.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*config, file); err != nil {
-		w.Fatal(err)
-	}
-	return file
 }
 
 func (w *world) await(what string, complaint func() string) {
 	w.Helper()
-	last := ""
-	err := wait.PollUntilContextTimeout(w.Context(), 100*time.Millisecond, patience, true, func(context.Context) (bool, error) {
-		last = complaint()
-		return last == "", nil
+	harness.Eventually(w, patience, func() error {
+		if text := complaint(); text != "" {
+			return fmt.Errorf("%s: %s", what, text)
+		}
+		return nil
 	})
-	if err != nil {
-		w.Fatalf("%s: not within %s: %s", what, patience, last)
-	}
 }
 
 func (w *world) awaitPhase(namespace, name string, phase datav1alpha1.DatasetPhase) *datav1alpha1.Dataset {

@@ -10,15 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/build"
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/image"
@@ -191,7 +187,7 @@ func (e *Environment) installProcess(ctx context.Context) error {
 	if err := e.build(ctx, "controller"); err != nil {
 		return err
 	}
-	kubeconfig, err := e.serviceAccountKubeconfig(ctx)
+	kubeconfig, err := e.Cluster.ServiceAccountKubeconfig(ctx, "kubectl-fluid-system", "kubectl-fluid-controller")
 	if err != nil {
 		return err
 	}
@@ -204,7 +200,7 @@ func (e *Environment) installProcess(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return waitReady(ctx, "http://127.0.0.1:"+ports[1]+"/readyz")
+	return cluster.AwaitReady(ctx, "http://127.0.0.1:"+ports[1]+"/readyz")
 }
 
 // Manifests renders config/<name>, which has the Deployment, for this cluster.
@@ -242,51 +238,6 @@ func (e *Environment) apply(ctx context.Context, manifests string) error {
 	}
 	_, err := e.Output(ctx, "", "kubectl", "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
 	return err
-}
-
-// serviceAccountKubeconfig writes a kubeconfig of the controller's ServiceAccount and returns its path: the controller
-// has the rights of config/rbac and no others.
-func (e *Environment) serviceAccountKubeconfig(ctx context.Context) (string, error) {
-	token, err := e.Output(ctx, "", "kubectl", "create", "token", "kubectl-fluid-controller", "-n", "kubectl-fluid-system", "--duration=720h")
-	if err != nil {
-		return "", err
-	}
-	config, err := clientcmd.LoadFromFile(e.Cluster.Kubeconfig())
-	if err != nil {
-		return "", fmt.Errorf("reading the cluster's kubeconfig: %w", err)
-	}
-	for name := range config.AuthInfos {
-		config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: strings.TrimSpace(token)}
-	}
-	path := filepath.Join(filepath.Dir(e.Cluster.Kubeconfig()), "kubeconfigs", "controller")
-	if err := clientcmd.WriteToFile(*config, path); err != nil {
-		return "", fmt.Errorf("writing the controller's kubeconfig: %w", err)
-	}
-	return path, nil
-}
-
-func waitReady(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return fmt.Errorf("waiting for the controller: %w", err)
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err == nil {
-			response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return nil
-			}
-			err = fmt.Errorf("%s answers %s", url, response.Status)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for the controller to be ready: %w", err)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }
 
 // Env returns the environment in which kubectl and kubectl fluid work on the cluster.

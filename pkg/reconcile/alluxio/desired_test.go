@@ -2,7 +2,6 @@ package alluxio
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,9 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/test/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // settings of the tests' controller.
 var settings = Settings{Image: "kubectl-fluid/alluxio:2.9.6", Controller: "kubectl-fluid-system"}
@@ -77,19 +75,7 @@ func TestDesiredObjects(t *testing.T) {
 				got.WriteString("---\n")
 				got.Write(text)
 			}
-			golden := filepath.Join("testdata", name+".out.yaml")
-			if *update {
-				if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("the objects aren't those of %s; after a look at the difference, write it anew with -update", golden)
-			}
+			golden.Compare(t, filepath.Join("testdata", name+".out.yaml"), got.Bytes())
 		})
 	}
 }

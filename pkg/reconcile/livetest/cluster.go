@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +17,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -28,11 +26,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/yaml"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/caches"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
 // Patience is how long tests wait for what must come.
@@ -83,7 +81,7 @@ func runOnCluster(m *testing.M) (code int, err error) {
 	if live.client, err = client.New(live.config, client.Options{Scheme: Scheme()}); err != nil {
 		return 0, err
 	}
-	if err := installCRDs(ctx, live.client); err != nil {
+	if err := harness.InstallCRDs(ctx, live.client); err != nil {
 		return 0, err
 	}
 	if err := awaitGarbageCollector(ctx, live.client); err != nil {
@@ -125,54 +123,6 @@ func Scheme() *runtime.Scheme {
 		panic(err)
 	}
 	return scheme
-}
-
-// installCRDs creates the project's CRDs and waits until they are served.
-func installCRDs(ctx context.Context, c client.Client) error {
-	root, err := repository()
-	if err != nil {
-		return err
-	}
-	files, err := filepath.Glob(filepath.Join(root, "config/crd/bases/*.yaml"))
-	if err != nil || len(files) == 0 {
-		return errors.Join(err, errors.New("no CRDs in config/crd/bases"))
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		crd := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal(text, crd); err != nil {
-			return fmt.Errorf("reading %s: %w", file, err)
-		}
-		if err := c.Create(ctx, crd); err != nil {
-			return err
-		}
-	}
-	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, Patience, true, func(ctx context.Context) (bool, error) {
-		for _, list := range []client.ObjectList{&datav1alpha1.DatasetList{}, &datav1alpha1.ThinRuntimeList{}, &datav1alpha1.ThinRuntimeProfileList{}} {
-			if c.List(ctx, list) != nil {
-				return false, nil
-			}
-		}
-		return true, nil
-	})
-}
-
-// repository returns the directory of the project: the nearest one above the tests' that has a go.mod.
-func repository() (string, error) {
-	directory, err := os.Getwd()
-	for err == nil {
-		if _, missing := os.Stat(filepath.Join(directory, "go.mod")); missing == nil {
-			return directory, nil
-		}
-		if directory == filepath.Dir(directory) {
-			return "", errors.New("the tests aren't run within the project: no directory above has a go.mod")
-		}
-		directory = filepath.Dir(directory)
-	}
-	return "", err
 }
 
 // NeedCluster leaves a test out that needs a cluster if there is none.
@@ -291,14 +241,12 @@ func Exists(t *testing.T, object client.Object) bool {
 // Eventually waits until a condition returns no complaint, and fails with the last one if it always has one.
 func Eventually(t *testing.T, what string, complaint func() string) {
 	t.Helper()
-	last := ""
-	err := wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, Patience, true, func(context.Context) (bool, error) {
-		last = complaint()
-		return last == "", nil
+	harness.Eventually(t, Patience, func() error {
+		if text := complaint(); text != "" {
+			return fmt.Errorf("%s: %s", what, text)
+		}
+		return nil
 	})
-	if err != nil {
-		t.Fatalf("%s: not within %s: %s", what, Patience, last)
-	}
 }
 
 // EventuallyGone waits until none of the objects exists.

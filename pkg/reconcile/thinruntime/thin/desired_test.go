@@ -2,7 +2,6 @@ package thin
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,9 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/test/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // input is what a golden test is made from, as a user writes it.
 type input struct {
@@ -65,19 +63,7 @@ func TestDesiredObjects(t *testing.T) {
 				got.WriteString("---\n")
 				got.Write(text)
 			}
-			golden := strings.TrimSuffix(file, ".in.yaml") + ".out.yaml"
-			if *update {
-				if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("the objects aren't those of %s; after a look at the difference, write it anew with -update. Got:\n%s", golden, got.String())
-			}
+			golden.Compare(t, strings.TrimSuffix(file, ".in.yaml")+".out.yaml", got.Bytes())
 		})
 	}
 }
