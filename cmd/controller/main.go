@@ -158,29 +158,21 @@ func run(told context.Context, o options) error {
 	return mgr.Start(ctx)
 }
 
-// features are what the API server can do for sidecars.
-type features struct {
-	nativeSidecars bool
-	selfHealing    bool
-}
-
-func serverFeatures(restConfig *rest.Config) (features, error) {
+// serverFeatures asks the API server what it can do for sidecars.
+func serverFeatures(restConfig *rest.Config) (reference.Features, error) {
 	client, err := discovery.NewDiscoveryClientForConfig(restConfig)
 	if err != nil {
-		return features{}, fmt.Errorf("making a discovery client: %w", err)
+		return reference.Features{}, fmt.Errorf("making a discovery client: %w", err)
 	}
 	info, err := client.ServerVersion()
 	if err != nil {
-		return features{}, fmt.Errorf("asking %s for its version: %w", restConfig.Host, err)
+		return reference.Features{}, fmt.Errorf("asking %s for its version: %w", restConfig.Host, err)
 	}
 	server, err := apiversion.ParseGeneric(info.GitVersion)
 	if err != nil {
-		return features{}, fmt.Errorf("reading the API server's version %q: %w", info.GitVersion, err)
+		return reference.Features{}, fmt.Errorf("reading the API server's version %q: %w", info.GitVersion, err)
 	}
-	return features{
-		nativeSidecars: server.AtLeast(apiversion.MajorMinor(1, 29)),
-		selfHealing:    server.AtLeast(apiversion.MajorMinor(1, 36)),
-	}, nil
+	return reference.FeaturesOf(server), nil
 }
 
 // The rights that the election of a leader takes: its Lease, and an event of who it is, which no process repeats.

@@ -55,7 +55,7 @@ func addSeat(mgr manager.Manager, namespace, pod string) error {
 
 // addWebhooks adds the webhook server and says when this replica is ready for its calls. The server drains once it is
 // told to end.
-func addWebhooks(told context.Context, mgr manager.Manager, o options, f features, keeper *certificate.Keeper) error {
+func addWebhooks(told context.Context, mgr manager.Manager, o options, f reference.Features, keeper *certificate.Keeper) error {
 	names, sharing := reference.MirrorNames(o.mirrorNames), reference.Sharing(o.sharing)
 	counted, err := inject.NewMetrics(metrics.Registry)
 	if err := errors.Join(err, keeper.RegisterMetrics(metrics.Registry)); err != nil {
@@ -66,7 +66,7 @@ func addWebhooks(told context.Context, mgr manager.Manager, o options, f feature
 		handlers.Handle(path, webhook.Review(limits, counted.Observe(name, handler)))
 	}
 	handle(inject.PodPath, "pods", &inject.PodHandler{
-		Reader: mgr.GetCache(), MirrorNames: names, Sharing: sharing, NativeSidecars: f.nativeSidecars, SelfHealing: f.selfHealing, Mode: inject.Mode(o.sidecarMode),
+		Reader: mgr.GetCache(), MirrorNames: names, Sharing: sharing, NativeSidecars: f.NativeSidecars, SelfHealing: f.SelfHealing, Mode: inject.Mode(o.sidecarMode),
 	})
 	handle(inject.DatasetPath, "datasets", &inject.DatasetHandler{
 		Reader: mgr.GetClient(), MirrorNames: names, Sharing: sharing, Reviewer: inject.AccessReviewer{Client: mgr.GetClient()},

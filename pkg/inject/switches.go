@@ -3,9 +3,7 @@ package inject
 import (
 	"fmt"
 
-	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // Switches of pods: labels and annotations, of Fluid v1.0.8 but for the first. docs/pod-switches.md explains them.
@@ -107,18 +105,4 @@ func (p *Pod) withoutEffect(subject finding.Object) finding.List {
 // fixedDirectory reports whether the pod's FUSE clients mount in the directory that other pods' do.
 func (p *Pod) fixedDirectory() bool {
 	return p.Metadata.Annotations[AnnotationDirectoryMode] == directoryFixed
-}
-
-// Wants reports whether the pod asks for sidecars and nothing forbids them, by the labels of Fluid v1.0.8. A pod that has
-// sidecars from here may want more: another webhook may have added a container or a volume since.
-func (p *Pod) Wants() bool { return p.asksForInjection() && p.allowsInjection() }
-
-func (p *Pod) asksForInjection() bool {
-	return p.Metadata.Labels[datav1alpha1.LabelInject] == "true"
-}
-
-func (p *Pod) allowsInjection() bool {
-	labels := p.Metadata.Labels
-	return labels[datav1alpha1.LabelEnableInjection] != "false" &&
-		(labels[datav1alpha1.LabelInjectionDone] != "true" || p.Metadata.Annotations[AnnotationInjectedBy] == reference.FieldManager)
 }

@@ -140,9 +140,9 @@ func inObject(h header, pointer string, find Finder, options TemplateOptions) Re
 		return add(finding.CodeTemplateUnreadable, "%v", err)
 	case pod == nil || pod.Spec.Containers == nil:
 		return add(finding.CodeNoPodTemplate, "it has no containers at %s", "/"+strings.Join(append(path, "spec", "containers"), "/"))
-	case !pod.allowsInjection():
+	case pod.Verdict().Has(Forbidden | Done):
 		return add(finding.CodePodInjectionOff, "its pods' labels forbid sidecars")
-	case !pod.asksForInjection() && !options.Unasked:
+	case pod.Verdict().Has(NotAsked) && !options.Unasked:
 		return add(finding.CodePodNotLabelled, "its pods don't have the label that asks for sidecars")
 	}
 	for _, element := range path {

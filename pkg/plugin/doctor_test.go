@@ -281,3 +281,18 @@ func TestDefinitionsOfLargeClusters(t *testing.T) {
 		t.Error(r.text())
 	}
 }
+
+// TestDoctorTakesAnUnknownPodSecurityLevelForRestricted, as Kubernetes does.
+func TestDoctorTakesAnUnknownPodSecurityLevelForRestricted(t *testing.T) {
+	for level, want := range map[string]bool{"privileged": false, "Privileged": true, "": true, "baseline": true} {
+		c := fakeClient(t)
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "odd", Labels: map[string]string{"pod-security.kubernetes.io/enforce": level}}}
+		if err := c.Create(t.Context(), namespace); err != nil {
+			t.Fatal(err)
+		}
+		r := run(t.Context(), connectTo(c), "doctor -n odd --only pod-security")
+		if found := strings.Contains(r.text(), "KF3016"); found != want {
+			t.Errorf("level %q: a warning is %t, want %t:\n%s", level, found, want, r.text())
+		}
+	}
+}

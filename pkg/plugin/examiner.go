@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
@@ -69,12 +70,6 @@ func (e *examiner) checkClient() {
 	e.pass(thing("kubectl fluid"), "version %s, built with %s for %s, client-go %s", c.Version, c.Go, runtime.GOOS+"/"+runtime.GOARCH, orNone(c.Modules["k8s.io/client-go"]))
 }
 
-// Minor versions of Kubernetes that matter.
-const (
-	minorNativeSidecars = 29 // native sidecars are on by default
-	minorSelfHealing    = 36 // RestartAllContainers is on by default
-)
-
 func (e *examiner) checkServer() {
 	object := thing("API server")
 	if !e.connected() {
@@ -85,9 +80,9 @@ func (e *examiner) checkServer() {
 	switch {
 	case err != nil:
 		e.unread(object, fmt.Errorf("its version %q: %w", e.server.GitVersion, err))
-	case !parsed.AtLeast(version.MajorMinor(1, minorNativeSidecars)):
+	case !reference.FeaturesOf(parsed).NativeSidecars:
 		e.find(finding.CodeKubernetesTooOld, object, "its version is %s", e.server.GitVersion)
-	case !parsed.AtLeast(version.MajorMinor(1, minorSelfHealing)):
+	case !reference.FeaturesOf(parsed).SelfHealing:
 		e.find(finding.CodeNoSelfHealing, object, "its version is %s", e.server.GitVersion)
 	default:
 		e.pass(object, "version %s: native sidecars, and pods that recover from a crash of one", e.server.GitVersion)

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/version"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // checkNodes looks at the kubelets, those of one version together.
@@ -46,10 +47,10 @@ func (e *examiner) checkKubelet(kubelet string, nodes []string) {
 	case err != nil:
 		e.unread(object, fmt.Errorf("the kubelet's version %q: %w", kubelet, err))
 		return
-	case !parsed.AtLeast(version.MajorMinor(1, minorNativeSidecars)):
+	case !reference.FeaturesOf(parsed).NativeSidecars:
 		e.find(finding.CodeKubernetesTooOld, object, "the kubelet's version is %s", kubelet)
 		return
-	case parsed.AtLeast(version.MajorMinor(1, minorSelfHealing)):
+	case reference.FeaturesOf(parsed).SelfHealing:
 		e.pass(object, "kubelet %s", kubelet)
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // checkRights asks for the user's rights in the namespace and says which commands they are enough for. What a command
@@ -112,9 +113,6 @@ func (e *examiner) checkControllerRights() {
 	e.pass(object, "it has the rights that references need; those on Secrets depend on the namespace")
 }
 
-// labelEnforcedLevel on a namespace is the level of the Pod Security Standards that its pods must meet.
-const labelEnforcedLevel = "pod-security.kubernetes.io/enforce"
-
 func (e *examiner) checkPodSecurity() {
 	object := finding.Object{Kind: "Namespace", Name: e.namespace}
 	namespace := &metav1.PartialObjectMetadata{}
@@ -123,10 +121,10 @@ func (e *examiner) checkPodSecurity() {
 		e.unread(object, err)
 		return
 	}
-	switch level := namespace.Labels[labelEnforcedLevel]; level {
-	case "baseline", "restricted":
+	switch level, allowed := reference.PodSecurityLevel(namespace.Labels); {
+	case !allowed:
 		e.find(finding.CodePodSecurity, object, "it enforces the Pod Security level %s, and the sidecar needs a hostPath volume", level)
-	case "":
+	case level == "":
 		e.pass(object, "it says no Pod Security level; the API server's default holds")
 	default:
 		e.pass(object, "it enforces the Pod Security level %s", level)

@@ -16,6 +16,7 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/manifest"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
@@ -114,7 +115,7 @@ func (f *injectFlags) options(cmd *cobra.Command, env Environment) (*injectOptio
 			return nil, usagef(cmd, "--kubernetes %q is not a version: %w", f.server, err)
 		}
 	case f.manifests.offline:
-		o.server = version.MajorMinor(1, minorSelfHealing)
+		o.server = reference.NewestVersion()
 	}
 	if o.namespace, err = namespaceOf(cmd, env.connection); err != nil {
 		return nil, err
@@ -198,11 +199,11 @@ func (o *injectOptions) newInjector(ctx context.Context, env Environment, c *clu
 			return nil, fmt.Errorf("reading the API server's version %q: %w; say it with --kubernetes", info.GitVersion, err)
 		}
 	}
-	native := server.AtLeast(version.MajorMinor(1, minorNativeSidecars))
+	features := reference.FeaturesOf(server)
 	return &injector{ctx: ctx, reader: c, settings: s, language: o.language, options: inject.TemplateOptions{
 		Namespace: o.namespace, Unasked: o.all,
-		Variant: inject.Variant{Classic: o.mode == inject.ModeClassic || o.mode == "" && !native,
-			SelfHealing: server.AtLeast(version.MajorMinor(1, minorSelfHealing))},
+		Variant: inject.Variant{Classic: o.mode == inject.ModeClassic || o.mode == "" && !features.NativeSidecars,
+			SelfHealing: features.SelfHealing},
 	}}, nil
 }
 

@@ -240,7 +240,7 @@ func (r *datasetResult) findPods(ctx context.Context, c *clusterView, language f
 
 // usesDataset reports whether a pod uses a Dataset of its namespace.
 func usesDataset(pod *corev1.Pod, name string) bool {
-	return !ended(pod) && (slices.Contains(claimsOf(pod), name) || slices.ContainsFunc(viewSidecars(pod), func(s sidecarView) bool {
+	return !reference.HasEnded(pod) && (slices.Contains(claimsOf(pod), name) || slices.ContainsFunc(viewSidecars(pod), func(s sidecarView) bool {
 		return s.key == types.NamespacedName{Namespace: pod.Namespace, Name: name}
 	}))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -15,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	apiversion "k8s.io/apimachinery/pkg/util/version"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	webhookadmission "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -22,6 +22,7 @@ import (
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // requestUID stands in a pod's directory on the node for what only admission knows.
@@ -32,7 +33,7 @@ func (i *inspector) inspectFuture(subject *podSubject, r *podReport) error {
 	if err := i.listPods(subject, r); err != nil {
 		return err
 	}
-	if !askedFor(subject.pod) {
+	if verdictOn(subject.pod).Has(inject.NotAsked | inject.Forbidden) {
 		return nil
 	}
 	s, err := i.settings()
@@ -82,7 +83,7 @@ func (i *inspector) needWebhook(r *podReport) error {
 	return err
 }
 
-// selfHealing reports whether the server has RestartAllContainers (Kubernetes 1.36); the newest ones do.
+// selfHealing reports whether the server has RestartAllContainers. A server of unknown version has.
 func (i *inspector) selfHealing() bool {
 	if i.c.offline() {
 		return true
@@ -91,8 +92,8 @@ func (i *inspector) selfHealing() bool {
 	if err != nil {
 		return true
 	}
-	minor, err := strconv.Atoi(strings.TrimRight(version.Minor, "+"))
-	return err != nil || minor >= 36
+	parsed, err := apiversion.ParseGeneric(version.GitVersion)
+	return err != nil || reference.FeaturesOf(parsed).SelfHealing
 }
 
 // listPods lists the pods of a workload.

@@ -80,7 +80,7 @@ func (i *inspector) inspectInjected(subject *podSubject, r *podReport) error {
 	pod := subject.pod
 	for n := range r.Sidecars {
 		sidecar := &r.Sidecars[n]
-		if problem := sidecar.problem(); problem != "" && !ended(pod) {
+		if problem := sidecar.problem(); problem != "" && !reference.HasEnded(pod) {
 			r.find(finding.CodeSidecarNotReady, "its container %s is not ready: %s%s", sidecar.Container, problem, i.lastWarning(pod, sidecar))
 		}
 		if sidecar.Dataset == "" {
@@ -172,7 +172,7 @@ func (i *inspector) followClaim(subject *podSubject, r *podReport, name string) 
 	switch {
 	case c.Links[0].Link == "dataset":
 		r.findings = append(r.findings, finding.New(finding.CodePodClaimUnresolved, object, "the pod uses it, and neither it nor a Dataset of its name exists"))
-	case askedFor(subject.pod) && len(blocking) > 0:
+	case !verdictOn(subject.pod).Has(inject.NotAsked|inject.Forbidden) && len(blocking) > 0:
 		r.findings = append(r.findings, blocking...)
 		// What couldn't be read says nothing about the Dataset.
 		if gravest, _ := blocking.First(); gravest.Severity != finding.Inconclusive {
@@ -211,27 +211,25 @@ func (r *podReport) find(code finding.Code, format string, args ...any) {
 	r.findings = append(r.findings, finding.New(code, finding.Object{Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}, format, args...))
 }
 
-// askedFor reports whether a pod's labels ask for sidecars.
-func askedFor(pod *corev1.Pod) bool {
-	return pod.Labels[datav1alpha1.LabelInject] == "true" && pod.Labels[datav1alpha1.LabelEnableInjection] != "false"
-}
+// verdictOn says what the labels and annotations of a pod mean for its sidecars.
+func verdictOn(pod *corev1.Pod) inject.Verdict { return inject.VerdictOf(pod.Labels, pod.Annotations) }
 
 // explainAbsence adds the first reason why a pod has no sidecar, or would have none.
 func (i *inspector) explainAbsence(subject *podSubject, r *podReport, claims int) error {
-	labels := subject.pod.Labels
+	labels, verdict := subject.pod.Labels, verdictOn(subject.pod)
 	before := len(r.findings)
 	switch {
 	case claims == 0:
 		r.find(finding.CodePodNoDataset, "none of its volumes is the claim of a Dataset")
-	case labels[datav1alpha1.LabelEnableInjection] == "false":
+	case verdict.Has(inject.Forbidden):
 		r.find(finding.CodePodInjectionOff, "its label %s is false", datav1alpha1.LabelEnableInjection)
-	case labels[datav1alpha1.LabelInject] != "true":
+	case verdict.Has(inject.NotAsked):
 		also := ""
 		if _, deprecated := labels[inject.LabelDeprecatedInject]; deprecated {
 			also = "; the label " + inject.LabelDeprecatedInject + " that it has is deprecated, and no webhook looks at it"
 		}
 		r.find(finding.CodePodNotLabelled, "it has no label %s=true%s", datav1alpha1.LabelInject, also)
-	case labels[datav1alpha1.LabelInjectionDone] == "true":
+	case verdict.Has(inject.Done):
 		r.find(finding.CodePodInjectionOff, "its label %s is true, so webhooks take it for injected, but it has no sidecar", datav1alpha1.LabelInjectionDone)
 	}
 	if len(r.findings) > before {
@@ -314,11 +312,6 @@ func claimsOf(pod *corev1.Pod) []string {
 	}
 	slices.Sort(claims)
 	return slices.Compact(claims)
-}
-
-// ended reports whether a pod has done its work, and with it its sidecars.
-func ended(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 func podObject(pod *corev1.Pod) finding.Object {

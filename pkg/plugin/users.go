@@ -12,6 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // Ways in which a pod uses a Dataset.
@@ -60,7 +62,7 @@ func listPods(ctx context.Context, reader client.Reader, namespace string) (pods
 func usersOf(pods []corev1.Pod, dataset types.NamespacedName) []*corev1.Pod {
 	var users []*corev1.Pod
 	for i := range pods {
-		if !ended(&pods[i]) && useOf(&pods[i], dataset) != "" {
+		if !reference.HasEnded(&pods[i]) && useOf(&pods[i], dataset) != "" {
 			users = append(users, &pods[i])
 		}
 	}

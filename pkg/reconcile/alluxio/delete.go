@@ -192,10 +192,7 @@ func (r *Reconciler) tellUsers(ctx context.Context, p pair, object client.Object
 	var users []string
 	for i := range pods.Items {
 		pod := &pods.Items[i]
-		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-		if !ended && slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
-			return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == p.key.Name
-		}) {
+		if reference.UsesClaim(pod, p.key.Name) {
 			users = append(users, pod.Name)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // Datasets returns the Datasets that a pod has sidecars of, by the labels that say so (Fluid v1.0.8). The claims
@@ -41,8 +42,7 @@ func Pods(ctx context.Context, reader client.Reader, dataset types.NamespacedNam
 	var names []string
 	for i := range pods.Items {
 		pod := &pods.Items[i]
-		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-		if !ended && slices.Contains(Datasets(pod), dataset) {
+		if !reference.HasEnded(pod) && slices.Contains(Datasets(pod), dataset) {
 			names = append(names, pod.Name)
 		}
 	}
