@@ -22,6 +22,11 @@ const (
 	CodeCredentialsShown     Code = "KF2018"
 	CodePhysicalReplaced     Code = "KF2019"
 	CodeVolumeOnly           Code = "KF2020"
+	CodeRuntimeInvalid       Code = "KF2030"
+	CodeRuntimeNameInUse     Code = "KF2031"
+	CodeRuntimeRefused       Code = "KF2032"
+	CodeRuntimePods          Code = "KF2033"
+	CodeMountFailed          Code = "KF2034"
 )
 
 // physicalKinds are the kinds of findings about the physical Dataset and its runtime, in the order of their codes.
@@ -284,6 +289,71 @@ var physicalKinds = []kind{
 			"引用有卷，但 Pod 没有对应的 Sidecar",
 			"该 Runtime 的 FUSE 客户端不能作为 Sidecar（KF2007）。与 Fluid 相同，引用仍然有自己的卷，由节点上 Fluid 的 CSI 插件提供服务；要求 Sidecar 的 Pod 会被拒绝。",
 			"在有 Fluid CSI 插件的节点上，让没有标签 serverless.fluid.io/inject 的 Pod 使用该卷",
+		},
+	},
+	{
+		CodeRuntimeInvalid, Error, "RuntimeInvalid",
+		text{
+			"A Dataset and its AlluxioRuntime can't be served as they are written",
+			"A field of one of them is missing, contradicts another one, or asks for something that this project's controller doesn't do.",
+			"correct the field that the message names",
+		},
+		text{
+			"Dataset 及其 AlluxioRuntime 的写法无法提供服务",
+			"其中某个字段缺失、与其他字段矛盾，或者要求了本项目的控制器不支持的功能。",
+			"更正消息中指出的字段",
+		},
+	},
+	{
+		CodeRuntimeNameInUse, Error, "RuntimeNameInUse",
+		text{
+			"An object that an AlluxioRuntime needs exists already and is somebody else's",
+			"The objects have the names that Fluid gives them. What this project's controller didn't make for this runtime is never overwritten.",
+			"rename or delete that object, or give the Dataset and its runtime another name",
+		},
+		text{
+			"AlluxioRuntime 需要的对象已经存在，而且属于别人",
+			"这些对象的名称与 Fluid 相同。不是本项目的控制器为该 Runtime 创建的对象，绝不会被覆盖。",
+			"重命名或删除该对象，或者为 Dataset 及其 Runtime 换一个名称",
+		},
+	},
+	{
+		CodeRuntimeRefused, Error, "RuntimeRefused",
+		text{
+			"The API server refuses an object that an AlluxioRuntime needs",
+			"An admission policy, a quota or missing rights forbid it, or a value in it isn't valid.",
+			"change what the message names; a write that was forbidden is tried again by itself",
+		},
+		text{
+			"API server 拒绝了 AlluxioRuntime 需要的对象",
+			"准入策略、配额或权限不足禁止了该写入，或者其中某个值无效。",
+			"更改消息中指出的内容；被禁止的写入会自动重试",
+		},
+	},
+	{
+		CodeRuntimePods, Error, "RuntimePodsNotRunning",
+		text{
+			"A pod of an AlluxioRuntime doesn't run",
+			"It isn't created (a quota, Pod Security), finds no node (memory for the tier, for example), its image can't be had, or its process ends.",
+			"do what the message asks for: raise the quota, lower the tier's quota, correct the image, or look at the container's log",
+		},
+		text{
+			"AlluxioRuntime 的 Pod 没有运行",
+			"Pod 未能创建（配额、Pod Security），找不到节点（例如缓存层所需的内存），镜像无法获取，或者进程退出。",
+			"按消息处理：提高命名空间配额、降低缓存层的 quota、更正镜像，或者查看容器日志",
+		},
+	},
+	{
+		CodeMountFailed, Error, "MountFailed",
+		text{
+			"A mount of a Dataset failed",
+			"Alluxio's masters can't mount it; the message has the origin's or Alluxio's own words. It is tried again every 30 seconds, and at once when the mount is changed.",
+			"correct the mount's address, options or Secret, or bring the origin back; for http(s) addresses take an image with a web file system that can mount, see docs/alluxio.md",
+		},
+		text{
+			"Dataset 的挂载失败",
+			"Alluxio 的 master 无法挂载；消息中是数据源或 Alluxio 自己的说明。每 30 秒重试一次，挂载被修改时立即重试。",
+			"更正挂载的地址、选项或 Secret，或恢复数据源；对于 http(s) 地址，请使用能够挂载的镜像，见 docs/alluxio.md",
 		},
 	},
 }
