@@ -25,7 +25,8 @@ import (
 // BesideFluid says whether Fluid's own controllers and webhook serve references too: they can't be told not to.
 type BesideFluid string
 
-// With BesideFluidAuto, the default, Fluid is there if its webhook is configured.
+// With BesideFluidAuto, the default, Fluid's webhook is there if it is configured, and its thinruntime-controller also if it
+// is seen to write the statuses of references.
 const (
 	BesideFluidAuto  BesideFluid = "auto"
 	BesideFluidTrue  BesideFluid = "true"
@@ -43,8 +44,16 @@ func ParseBesideFluid(text string) (BesideFluid, error) {
 	return "", fmt.Errorf("%q isn't one of auto, true and false", text)
 }
 
-// isBesideFluid reports whether Fluid is there.
+// isBesideFluid reports whether Fluid's controllers serve references too.
 func (r *ReferenceReconciler) isBesideFluid(ctx context.Context) (bool, error) {
+	if r.BesideFluid != BesideFluidFalse && r.erasures.goOn(r.Now()) {
+		return true, nil
+	}
+	return r.hasFluidWebhook(ctx)
+}
+
+// hasFluidWebhook reports whether Fluid's webhook injects sidecars.
+func (r *ReferenceReconciler) hasFluidWebhook(ctx context.Context) (bool, error) {
 	switch r.BesideFluid {
 	case BesideFluidTrue:
 		return true, nil
@@ -147,7 +156,7 @@ func (r *ReferenceReconciler) tellTemplateTaken(dataset *datav1alpha1.Dataset, t
 // reasonTemplateTaken is the reason of the event that says so.
 const reasonTemplateTaken = "FuseTemplateNameTaken"
 
-// writeStatusBesideFluid is writeStatus where Fluid writes the same statuses, every 90 seconds (v1.0.8): those of the
+// writeStatusBesideFluid is writeStatus where Fluid writes the same statuses, at each event of a reference (v1.0.8): those of the
 // physical's, with nothing else in it. A condition of ours in there would be erased and written for ever, so what blocks
 // a reference is said in an annotation, and its status is left to Fluid as long as something does.
 func (r *ReferenceReconciler) writeStatusBesideFluid(ctx context.Context, world *reference.World, plan *reference.Plan) (news bool, err error) {

@@ -141,6 +141,45 @@ func TestBesideFluidBothServeAReferenceInPeace(t *testing.T) {
 	}
 }
 
+// TestBesideEachSubsetOfFluidAllComesToRest: whichever of Fluid's components run, under whatever name, a reference that is
+// Bound stays so when they start, and when they end and start again; at most 5 writes of its status each time, of both sides,
+// and then none.
+func TestBesideEachSubsetOfFluidAllComesToRest(t *testing.T) {
+	for _, parts := range subsets() {
+		t.Run(parts.String(), func(t *testing.T) {
+			ref, physical := newAlluxioReference(t)
+			w, fluid := &wire{}, &livetest.Writes{}
+			stop := startReferencesOn(t, w, logr.Discard(), reference.UniqueNames)
+			defer stop()
+			livetest.Create(t, ref)
+			awaitBound(t, ref)
+			neverChanges(t, ref, physical)
+			status := "/" + ref.Namespace + "/datasets/" + ref.Name + "/status"
+			writes := func() int {
+				ours := w.calls(func(c call) bool { return c.isWrite() && strings.HasSuffix(c.path, status) })
+				fluids := slices.DeleteFunc(fluid.Of(ref.Namespace), func(write string) bool { return !strings.HasPrefix(write, "update status *v1alpha1.Dataset ") })
+				return len(ours) + len(fluids)
+			}
+			for _, step := range []string{"start", "start again"} {
+				before := writes()
+				stopFluid := runFluidParts(t, parts, ref, physical, fluid)
+				neverChanges(t, ref, physical)
+				touch(t, ref) // any event of the reference
+				neverChanges(t, ref, physical)
+				if made := writes() - before; made > 5 {
+					t.Errorf("%s: %d writes of its status", step, made)
+				}
+				stopFluid()
+				touch(t, ref)
+				neverChanges(t, ref, physical)
+				if livetest.Refresh(t, ref); ref.Status.Phase != datav1alpha1.BoundPhase {
+					t.Errorf("%s: its status is %+v", step, ref.Status)
+				}
+			}
+		})
+	}
+}
+
 // checkBounded wants not many more writes of both together than each needs alone: 7, the mirror and the template here; of
 // Fluid, which tries again what was in its way, two finalizers, ThinRuntime, three statuses and that of the physical, two
 // copies, volume and claim.

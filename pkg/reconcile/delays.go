@@ -20,6 +20,9 @@ const (
 	// runs; that Fluid does nothing is no event. Its finalizer is Fluid's as well: without it Fluid may just be making the
 	// claim and the volume anew that were deleted, and never look again.
 	fluidTakesDown = 30 * time.Second
+	// eraserDelay is how long this project's condition stays out of all statuses after somebody else erased it again and again:
+	// that Fluid's thinruntime-controller has ended is no event. A status that changes after that has it again.
+	eraserDelay = 10 * time.Minute
 	// longestPause is the most that a reference waits for a write of its physical Dataset's list because of the write before:
 	// the pause keeps lists from being written all the time, and its end is no event.
 	longestPause = time.Second

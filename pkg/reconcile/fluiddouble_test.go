@@ -1,9 +1,12 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,23 +32,132 @@ type fluidDouble struct {
 	physical types.NamespacedName
 }
 
-// runFluid lets the double look every 100 milliseconds, where Fluid looks every 90 seconds, until stop is called or the
-// test ends. What it writes is recorded.
+// fluidParts are the components of Fluid that run.
+type fluidParts struct{ dataset, thinRuntime, alluxioRuntime, webhook bool }
+
+// String names the parts.
+func (p fluidParts) String() string {
+	var names []string
+	for name, runs := range map[string]bool{"dataset": p.dataset, "thin": p.thinRuntime, "alluxio": p.alluxioRuntime, "webhook": p.webhook} {
+		if runs {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return cmp.Or(strings.Join(names, "+"), "nothing")
+}
+
+// subsets are all sets of Fluid's components.
+func subsets() []fluidParts {
+	var all []fluidParts
+	for i := range 16 {
+		all = append(all, fluidParts{i&1 > 0, i&2 > 0, i&4 > 0, i&8 > 0})
+	}
+	return all
+}
+
+// runFluid runs dataset-controller and thinruntime-controller until stop is called or the test ends. What they write is
+// recorded.
 func runFluid(t *testing.T, ref *datav1alpha1.Dataset, physical string, made *livetest.Writes) (stop func()) {
 	t.Helper()
+	return runFluidParts(t, fluidParts{dataset: true, thinRuntime: true}, ref, physical, made)
+}
+
+// runFluidParts runs components of Fluid until stop is called or the test ends. As the real ones do, they act at once on each
+// event of a Dataset or ThinRuntime, whoever made it, and try again what failed.
+func runFluidParts(t *testing.T, parts fluidParts, ref *datav1alpha1.Dataset, physical string, made *livetest.Writes) (stop func()) {
+	t.Helper()
+	watching, err := client.NewWithWatch(livetest.Config(), client.Options{Scheme: livetest.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	f := &fluidDouble{client: made.Recording(livetest.WithWatch(livetest.Client())), ref: client.ObjectKeyFromObject(ref), physical: types.NamespacedName{Namespace: physical, Name: "phy"}}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for ctx.Err() == nil {
-			_ = errors.Join(f.datasetController(ctx), f.thinRuntimeController(ctx)) // it tries again, as Fluid does
-			time.Sleep(100 * time.Millisecond)
+	var group sync.WaitGroup
+	look := make(chan struct{}, 1)
+	for _, list := range []client.ObjectList{&datav1alpha1.DatasetList{}, &datav1alpha1.ThinRuntimeList{}} {
+		events, err := watching.Watch(ctx, list)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
-	stop = func() { cancel(); <-ended }
+		group.Go(func() {
+			for range events.ResultChan() {
+				select {
+				case look <- struct{}{}:
+				default: // it will look anyway
+				}
+			}
+		})
+	}
+	group.Go(func() {
+		again := time.Duration(0)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-look:
+			case <-time.After(cmp.Or(again, time.Hour)):
+			}
+			if again = 0; f.act(ctx, parts) != nil {
+				again = 50 * time.Millisecond
+			}
+		}
+	})
+	look <- struct{}{}
+	var removeWebhook func()
+	if parts.webhook {
+		removeWebhook = startFluidWebhook(t)
+	}
+	stop = sync.OnceFunc(func() {
+		cancel()
+		group.Wait()
+		if removeWebhook != nil {
+			removeWebhook()
+		}
+	})
 	t.Cleanup(stop)
 	return stop
+}
+
+// startFluidWebhook creates the webhook's configuration as the chart does, with a certificate authority that is none, and
+// gives it one when the webhook runs.
+func startFluidWebhook(t *testing.T) (remove func()) {
+	t.Helper()
+	webhook := installFluidWebhook(t)
+	webhook.Annotations = map[string]string{"started": "yes"}
+	if err := livetest.Client().Update(t.Context(), webhook); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = livetest.Client().Delete(context.Background(), webhook) }
+}
+
+// act lets the components that run look at everything once.
+func (f *fluidDouble) act(ctx context.Context, parts fluidParts) error {
+	var all []error
+	for _, part := range []struct {
+		runs bool
+		look func(context.Context) error
+	}{{parts.dataset, f.datasetController}, {parts.thinRuntime, f.thinRuntimeController}, {parts.alluxioRuntime, f.alluxioRuntimeController}} {
+		if part.runs {
+			all = append(all, client.IgnoreNotFound(part.look(ctx)))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// alluxioRuntimeController is what Fluid's alluxioruntime-controller does with the status of a physical Dataset: it says what
+// the cache has.
+func (f *fluidDouble) alluxioRuntimeController(ctx context.Context) error {
+	physical := &datav1alpha1.Dataset{}
+	if err := f.client.Get(ctx, f.physical, physical); err != nil {
+		return err
+	}
+	const cached = "1.00MiB"
+	if physical.Status.CacheStates["cached"] == cached {
+		return nil
+	}
+	physical.Status.CacheStates = map[string]string{"cached": cached}
+	return f.client.Status().Update(ctx, physical)
 }
 
 // datasetController is what Fluid's dataset-controller does with a reference.

@@ -22,6 +22,8 @@ type memories struct {
 	written written
 	// created are the objects that this process made for each reference. Each goes when the cache has it, or after cacheDelay.
 	created created
+	// erasures are how often each reference's condition was put into its status. They count for eraserDelay.
+	erasures erasures
 	// said is what an event said last of each reference.
 	said tell.Last
 	// saidOfTemplate is what an event said last of whoever has the name of each reference's template for Fluid's webhook.
@@ -33,6 +35,7 @@ func (m *memories) forget(key types.NamespacedName) {
 	m.inputs.forget(key)
 	m.written.forget(key)
 	m.created.forget(key)
+	m.erasures.forget(key)
 	m.said.Forget(key)
 	m.saidOfTemplate.Forget(key)
 }

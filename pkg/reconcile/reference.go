@@ -230,8 +230,8 @@ func (r *ReferenceReconciler) apply(ctx context.Context, world *reference.World,
 	if err := r.createMissing(ctx, world, plan, allMirrors, &outcome); err != nil {
 		return outcome, err
 	}
-	beside, err := r.isBesideFluid(ctx)
-	if err != nil || !beside {
+	templated, err := r.hasFluidWebhook(ctx)
+	if err != nil || !templated {
 		return outcome, err
 	}
 	return outcome, noteRefused(&outcome, r.applyFuseTemplate(ctx, world, plan))
@@ -279,7 +279,7 @@ func (r *ReferenceReconciler) writeStatus(ctx context.Context, world *reference.
 	if err != nil {
 		return false, err
 	}
-	if beside {
+	if beside || (r.BesideFluid != BesideFluidFalse && r.erasures.giveUp(plan.Reference, world.Dataset.Status.Conditions, r.Now())) {
 		return r.writeStatusBesideFluid(ctx, world, plan)
 	}
 	blocking, blocked := plan.Findings.First()
@@ -297,6 +297,7 @@ func (r *ReferenceReconciler) writeStatus(ctx context.Context, world *reference.
 	if err := statuspatch.Write(ctx, r.Client, world.Dataset, before, plan.Status); err != nil {
 		return false, err
 	}
+	r.erasures.put(plan.Reference, before.Conditions, r.Now())
 	return r.report(world.Dataset, before.Conditions, plan), nil
 }
 
