@@ -25,8 +25,8 @@ help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## Build kubectl-fluid and controller into bin/
-	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/kubectl-fluid ./cmd/controller
+build: ## Build all programs into bin/
+	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/kubectl-fluid ./cmd/controller ./cmd/node ./cmd/fluid-fuse
 
 .PHONY: install
 install: build ## Install kubectl-fluid where kubectl finds it (PREFIX=/usr/local)
@@ -37,7 +37,7 @@ manifests: ## Render install.yaml, with-fluid.yaml and crds.yaml (IMAGE=name) in
 	$(RELEASE) manifests
 
 .PHONY: image
-image: ## Build the controller's image (IMAGE=name) for amd64 and arm64 into dist/, without a container engine
+image: ## Build the image of controller and node plugin (IMAGE=name) for amd64 and arm64 into dist/, without a container engine
 	$(RELEASE) image
 
 .PHONY: push

@@ -218,6 +218,9 @@ func (c *Cluster) MountRoot() string {
 	return c.path("runtime-mnt")
 }
 
+// KubeletDirectory returns kubelet's --root-dir. Only with a node.
+func (c *Cluster) KubeletDirectory() string { return c.path("node", "kubelet") }
+
 // Logs returns the paths of the components' logs.
 func (c *Cluster) Logs() []string {
 	logs, _ := filepath.Glob(c.path("logs", "*.log")) // The pattern is well-formed.

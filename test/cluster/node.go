@@ -150,7 +150,7 @@ func (c *Cluster) startKubelet(ctx context.Context) error {
 	}
 	return c.run("kubelet", []string{
 		"--config=" + path,
-		"--root-dir=" + c.path("node", "kubelet"),
+		"--root-dir=" + c.KubeletDirectory(),
 		"--kubeconfig=" + c.path("kubeconfigs", "kubelet"),
 		"--hostname-override=" + nodeName,
 		// With an external cloud provider kubelet takes the addresses that the

@@ -83,7 +83,7 @@ func buildPrevious(ctx context.Context, directory string) (cluster.Image, error)
 	if output, err := exec.CommandContext(ctx, "bash", "-o", "pipefail", "-c", script, "bash", root, source, program, previousCommit).CombinedOutput(); err != nil {
 		return cluster.Image{}, fmt.Errorf("building the controller of %s from the history of %s: %w\n%s", previousCommit, root, err, output)
 	}
-	index, err := image.Index(build.Release{Version: "v0.0.0-previous", Date: time.Unix(0, 0)}, []image.Program{{Platform: build.Host(), File: program}}, nil)
+	index, err := image.Index(build.Release{Version: "v0.0.0-previous", Date: time.Unix(0, 0)}, []image.Program{{Platform: build.Host(), Files: map[string]string{"controller": program}}}, nil)
 	if err != nil {
 		return cluster.Image{}, err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/build"
 	"github.com/kubectl-fluid/kubectl-fluid/hack/release/image"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/node/volume"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 )
 
@@ -141,34 +142,50 @@ func (e *Environment) installDeployment(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	_, err = e.Output(ctx, "", "kubectl", "rollout", "status", "daemonset/kubectl-fluid-node", "-n", volume.Namespace, "--timeout=120s")
+	return err
 }
 
-// Kustomization returns the directory of a kustomization of config/<name>, which has the Deployment, for this cluster:
-// config/<name> itself, unless the cluster's node has its mounts elsewhere, as where several clusters are on one machine;
-// then it writes an overlay into directory.
+// Kustomization returns the directory of a kustomization of config/<name>, which has the Deployment and the node plugin, for
+// this cluster: it writes an overlay into directory, since the cluster's kubelet has a directory of its own, and the node
+// its mounts elsewhere where several clusters are on one machine.
 func (e *Environment) Kustomization(name, directory string) (string, error) {
 	base := filepath.Join("config", name)
-	if e.Cluster.MountRoot() == mountRoot {
-		return base, nil
-	}
 	resolved, err := filepath.EvalSymlinks(directory)
 	if err == nil {
 		base, err = filepath.Rel(resolved, filepath.Join(e.source, base))
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(directory, "kustomization.yaml"), fmt.Appendf(nil, `resources:
-- %s
-patches:
-- target: {kind: Deployment, name: kubectl-fluid-controller}
-  patch: |
-    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --mount-root=%s}
-`, base, e.Cluster.MountRoot()), 0o600)
+		err = os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(e.overlay(base)), 0o600)
 	}
 	if err != nil {
 		return "", fmt.Errorf("writing a kustomization for this cluster: %w", err)
 	}
 	return directory, nil
+}
+
+// overlay is a kustomization of another one for this cluster's paths.
+func (e *Environment) overlay(base string) string {
+	var out strings.Builder
+	kubelet := e.Cluster.KubeletDirectory()
+	fmt.Fprintf(&out, `resources:
+- %s
+patches:
+- target: {kind: DaemonSet, name: kubectl-fluid-node}
+  patch: |
+    - {op: replace, path: /spec/template/spec/containers/0/args/0, value: --kubelet-directory=%s}
+`, base, kubelet)
+	for i, path := range []string{"plugins/" + volume.Driver, "plugins_registry", "pods"} {
+		fmt.Fprintf(&out, "    - {op: replace, path: /spec/template/spec/containers/0/volumeMounts/%d/mountPath, value: %s/%s}\n", i, kubelet, path)
+		fmt.Fprintf(&out, "    - {op: replace, path: /spec/template/spec/volumes/%d/hostPath/path, value: %s/%s}\n", i, kubelet, path)
+	}
+	if e.Cluster.MountRoot() != mountRoot {
+		fmt.Fprintf(&out, `- target: {kind: Deployment, name: kubectl-fluid-controller}
+  patch: |
+    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --mount-root=%s}
+`, e.Cluster.MountRoot())
+	}
+	return out.String()
 }
 
 // installProcess applies the manifests for a controller beside the API server and starts it.

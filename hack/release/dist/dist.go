@@ -60,7 +60,7 @@ func Make(ctx context.Context, o Options) error {
 	if err := os.MkdirAll(o.Directory, 0o755); err != nil {
 		return fmt.Errorf("making a release: %w", err)
 	}
-	modules, err := license.Modules(ctx, o.Source, o.allPlatforms(), "./cmd/kubectl-fluid", "./cmd/controller")
+	modules, err := license.Modules(ctx, o.Source, o.allPlatforms(), append(image.Packages(), "./cmd/kubectl-fluid")...)
 	if err != nil {
 		return err
 	}
@@ -109,8 +109,10 @@ func (o Options) archives(ctx context.Context, work, noticesFile string) ([]bom.
 			return nil, nil, err
 		}
 	}
-	for _, controller := range o.Controllers {
-		programs = append(programs, bom.Program{Name: "controller " + controller.Platform.String(), File: controller.File})
+	for _, built := range o.Controllers {
+		for _, name := range image.Programs() {
+			programs = append(programs, bom.Program{Name: name + " " + built.Platform.String(), File: built.Files[name]})
+		}
 	}
 	return programs, digests, nil
 }

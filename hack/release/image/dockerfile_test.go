@@ -22,7 +22,7 @@ func TestDockerfileBuildsWhatItCopies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	work, program := t.TempDir(), filepath.Join(t.TempDir(), "controller")
+	work, programs := t.TempDir(), t.TempDir()
 	compiled := false
 	for line := range strings.Lines(string(text)) {
 		switch words := strings.Fields(line); {
@@ -34,7 +34,7 @@ func TestDockerfileBuildsWhatItCopies(t *testing.T) {
 				}
 			}
 		case strings.Contains(line, "go build"):
-			command := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(strings.TrimPrefix(line, "RUN "), "-o /controller", "-o "+program, 1))
+			command := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(strings.TrimPrefix(line, "RUN "), "-o /out/", "-o "+programs+"/", 1))
 			command.Dir, command.Env = work, append(build.Environment(build.Host()), "TARGETOS="+build.Host().OS, "TARGETARCH="+build.Host().Arch, "VERSION=v1.2.3")
 			if output, err := command.CombinedOutput(); err != nil {
 				t.Fatalf("%s: %v\n%s", line, err, output)
@@ -42,8 +42,13 @@ func TestDockerfileBuildsWhatItCopies(t *testing.T) {
 			compiled = true
 		}
 	}
-	if output, _ := exec.CommandContext(t.Context(), program, "--namespace=").CombinedOutput(); !compiled || !strings.Contains(string(output), "v1.2.3") {
-		t.Errorf("what it compiles prints %s", output)
+	for _, program := range Programs() {
+		argument := map[string]string{"controller": "--namespace=", "node": "--hidden-directory=/nonexistent", "fluid-fuse": "--version"}[program]
+		command := exec.CommandContext(t.Context(), filepath.Join(programs, program), argument)
+		command.Env = []string{"NODE_NAME=n"}
+		if output, _ := command.CombinedOutput(); !compiled || !strings.Contains(string(output), "v1.2.3") {
+			t.Errorf("the %s that it compiles prints %s", program, output)
+		}
 	}
 	module, err := os.ReadFile(filepath.Join(root, "go.mod"))
 	if err != nil {

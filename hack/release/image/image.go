@@ -1,5 +1,5 @@
-// Package image makes the controller's image without a container engine: an OCI image of a static program and its
-// licenses, which runs as nobody. The same program makes the same image.
+// Package image makes the image of the controller and the node plugin without a container engine: an OCI image of static
+// programs and their licenses, which runs as nobody unless told otherwise. The same programs make the same image.
 package image
 
 import (
@@ -28,10 +28,23 @@ import (
 // user is the one that the program runs as: no system gives it to anybody.
 const user = "65532:65532"
 
-// Program is the executable for one platform.
+// Programs returns the names of the programs in the image, which are those of their files at its root: the controller,
+// which it runs, the node plugin, and what that delivers into sidecars.
+func Programs() []string { return []string{"controller", "node", "fluid-fuse"} }
+
+// Packages returns the main packages of Programs, relative to the source's root.
+func Packages() []string {
+	var packages []string
+	for _, name := range Programs() {
+		packages = append(packages, "./cmd/"+name)
+	}
+	return packages
+}
+
+// Program has the executables for one platform, by their names.
 type Program struct {
 	Platform build.Platform
-	File     string
+	Files    map[string]string
 }
 
 // Index returns the image of the controller for the platforms of programs. Files, path in the image to contents, are
@@ -51,11 +64,15 @@ func Index(release build.Release, programs []Program, files map[string][]byte) (
 }
 
 func forPlatform(release build.Release, program Program, files map[string][]byte) (v1.Image, error) {
-	executable, err := os.ReadFile(program.File)
-	if err != nil {
-		return nil, err
+	executables := map[string][]byte{}
+	for name, file := range program.Files {
+		executable, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		executables["/"+name] = executable
 	}
-	contents, err := layer(release.Date, executable, files)
+	contents, err := layer(release.Date, executables, files)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +108,7 @@ func forPlatform(release build.Release, program Program, files map[string][]byte
 }
 
 // layer returns the image's file system as a tar.
-func layer(date time.Time, executable []byte, files map[string][]byte) ([]byte, error) {
+func layer(date time.Time, executables, files map[string][]byte) ([]byte, error) {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
 	add := func(name string, mode int64, data []byte) error {
@@ -102,8 +119,10 @@ func layer(date time.Time, executable []byte, files map[string][]byte) ([]byte, 
 		_, err := w.Write(data)
 		return err
 	}
-	if err := add("/controller", 0o755, executable); err != nil {
-		return nil, err
+	for _, name := range slices.Sorted(maps.Keys(executables)) {
+		if err := add(name, 0o755, executables[name]); err != nil {
+			return nil, err
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if err := add(name, 0o644, files[name]); err != nil {
@@ -116,15 +135,19 @@ func layer(date time.Time, executable []byte, files map[string][]byte) ([]byte, 
 	return out.Bytes(), nil
 }
 
-// Compile compiles the controller for platforms, below a directory.
+// Compile compiles the image's programs for platforms, below a directory.
 func Compile(ctx context.Context, release build.Release, platforms []build.Platform, directory string) ([]Program, error) {
 	var programs []Program
 	for _, p := range platforms {
-		file, err := release.Program(ctx, "controller", p, filepath.Join(directory, p.OS, p.Arch))
-		if err != nil {
-			return nil, err
+		files := map[string]string{}
+		for _, name := range Programs() {
+			file, err := release.Program(ctx, name, p, filepath.Join(directory, p.OS, p.Arch))
+			if err != nil {
+				return nil, err
+			}
+			files[name] = file
 		}
-		programs = append(programs, Program{Platform: p, File: file})
+		programs = append(programs, Program{Platform: p, Files: files})
 	}
 	return programs, nil
 }
@@ -135,7 +158,7 @@ func Pack(ctx context.Context, release build.Release, programs []Program, refere
 	for _, program := range programs {
 		platforms = append(platforms, program.Platform)
 	}
-	modules, err := license.Modules(ctx, release.Source, platforms, "./cmd/controller")
+	modules, err := license.Modules(ctx, release.Source, platforms, Packages()...)
 	if err != nil {
 		return v1.Hash{}, err
 	}

@@ -32,7 +32,7 @@ func write(t *testing.T) (archive string, digest v1.Hash) {
 		if err := os.WriteFile(file, []byte("for "+p.String()), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		programs = append(programs, Program{Platform: p, File: file})
+		programs = append(programs, Program{Platform: p, Files: map[string]string{"controller": file, "node": file}})
 	}
 	index, err := Index(release, programs, map[string][]byte{"/LICENSE": []byte("l"), "/A": []byte("a")})
 	if err != nil {

@@ -14,7 +14,7 @@ func TestEverythingLinkedMayBeLinked(t *testing.T) {
 	if testing.Short() {
 		t.Skip("listing what is linked for nine platforms takes half a minute on a busy machine")
 	}
-	modules, err := Modules(t.Context(), "../../..", build.PluginPlatforms(), "./cmd/kubectl-fluid", "./cmd/controller")
+	modules, err := Modules(t.Context(), "../../..", build.PluginPlatforms(), "./cmd/kubectl-fluid", "./cmd/controller", "./cmd/node", "./cmd/fluid-fuse")
 	if err != nil {
 		t.Fatal(err)
 	}

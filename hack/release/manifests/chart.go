@@ -23,18 +23,21 @@ type value struct {
 	in string
 	// everywhere says that it is there more than once.
 	everywhere bool
+	// kind, if not empty, is that of the only objects in which it is replaced.
+	kind string
 }
 
 func values(image string) []value {
 	return []value{
-		{name: "image", text: "The controller's image by its full name.", standard: image, in: `image: (\S+)\n`},
+		{name: "image", text: "The image of the controller and the node plugin by its full name.", standard: image, in: `image: (\S+)\n`, everywhere: true},
 		{name: "replicas", text: "How many replicas answer the webhooks; one of them is the leader of the controllers.", standard: "2", in: `replicas: (\d+)\n`},
-		{name: "cpuRequest", text: "Processor time and memory of each replica. Keep memoryTarget (Go's GOMEMLIMIT) below memoryLimit.", standard: "50m", in: `cpu: (\S+)\n`},
-		{name: "memoryRequest", standard: "64Mi", in: `requests:\n\s+cpu: .*\n\s+memory: (\S+)\n`},
-		{name: "memoryLimit", standard: "512Mi", in: `limits:\n\s+memory: (\S+)\n`},
-		{name: "memoryTarget", standard: "460MiB", in: `name: GOMEMLIMIT\n\s+value: (\S+)\n`},
+		{name: "cpuRequest", text: "Processor time and memory of each replica. Keep memoryTarget (Go's GOMEMLIMIT) below memoryLimit.", standard: "50m", in: `cpu: (\S+)\n`, kind: "Deployment"},
+		{name: "memoryRequest", standard: "64Mi", in: `requests:\n\s+cpu: .*\n\s+memory: (\S+)\n`, kind: "Deployment"},
+		{name: "memoryLimit", standard: "512Mi", in: `limits:\n\s+memory: (\S+)\n`, kind: "Deployment"},
+		{name: "memoryTarget", standard: "460MiB", in: `name: GOMEMLIMIT\n\s+value: (\S+)\n`, kind: "Deployment"},
 		{name: "mirrorNames", text: "unique, or source for the names that Fluid gives its copies.", standard: "unique", in: `kubectl-fluid.dev/mirror-names: (\S+)\n`, everywhere: true},
 		{name: "sharing", text: "Whose consent a reference needs: rbac, owner or open.", standard: "rbac", in: `kubectl-fluid.dev/sharing: (\S+)\n`, everywhere: true},
+		{name: "kubeletDirectory", text: "Kubelet's --root-dir on the nodes: /var/lib/k0s/kubelet with k0s, /var/snap/microk8s/common/var/lib/kubelet with MicroK8s.", standard: "/var/lib/kubelet", in: `(/var/lib/kubelet)\b`, everywhere: true, kind: "DaemonSet"},
 	}
 }
 
@@ -76,31 +79,28 @@ func chartTemplate(image, install string) (string, error) {
 	if strings.Contains(install, "{{") {
 		return "", fmt.Errorf("making the chart: the manifests have {{, which Helm would take for its own")
 	}
-	// Helm makes the namespace, with --create-namespace.
-	documents := strings.Split(install, "---\n")
-	var kept []string
-	for _, document := range documents {
-		if !strings.Contains(document, "\nkind: Namespace\n") {
-			kept = append(kept, document)
+	var documents []string
+	namespaces := 0
+	for _, document := range strings.Split(install, "---\n") {
+		switch {
+		case strings.Contains(document, "\nkind: Namespace\n") && strings.Contains(document, "\n  name: "+standardNamespace+"\n"):
+			// Helm makes the namespace of a release, with --create-namespace.
+			namespaces++
+			continue
+		case strings.Contains(document, nodePluginLabel):
+			document = keep(document)
 		}
+		documents = append(documents, document)
 	}
-	if len(kept) != len(documents)-1 {
-		return "", fmt.Errorf("making the chart: the manifests have %d Namespaces, not one", len(documents)-len(kept))
+	if namespaces != 1 {
+		return "", fmt.Errorf("making the chart: the manifests have %d Namespaces %s, not one", namespaces, standardNamespace)
 	}
-	template := strings.Join(kept, "---\n")
 	for _, v := range values(image) {
-		found := regexp.MustCompile(v.in).FindAllStringSubmatchIndex(template, -1)
-		if len(found) == 0 || len(found) > 1 && !v.everywhere {
-			return "", fmt.Errorf("making the chart: the value %s is there %d times in the manifests", v.name, len(found))
-		}
-		for i := len(found) - 1; i >= 0; i-- {
-			from, to := found[i][2], found[i][3]
-			if got := template[from:to]; got != v.standard {
-				return "", fmt.Errorf("making the chart: the manifests have the %s %q, the chart %q", v.name, got, v.standard)
-			}
-			template = template[:from] + "{{ .Values." + v.name + " }}" + template[to:]
+		if err := v.replace(documents); err != nil {
+			return "", err
 		}
 	}
+	template := strings.Join(documents, "---\n")
 	const argument = "        - --leader-elect\n"
 	if strings.Count(template, argument) != 1 {
 		return "", fmt.Errorf("making the chart: the manifests don't have the line %q once", argument)
@@ -109,7 +109,44 @@ func chartTemplate(image, install string) (string, error) {
 		"{{- if ne .Values.mirrorNames \"unique\" }}\n        - --mirror-names={{ .Values.mirrorNames }}\n{{- end }}\n"+
 		"{{- if ne .Values.sharing \"rbac\" }}\n        - --sharing={{ .Values.sharing }}\n{{- end }}\n"+
 		"{{- range .Values.extraArgs }}\n        - {{ . }}\n{{- end }}\n", 1)
-	return strings.ReplaceAll(template, "kubectl-fluid-system", "{{ .Release.Namespace }}"), nil
+	return strings.ReplaceAll(template, standardNamespace, "{{ .Release.Namespace }}"), nil
+}
+
+const (
+	// standardNamespace is the controller's namespace in config.
+	standardNamespace = "kubectl-fluid-system"
+	// nodePluginLabel is on all that belongs to the node plugin.
+	nodePluginLabel = "\n    app.kubernetes.io/component: node-plugin\n"
+	keepAnnotation  = "\n  annotations:\n    helm.sh/resource-policy: keep"
+)
+
+// keep has Helm leave an object of the node plugin when the release is removed: without the plugin kubelet can't end the
+// pods that have its volumes.
+func keep(document string) string {
+	return strings.Replace(document, "\nmetadata:", "\nmetadata:"+keepAnnotation, 1)
+}
+
+// replace puts a value's place into manifests instead of its standard.
+func (v value) replace(documents []string) error {
+	place, found := regexp.MustCompile(v.in), 0
+	for i, document := range documents {
+		if v.kind != "" && !strings.Contains(document, "\nkind: "+v.kind+"\n") {
+			continue
+		}
+		matches := place.FindAllStringSubmatchIndex(document, -1)
+		for j := len(matches) - 1; j >= 0; j-- {
+			from, to := matches[j][2], matches[j][3]
+			if got := document[from:to]; got != v.standard {
+				return fmt.Errorf("making the chart: the manifests have the %s %q, the chart %q", v.name, got, v.standard)
+			}
+			document = document[:from] + "{{ .Values." + v.name + " }}" + document[to:]
+		}
+		documents[i], found = document, found+len(matches)
+	}
+	if found == 0 || found > 1 && !v.everywhere {
+		return fmt.Errorf("making the chart: the value %s is there %d times in the manifests", v.name, found)
+	}
+	return nil
 }
 
 // PackChart writes the chart of a release into a directory, packed as Helm packs it.

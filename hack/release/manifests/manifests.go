@@ -11,11 +11,11 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// developmentImage is the controller's image in config.
+// developmentImage is the image in config, of the controller and the node plugin.
 const developmentImage = "image: kubectl-fluid/controller:latest\n"
 
-// Render renders a kustomization below config, as kubectl kustomize does, with the controller's image replaced by its
-// full name.
+// Render renders a kustomization below config, as kubectl kustomize does, with the image replaced by its full
+// name.
 func Render(source, kustomization, image string) (string, error) {
 	directory := filepath.Join(source, "config", kustomization)
 	rendered, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), directory)
@@ -27,8 +27,8 @@ func Render(source, kustomization, image string) (string, error) {
 		return "", fmt.Errorf("rendering %s: %w", directory, err)
 	}
 	text := string(data)
-	if n := strings.Count(text, "kubectl-fluid/controller:"); n != strings.Count(text, developmentImage) || n > 1 {
-		return "", fmt.Errorf("rendering %s: the controller's image is there %d times, and not always as %q", directory, n, developmentImage)
+	if n := strings.Count(text, "kubectl-fluid/controller:"); n != strings.Count(text, developmentImage) {
+		return "", fmt.Errorf("rendering %s: the image is there %d times, and not always as %q", directory, n, developmentImage)
 	}
-	return strings.Replace(text, developmentImage, "image: "+image+"\n", 1), nil
+	return strings.ReplaceAll(text, developmentImage, "image: "+image+"\n"), nil
 }

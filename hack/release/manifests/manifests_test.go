@@ -27,7 +27,7 @@ func TestInstallationHasNoCRDs(t *testing.T) {
 		if strings.Contains(text, "kind: CustomResourceDefinition") {
 			t.Errorf("config/%s has CRDs", name)
 		}
-		if strings.Count(text, "image: example.com/controller:v1\n") != 1 || strings.Contains(text, "controller:latest") {
+		if strings.Count(text, "image: example.com/controller:v1\n") != 2 || strings.Contains(text, "controller:latest") {
 			t.Errorf("config/%s doesn't have the image that was given", name)
 		}
 	}
@@ -88,14 +88,19 @@ func chart(t *testing.T) (files map[string][]byte, install string) {
 	return files, install
 }
 
-// TestChartRendersTheManifests: with the values that it has, the chart is install.yaml without its Namespace.
+// TestChartRendersTheManifests: with the values that it has, the chart is install.yaml without the Namespace of the
+// release, and Helm keeps the node plugin.
 func TestChartRendersTheManifests(t *testing.T) {
 	files, install := chart(t)
 	var want []string
 	for _, document := range strings.Split(install, "---\n") {
-		if !strings.Contains(document, "\nkind: Namespace\n") {
-			want = append(want, document)
+		switch {
+		case strings.Contains(document, "\nkind: Namespace\n") && strings.Contains(document, "name: kubectl-fluid-system\n"):
+			continue
+		case strings.Contains(document, "component: node-plugin\n"):
+			document = strings.Replace(document, "\nmetadata:\n", "\nmetadata:\n  annotations:\n    helm.sh/resource-policy: keep\n", 1)
 		}
+		want = append(want, document)
 	}
 	if got := execute(t, files, "kubectl-fluid-system", ""); got != strings.Join(want, "---\n") {
 		t.Errorf("the chart renders\n%s", got)
@@ -114,7 +119,7 @@ func TestChartTakesEachValue(t *testing.T) {
 	files, _ := chart(t)
 	set := map[string]string{
 		"image": "other.example/i:2", "replicas": "5", "cpuRequest": "70m", "memoryRequest": "71Mi", "memoryLimit": "720Mi", "memoryTarget": "650MiB",
-		"mirrorNames": "source", "sharing": "owner",
+		"mirrorNames": "source", "sharing": "owner", "kubeletDirectory": "/var/lib/k0s/kubelet",
 	}
 	var text strings.Builder
 	for name, value := range set {
@@ -126,11 +131,15 @@ func TestChartTakesEachValue(t *testing.T) {
 		"image: other.example/i:2\n", "replicas: 5\n", "cpu: 70m\n", "memory: 71Mi\n", "memory: 720Mi\n", "value: 650MiB\n",
 		"kubectl-fluid.dev/mirror-names: source\n", "kubectl-fluid.dev/sharing: owner\n",
 		"        - --leader-elect\n        - --mirror-names=source\n        - --sharing=owner\n        - --thin-runtimes=false\n        - --mount-root=/mnt\n",
+		"- --kubelet-directory=/var/lib/k0s/kubelet\n", "path: /var/lib/k0s/kubelet/pods\n", "mountPath: /var/lib/k0s/kubelet/pods\n",
 		"namespace: elsewhere\n", "      - elsewhere\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the chart renders no %q", want)
 		}
+	}
+	if strings.Contains(got, "/var/lib/kubelet") {
+		t.Error("something goes to the standard directory of kubelet")
 	}
 	if strings.Contains(got, "kubectl-fluid-system") {
 		t.Error("something goes to the standard namespace")
@@ -144,12 +153,12 @@ func TestChartTakesEachValue(t *testing.T) {
 func TestChartRefusesManifestsThatItDoesntUnderstand(t *testing.T) {
 	_, install := chart(t)
 	for name, manifests := range map[string]string{
-		"a template":       install + "# {{ x }}\n",
-		"no namespace":     strings.Replace(install, "kind: Namespace\n", "kind: Other\n", 1),
-		"no replicas":      strings.Replace(install, "replicas: 2\n", "", 1),
-		"other replicas":   strings.Replace(install, "replicas: 2\n", "replicas: 3\n", 1),
-		"other arguments":  strings.Replace(install, "- --leader-elect\n", "- --other\n", 1),
-		"the images twice": install + "image: example.com/controller:v1\n",
+		"a template":      install + "# {{ x }}\n",
+		"no namespace":    strings.ReplaceAll(install, "kind: Namespace\n", "kind: Other\n"),
+		"no replicas":     strings.Replace(install, "replicas: 2\n", "", 1),
+		"other replicas":  strings.Replace(install, "replicas: 2\n", "replicas: 3\n", 1),
+		"other arguments": strings.Replace(install, "- --leader-elect\n", "- --other\n", 1),
+		"other images":    install + "image: example.com/other:v1\n",
 	} {
 		if _, err := Chart("v1.2.3", "example.com/controller:v1", manifests, ""); err == nil {
 			t.Errorf("%s: a chart was made", name)
