@@ -19,11 +19,15 @@ func TestOptionsThatCantBeAreNamed(t *testing.T) {
 		{func(o *options) { o.sharing = "RBAC" }, []string{"--sharing", `"RBAC"`, "open, rbac or owner"}},
 		{func(o *options) { o.sidecarMode = "classic" }, nil},
 		{func(o *options) { o.sidecarMode = "old" }, []string{"--sidecar-mode", `"old"`, "native or classic"}},
+		{func(o *options) { o.privileges, o.sidecarUser = "none", "none" }, nil},
+		{func(o *options) { o.privileges = "allowed" }, nil},
+		{func(o *options) { o.privileges = "some" }, []string{"--sidecar-privileges", `"some"`, "none or allowed"}},
+		{func(o *options) { o.sidecarUser = "0" }, []string{"--sidecar-user", `"0"`, "a number from 1", "or none"}},
 		{func(o *options) { o.mirrorNames = "own" }, []string{"--mirror-names", `"own"`, "unique or source"}},
 		{func(o *options) { o.alluxio = "auto" }, nil},
 		{func(o *options) { o.alluxio = "yes" }, []string{"--alluxio-runtimes", `"yes"`, "true, false or auto"}},
 	} {
-		o := options{namespace: "system", sharing: "rbac", mirrorNames: "unique", alluxio: "false"}
+		o := options{namespace: "system", sharing: "rbac", mirrorNames: "unique", alluxio: "false", sidecarUser: "65534"}
 		test.change(&o)
 		err := o.validate()
 		if (err == nil) != (test.want == nil) {

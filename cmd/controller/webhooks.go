@@ -65,8 +65,13 @@ func addWebhooks(told context.Context, mgr manager.Manager, o options, f referen
 	handle := func(path, name string, handler admission.Handler) {
 		handlers.Handle(path, webhook.Review(limits, counted.Observe(name, handler)))
 	}
+	user, err := inject.ParseUser(o.sidecarUser)
+	if err != nil {
+		return fmt.Errorf("--sidecar-user: %w", err)
+	}
 	handle(inject.PodPath, "pods", &inject.PodHandler{
 		Reader: mgr.GetCache(), MirrorNames: names, Sharing: sharing, NativeSidecars: f.NativeSidecars, SelfHealing: f.SelfHealing, Mode: inject.Mode(o.sidecarMode),
+		Privileges: inject.Privileges(o.privileges), User: user,
 	})
 	handle(inject.DatasetPath, "datasets", &inject.DatasetHandler{
 		Reader: mgr.GetClient(), MirrorNames: names, Sharing: sharing, Reviewer: inject.AccessReviewer{Client: mgr.GetClient()},

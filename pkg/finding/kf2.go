@@ -27,6 +27,9 @@ const (
 	CodeRuntimeRefused       Code = "KF2032"
 	CodeRuntimePods          Code = "KF2033"
 	CodeMountFailed          Code = "KF2034"
+	CodeClientUnknown        Code = "KF2040"
+	CodeHostPathNeeded       Code = "KF2041"
+	CodeClientUnsupervised   Code = "KF2042"
 )
 
 // physicalKinds are the kinds of findings about the physical Dataset and its runtime, in the order of their codes.
@@ -354,6 +357,45 @@ var physicalKinds = []kind{
 			"Dataset 的挂载失败",
 			"Alluxio 的 master 无法挂载；消息中是数据源或 Alluxio 自己的说明。每 30 秒重试一次，挂载被修改时立即重试。",
 			"更正挂载的地址、选项或 Secret，或恢复数据源；对于 http(s) 地址，请使用能够挂载的镜像，见 docs/alluxio.md",
+		},
+	},
+	{
+		CodeClientUnknown, Error, "ClientUnknown",
+		text{
+			"The FUSE client isn't known to run without privileges",
+			"A sidecar without privileges can't mount: the node plugin does, and hands the client the open FUSE device. Alluxio's client is known to work so; of any other, the FUSE pods' template has to say it.",
+			"try the client, and say in the annotation kubectl-fluid.dev/unprivileged-client of podMetadata of the profile's or runtime's fuse how it runs; or let the namespace have privileged sidecars",
+		},
+		text{
+			"不确定该 FUSE 客户端能否在没有特权的情况下运行",
+			"没有特权的 Sidecar 不能挂载：由节点插件挂载，再把打开的 FUSE 设备交给客户端。已知 Alluxio 的客户端可以这样运行；其他客户端必须在 FUSE Pod 的模板中声明。",
+			"先试运行该客户端，再在 Profile 或 Runtime 的 fuse 的 podMetadata 中用注解 kubectl-fluid.dev/unprivileged-client 说明它的运行方式；或者让该命名空间使用有特权的 Sidecar",
+		},
+	},
+	{
+		CodeHostPathNeeded, Error, "HostPathNeeded",
+		text{
+			"The FUSE client needs a part of its node",
+			"A sidecar without privileges has no directory and no device of its node. Those in which Fluid's clients mount and keep caches have a volume of the pod in their place.",
+			"let the runtime do without that volume, or let the namespace have privileged sidecars",
+		},
+		text{
+			"FUSE 客户端需要节点上的目录或设备",
+			"没有特权的 Sidecar 不能使用节点上的任何目录和设备。Fluid 的客户端用于挂载和缓存的目录，会换成 Pod 自己的卷。",
+			"让 Runtime 不再使用该卷，或者让该命名空间使用有特权的 Sidecar",
+		},
+	},
+	{
+		CodeClientUnsupervised, Warning, "ClientUnsupervised",
+		text{
+			"Nobody sees the FUSE client end",
+			"The template names no command, so the image's own entry point runs and not the program that starts the client and tells kubelet when all containers must start again. After the client has crashed, an app may keep a dead mount.",
+			"write the command of the image's entry point into the profile's or runtime's fuse",
+		},
+		text{
+			"没有程序监视 FUSE 客户端是否退出",
+			"模板没有写明命令，因此运行的是镜像自己的入口，而不是启动客户端并通知 kubelet 重启所有容器的程序。客户端崩溃后，应用可能一直使用失效的挂载。",
+			"把镜像入口的命令写到 Profile 或 Runtime 的 fuse 中",
 		},
 	},
 }

@@ -21,6 +21,7 @@ const (
 	CodePropagationReplaced Code = "KF4019"
 	CodeGraceShort          Code = "KF4020"
 	CodeNestedTooDeep       Code = "KF4021"
+	CodePrivilegesRefused   Code = "KF4022"
 	CodeSidecarLost         Code = "KF4040"
 	CodeSidecarAltered      Code = "KF4041"
 	CodeMountAltered        Code = "KF4042"
@@ -227,13 +228,13 @@ var podKinds = []kind{
 		CodeSwitchUnsupported, Warning, "SwitchUnsupported",
 		text{
 			"A switch of the pod has no effect here",
-			"Fluid's file prefetcher is a container of Fluid's own that reads files ahead; it isn't part of this project.",
-			"let a container of yours read the files, or leave the annotation out",
+			"Fluid's file prefetcher is a container of Fluid's own that reads files ahead; it isn't part of this project. Caches on the node are for privileged sidecars.",
+			"leave the label or annotation out; to read files ahead, let a container of yours read them",
 		},
 		text{
 			"Pod 的某个开关在这里不起作用",
-			"Fluid 的文件预取器是 Fluid 自己的一个预读文件的容器，不属于本项目。",
-			"用自己的容器读取这些文件，或者去掉该注解",
+			"Fluid 的文件预取器是 Fluid 自己的一个预读文件的容器，不属于本项目。节点上的缓存只供有特权的 Sidecar 使用。",
+			"去掉该标签或注解；需要预读文件时，用自己的容器读取",
 		},
 	},
 	{
@@ -273,6 +274,19 @@ var podKinds = []kind{
 			"多个 Dataset 的 Sidecar 相互依赖",
 			"如果 FUSE 客户端挂载了另一个 Dataset 的 PVC，它也需要那个 Dataset 的 Sidecar。这里的依赖形成了环，或者超过了八个 Dataset。",
 			"不要让这些 Dataset 的运行时相互挂载对方的 PVC",
+		},
+	},
+	{
+		CodePrivilegesRefused, Warning, "PrivilegesRefused",
+		text{
+			"The namespace asks for privileged sidecars and doesn't get them",
+			"The label kubectl-fluid.dev/sidecar-privileges=allowed counts where the controller was started with --sidecar-privileges=allowed. Here sidecars have no privileges.",
+			"take the label off, or ask the cluster's administrator to start the controller with --sidecar-privileges=allowed",
+		},
+		text{
+			"命名空间要求有特权的 Sidecar，但没有得到",
+			"标签 kubectl-fluid.dev/sidecar-privileges=allowed 只有在控制器以 --sidecar-privileges=allowed 启动时才有效。当前 Sidecar 没有特权。",
+			"去掉该标签，或者请集群管理员以 --sidecar-privileges=allowed 启动控制器",
 		},
 	},
 	{

@@ -49,6 +49,8 @@ type admissionCase struct {
 		MirrorNames reference.MirrorNames
 		// Old is a server without native sidecars, NotHealing one without RestartAllContainers.
 		Old, NotHealing bool
+		Privileges      Privileges
+		User            int64
 	}
 	// Unreadable is a kind of objects that the handler may not read.
 	Unreadable string
@@ -201,7 +203,7 @@ func (c *admissionCase) answer(t testing.TB, reader client.Reader) admissionAnsw
 	t.Helper()
 	raw, namespace := c.pod(t)
 	handler := &PodHandler{Reader: reader, MirrorNames: c.mirrorNames(), Sharing: c.Handler.Sharing,
-		NativeSidecars: !c.Handler.Old, SelfHealing: !c.Handler.Old && !c.Handler.NotHealing, Mode: c.Handler.Mode}
+		NativeSidecars: !c.Handler.Old, SelfHealing: !c.Handler.Old && !c.Handler.NotHealing, Mode: c.Handler.Mode, Privileges: c.Handler.Privileges, User: c.Handler.User}
 	response := handler.Handle(t.Context(), podRequest(namespace, raw))
 	if response.Patch != nil && (response.PatchType == nil || *response.PatchType != admissionv1.PatchTypeJSONPatch) {
 		t.Error("the patch is of no type")
@@ -280,18 +282,20 @@ func TestGoldenAdmissionsLeaveNothingOut(t *testing.T) {
 		LabelCacheVolumes+": 'true'", LabelMountCheck+": 'false'", LabelAppMountCheck+": 'true'", "worker.sidecar.fluid.io/inject:", "sidecar.fluid.io/skip-precheck:",
 		AnnotationDirectoryMode+": fixed", AnnotationDirectoryMode+": random-suffix", "default.fluid.io/", "unprivileged.fluid.io/", AnnotationFilePrefetcher+":",
 		AnnotationSidecarMode+": native", AnnotationSidecarMode+": classic")
+	have("switch of namespaces", &cases, LabelPrivileges+": allowed", LabelPrivileges+": none")
 	for _, code := range []finding.Code{
 		finding.CodeUnread, finding.CodePhysicalMissing, finding.CodePhysicalUnbound, finding.CodeFuseMissing, finding.CodeVolumeMissing, finding.CodeChain,
 		finding.CodeRuntimeNoSidecar, finding.CodePhysicalDeleted, finding.CodeTemplateUnusable, finding.CodeTemplateClaim, finding.CodeMountPointMalformed,
 		finding.CodeMountsMixed, finding.CodeSelfReference, finding.CodeClaimNameTaken, finding.CodeVolumeNameTaken, finding.CodeRuntimeNameTaken,
 		finding.CodeNameInvalid, finding.CodeMountPointChanged, finding.CodeBeingDeleted, finding.CodeNotShared, finding.CodeAccessModesInvalid,
 		finding.CodeNamesUnchecked, finding.CodePodClaimUnresolved, finding.CodeNoNativeSidecars, finding.CodePodUnsupportedUsage, finding.CodeSwitchUnknown,
-		finding.CodeInitContainerReads, finding.CodeNestedTooDeep,
+		finding.CodeInitContainerReads, finding.CodeNestedTooDeep, finding.CodeClientUnknown, finding.CodeHostPathNeeded,
 	} {
 		have("refusal", &denials, string(code))
 	}
 	for _, code := range []finding.Code{finding.CodePodNoDataset, finding.CodeClassicKeepsRunning, finding.CodeSharedDirectory, finding.CodeDeprecatedSwitch,
-		finding.CodeSwitchUnsupported, finding.CodePropagationReplaced, finding.CodeGraceShort} {
+		finding.CodeSwitchUnsupported, finding.CodePropagationReplaced, finding.CodeGraceShort,
+		finding.CodeClientUnsupervised, finding.CodePrivilegesRefused} {
 		have("warning", &warnings, string(code))
 	}
 }
@@ -299,7 +303,7 @@ func TestGoldenAdmissionsLeaveNothingOut(t *testing.T) {
 // checkAgain makes sure that a pod that was changed isn't changed again.
 func (c *admissionCase) checkAgain(t *testing.T, reader client.Reader, patched []byte) {
 	t.Helper()
-	handler := &PodHandler{Reader: reader, MirrorNames: c.mirrorNames(), Sharing: c.Handler.Sharing, NativeSidecars: true}
+	handler := &PodHandler{Reader: reader, MirrorNames: c.mirrorNames(), Sharing: c.Handler.Sharing, NativeSidecars: true, Privileges: c.Handler.Privileges}
 	response := handler.Handle(t.Context(), podRequest(mustRead(t, patched).Metadata.Namespace, patched))
 	if !response.Allowed || response.Patch != nil {
 		t.Errorf("a second time: %+v", response)

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -28,6 +29,11 @@ type Variant struct {
 	Unchecked bool
 	// Shared says that other pods of the node may mount at the same place.
 	Shared bool
+	// Served takes all rights of the sidecar, on any node: the node plugin mounts, and the sidecar only serves. CacheVolumes,
+	// Shared and Unprivileged have no meaning then.
+	Served bool
+	// User is who a sidecar is that is only Served, where neither its FUSE pods nor its pod say; NoUser for its image's.
+	User int64
 }
 
 // Sidecar is a reference.Sidecar made ready for patches: JSON with slots for what differs from pod to pod. It is never
@@ -42,23 +48,29 @@ type Sidecar struct {
 	metrics     bool
 	// What pods see is on the node at dataBefore, the pod's own directory, and dataAfter.
 	dataBefore, dataAfter string
-	size                  int
+	// subPath is the part of the client's file system that pods see, and options are the kernel's for it, where the sidecar
+	// is only Served: when a container may write, and when none may.
+	subPath                           string
+	readWriteOptions, readOnlyOptions string
+	// findings are worth telling of the sidecar; if they block there is nothing else.
+	findings finding.List
+	size     int
 }
 
 // wraps reports whether a claim isn't the Dataset's own but has the Dataset's data in it: pods that mount it get the
 // Dataset, but the Dataset's sidecar gets the claim.
 func (s *Sidecar) wraps(claim string) bool { return claim != s.dataset.Name }
 
-// compiledContainer is the sidecar's container as it is in most pods, which have the ServiceAccount's token in each
-// container, and in the others.
-type compiledContainer struct{ withToken, withoutToken fragment }
+// compiledContainer is the sidecar's container as it is in most pods, and in the others: in those that have the
+// ServiceAccount's token in each container or, if it is only Served, in those that have a user of their own.
+type compiledContainer struct{ usual, other fragment }
 
 // of returns the container of a pod.
 func (c *compiledContainer) of(v *values) *fragment {
-	if v.token == "" {
-		return &c.withoutToken
+	if v.token == "" && !v.ownUser {
+		return &c.usual
 	}
-	return &c.withToken
+	return &c.other
 }
 
 // compiledVolume is a volume of the sidecar with the name that it has in the FUSE pod.
@@ -66,12 +78,21 @@ type compiledVolume struct {
 	name string
 	// claim is the claim that the volume is; empty if it is none.
 	claim string
-	json  fragment
+	// readOnly says that the claim is only read.
+	readOnly bool
+	json     fragment
 }
 
 // Compile makes a Sidecar.
 func Compile(sidecar *reference.Sidecar, variant Variant) *Sidecar {
 	c := &Sidecar{dataset: sidecar.Dataset, variant: variant, mountType: sidecar.MountType, metrics: sidecar.Metrics}
+	if variant.Served {
+		if c.findings = sidecar.Unprivileged; c.findings.Blocked() {
+			return c
+		}
+		c.mountType, c.subPath = servedMountType, sidecar.SubPath
+		c.readWriteOptions, c.readOnlyOptions = mountOptions(sidecar)
+	}
 	var err error
 	if c.container, c.volumes, err = compileTemplate(sidecar, variant); err != nil {
 		// Sidecars come from the API server as JSON, so they can be encoded.
@@ -80,11 +101,13 @@ func Compile(sidecar *reference.Sidecar, variant Variant) *Sidecar {
 	for _, secret := range sidecar.ImagePullSecrets {
 		c.pullSecrets = append(c.pullSecrets, secret.Name)
 	}
-	c.dataBefore = mountVolumePath(sidecar)
-	if below := path.Join(sidecar.MountDirectory, sidecar.SubPath); below != "" {
-		c.dataAfter = "/" + below
+	if !variant.Served {
+		c.dataBefore = mountVolumePath(sidecar)
+		if below := path.Join(sidecar.MountDirectory, sidecar.SubPath); below != "" {
+			c.dataAfter = "/" + below
+		}
 	}
-	c.size = c.container.withToken.size
+	c.size = c.container.other.size
 	for i := range c.volumes {
 		c.size += c.volumes[i].json.size
 	}
@@ -107,13 +130,21 @@ func compileTemplate(sidecar *reference.Sidecar, variant Variant) (compiledConta
 	if err != nil {
 		return compiledContainer{}, nil, err
 	}
-	container := sidecarContainer(sidecar, slots.text(slotContainer), slots.text(slotOwnDirectory), variant)
-	volumes := sidecarVolumes(sidecar, container, slots.text(slotDirectory), variant)
+	var container *corev1.Container
+	var volumes []corev1.Volume
+	if variant.Served {
+		container = unprivilegedContainer(sidecar, slots.text(slotContainer), variant)
+		volumes = unprivilegedVolumes(sidecar, container, slots.text(slotOptions), slots.text(slotContainer))
+	} else {
+		container = sidecarContainer(sidecar, slots.text(slotContainer), slots.text(slotOwnDirectory), variant)
+		volumes = sidecarVolumes(sidecar, container, slots.text(slotDirectory), variant)
+	}
 	compiled := make([]compiledVolume, len(volumes))
 	renamed, claims := map[string]string{}, map[string]bool{}
 	for i, volume := range volumes {
 		inPod := slots.text(slotVolume + slot(i))
 		compiled[i] = compiledVolume{name: volume.Name, claim: claimOf(volume)}
+		compiled[i].readOnly = compiled[i].claim != "" && volume.PersistentVolumeClaim.ReadOnly
 		renamed[volume.Name], claims[inPod] = inPod, claimOf(volume) != ""
 		volume.Name = inPod
 		if compiled[i].json, err = slots.fragment(volume); err != nil {
@@ -124,11 +155,11 @@ func compileTemplate(sidecar *reference.Sidecar, variant Variant) (compiledConta
 	for i := range container.VolumeMounts {
 		mount := &container.VolumeMounts[i]
 		mount.Name = renamed[mount.Name]
-		if claims[mount.Name] {
+		if claims[mount.Name] && !variant.Served {
 			mount.MountPropagation = new(corev1.MountPropagationHostToContainer) // The claim may be a Dataset's.
 		}
 	}
-	encoded, err := compileContainer(slots, container)
+	encoded, err := compileContainer(slots, container, sidecar, variant)
 	return encoded, compiled, err
 }
 
@@ -166,16 +197,22 @@ func sidecarVolumes(sidecar *reference.Sidecar, container *corev1.Container, own
 }
 
 // compileContainer encodes the container.
-func compileContainer(slots slots, container *corev1.Container) (c compiledContainer, err error) {
-	if c.withoutToken, err = slots.fragment(container); err != nil {
+func compileContainer(slots slots, container *corev1.Container, sidecar *reference.Sidecar, variant Variant) (c compiledContainer, err error) {
+	if c.usual, err = slots.fragment(container); err != nil {
 		return c, err
 	}
-	if slices.ContainsFunc(container.VolumeMounts, func(mount corev1.VolumeMount) bool { return mount.MountPath == tokenPath }) {
-		c.withToken = c.withoutToken
+	hasToken := slices.ContainsFunc(container.VolumeMounts, func(mount corev1.VolumeMount) bool { return mount.MountPath == tokenPath })
+	user, _ := ownUser(sidecar)
+	switch {
+	case variant.Served && user == nil:
+		container.SecurityContext = usersOfPods(container.SecurityContext)
+	case !variant.Served && !hasToken:
+		container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: slots.text(slotToken), ReadOnly: true, MountPath: tokenPath})
+	default:
+		c.other = c.usual
 		return c, nil
 	}
-	container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: slots.text(slotToken), ReadOnly: true, MountPath: tokenPath})
-	c.withToken, err = slots.fragment(container)
+	c.other, err = slots.fragment(container)
 	return c, err
 }
 

@@ -355,12 +355,7 @@ func TestSubPathsAreArgumentsAndNeverPartOfAScript(t *testing.T) {
 	const subPath = "a-b_c.d,e:f=g@h+i%j/日志"
 	for _, classic := range []bool{false, true} {
 		container := sidecarContainer(dataset{"alluxio", physical + "/" + subPath, nil}.sidecar(t, "refdemo"), "x", "x", Variant{Classic: classic})
-		words := slices.Clone(container.Command)
-		if classic {
-			words = append(words, container.Lifecycle.PostStart.Exec.Command...)
-		} else {
-			words = append(words, container.StartupProbe.Exec.Command...)
-		}
+		words := slices.Concat(container.Command, container.Lifecycle.PostStart.Exec.Command)
 		found := 0
 		for _, word := range words {
 			if word == subPath {

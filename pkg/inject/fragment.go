@@ -32,6 +32,8 @@ const (
 	slotOwnDirectory
 	// slotToken is the name of the pod's volume with the ServiceAccount's token.
 	slotToken
+	// slotOptions are the kernel's options of the mount.
+	slotOptions
 	// slotVolume is the name that the sidecar's first volume has in the pod.
 	slotVolume
 )
@@ -82,7 +84,10 @@ type values struct {
 	container string
 	directory string
 	token     string
-	volumes   []string
+	options   string
+	// ownUser says that the pod has a user of its own, which a sidecar that is only Served has too.
+	ownUser bool
+	volumes []string
 }
 
 func (v *values) of(s slot) string {
@@ -95,6 +100,8 @@ func (v *values) of(s slot) string {
 		return strings.TrimPrefix(v.directory, "/")
 	case s == slotToken:
 		return v.token
+	case s == slotOptions:
+		return v.options
 	}
 	return v.volumes[s-slotVolume]
 }

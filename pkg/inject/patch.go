@@ -73,6 +73,8 @@ type volumeUse struct {
 	dataset  int
 	injected bool
 	readOnly bool
+	// served says that the node plugin mounts the volume, so that its mounts need nothing.
+	served bool
 }
 
 // use says what the volume of a name is; there may be none.
@@ -90,7 +92,9 @@ type served struct {
 	sidecar  *Sidecar
 	mounted  bool
 	obstacle string
-	values   values
+	// written says that the Dataset is mounted by a volume that isn't read-only.
+	written bool
+	values  values
 }
 
 // find adds a finding about the pod.
@@ -159,9 +163,9 @@ func (j *injection) findVolumes() {
 		use := volumeUse{dataset: -1}
 		readOnly, before := injected[volume.Name]
 		if at, ok := j.claims[volume.Claim]; ok && volume.Claimed {
-			use = volumeUse{dataset: at, readOnly: volume.ReadOnly}
+			use = volumeUse{dataset: at, readOnly: volume.ReadOnly, served: j.served[at].sidecar.variant.Served}
 		} else if before {
-			use = volumeUse{dataset: -1, injected: true, readOnly: readOnly}
+			use = volumeUse{dataset: -1, injected: true, readOnly: readOnly, served: volume.Served}
 		} else if other, ok := j.volumes[volume.Name]; ok {
 			use = other // The API server refuses two volumes of one name, and says so better than a patch for one of them.
 		}
@@ -181,43 +185,63 @@ func (j *injection) findMounts() {
 			if use := j.use(mount.Name); use.isDataset() {
 				j.findMount(list, container, mount, use)
 			}
+			j.reserve(mount.Name)
 		}
 		for i := range container.Devices {
 			if use := j.use(container.Devices[i].Name); use.dataset >= 0 {
 				j.served[use.dataset].obstacle = "container " + container.Name + " uses it as a raw block device"
 			}
+			j.reserve(container.Devices[i].Name)
 		}
 	})
 	for i := len(j.served) - 1; i >= 0; i-- {
 		s := &j.served[i]
-		if s.mounted && j.pod.Spec.OwnUsers {
-			s.obstacle = "the pod has a user namespace of its own (hostUsers: false), out of which no mount is propagated"
+		if !s.mounted {
+			continue
+		}
+		if obstacle := j.pod.obstacle(s.sidecar.variant.Served); obstacle != "" {
+			s.obstacle = obstacle
 		}
 		for v := range s.sidecar.volumes {
-			if at, nested := j.nested(s.sidecar.volumes[v].claim); nested && s.mounted {
+			volume := &s.sidecar.volumes[v]
+			if at, nested := j.nested(volume.claim); nested {
 				j.served[at].mounted = true
+				j.served[at].written = j.served[at].written || !volume.readOnly
 			}
 		}
 	}
 	for i := range j.served {
-		if s := &j.served[i]; s.obstacle != "" {
+		s := &j.served[i]
+		if s.obstacle != "" {
 			j.find(finding.CodePodUnsupportedUsage, "a sidecar can't serve it the Dataset %s: %s", s.sidecar.dataset, s.obstacle)
+		}
+		if s.mounted {
+			j.findings = append(j.findings, s.sidecar.findings...)
+			j.blocked = j.blocked || s.sidecar.findings.Blocked()
 		}
 	}
 	j.findSurprises()
 }
 
+// reserve keeps a name from the sidecars' volumes that a container uses and no volume has: whoever made the pod could
+// guess their names, and get what is meant for sidecars alone.
+func (j *injection) reserve(name string) {
+	if _, known := j.volumes[name]; !known {
+		j.volumes[name] = volumeUse{dataset: -1}
+	}
+}
+
 // findMount looks at a mount of a Dataset's volume.
 func (j *injection) findMount(list string, container *podContainer, mount *podMount, use volumeUse) {
-	if corev1.MountPropagationMode(mount.Propagation) == corev1.MountPropagationNone {
+	if corev1.MountPropagationMode(mount.Propagation) == corev1.MountPropagationNone && !use.served {
 		j.find(finding.CodePropagationReplaced, "container %s mounts the volume %s with mountPropagation None", container.Name, mount.Name)
 	}
 	if use.dataset < 0 {
 		return
 	}
 	s := &j.served[use.dataset]
-	s.mounted = true
-	if obstacle := container.obstacle(mount); obstacle != "" {
+	s.mounted, s.written = true, s.written || !use.readOnly
+	if obstacle := container.obstacle(mount); obstacle != "" && !use.served {
 		s.obstacle = obstacle
 	}
 	if list == initContainersPointer && s.sidecar.variant.Classic {
@@ -260,7 +284,16 @@ func (j *injection) nameSidecars() {
 			index++
 		}
 		suffix := strconv.Itoa(index)
-		s.values.container, s.values.token, s.values.volumes = containerNamePrefix+suffix, token, make([]string, len(s.sidecar.volumes))
+		s.values.container, s.values.volumes = containerNamePrefix+suffix, make([]string, len(s.sidecar.volumes))
+		if s.sidecar.variant.Served {
+			s.values.ownUser = j.pod.Spec.User > 0
+			s.values.options = s.sidecar.readOnlyOptions
+			if s.written {
+				s.values.options = s.sidecar.readWriteOptions
+			}
+		} else {
+			s.values.token = token
+		}
 		for v := range s.sidecar.volumes {
 			s.values.volumes[v] = j.freeVolumeName(s.sidecar.volumes[v].name, suffix)
 		}
@@ -279,6 +312,8 @@ func (j *injection) directoryOf(at int) string {
 		}
 	}
 	switch {
+	case sidecar.variant.Served:
+		return ""
 	case sidecar.variant.Unprivileged:
 		return "" // Whatever serves it on the node knows Fluid's own directory.
 	case others == 0 || j.directory == "":

@@ -9,6 +9,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/jsonscan"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/node/volume"
 )
 
 // Pod is what the engine needs to know of a pod.
@@ -32,6 +33,10 @@ type podSpec struct {
 	ImagePullSecrets           []string
 	// OwnUsers says that the pod has a user namespace of its own.
 	OwnUsers bool
+	// User is the user of containers that don't say; -1 if the pod doesn't.
+	User int64
+	// System is the operating system that the pod is for, if it says, and RuntimeClass the name of its RuntimeClass.
+	System, RuntimeClass string
 	// NoToken says that no container gets the ServiceAccount's token by itself.
 	NoToken       bool
 	RestartPolicy string
@@ -45,6 +50,8 @@ type podVolume struct {
 	Claimed  bool
 	Claim    string
 	ReadOnly bool
+	// Served says that the node plugin mounts the volume.
+	Served bool
 }
 
 type podContainer struct {
@@ -70,7 +77,7 @@ func ReadPod(raw []byte) (*Pod, error) {
 }
 
 func scanPod(s *jsonscan.Scanner) (*Pod, error) {
-	pod := &Pod{Spec: podSpec{GracePeriod: -1}}
+	pod := &Pod{Spec: podSpec{GracePeriod: -1, User: -1}}
 	if err := s.Document(func() { pod.scan(s) }); err != nil {
 		return nil, fmt.Errorf("reading the pod: %w", err)
 	}
@@ -149,6 +156,12 @@ func (p *podSpec) scan(s *jsonscan.Scanner) {
 			p.NoToken = !automount
 		case "restartPolicy":
 			s.String(&p.RestartPolicy)
+		case "runtimeClassName":
+			s.String(&p.RuntimeClass)
+		case "os":
+			scanMember(s, "name", func() { s.String(&p.System) })
+		case "securityContext":
+			scanMember(s, "runAsUser", func() { s.Int(&p.User) })
 		case "terminationGracePeriodSeconds":
 			s.Int(&p.GracePeriod)
 		default:
@@ -175,12 +188,28 @@ func scanVolume(s *jsonscan.Scanner) (v podVolume) {
 				}
 				return true
 			})
+		case "csi":
+			scanMember(s, "driver", func() {
+				driver := ""
+				s.String(&driver)
+				v.Served = driver == volume.Driver
+			})
 		default:
 			return false
 		}
 		return true
 	})
 	return v
+}
+
+// scanMember reads one member of an object.
+func scanMember(s *jsonscan.Scanner, name string, read func()) {
+	s.Object(func(field string) bool {
+		if field == name {
+			read()
+		}
+		return field == name
+	})
 }
 
 func scanContainer(s *jsonscan.Scanner) (c podContainer) {
@@ -229,12 +258,7 @@ func scanMount(s *jsonscan.Scanner) (m podMount) {
 }
 
 func scanName(s *jsonscan.Scanner) (name string) {
-	s.Object(func(field string) bool {
-		if field == "name" {
-			s.String(&name)
-		}
-		return field == "name"
-	})
+	scanMember(s, "name", func() { s.String(&name) })
 	return name
 }
 
@@ -299,6 +323,22 @@ func (p *Pod) tokenVolume() string {
 		return ""
 	}
 	return name
+}
+
+// obstacle says what keeps sidecars from the pod, those that the node plugin mounts for or others; empty if nothing does.
+func (p *Pod) obstacle(served bool) string {
+	class := p.Spec.RuntimeClass
+	switch {
+	case p.Spec.System == string(corev1.Windows):
+		return "the pod is for Windows (spec.os.name), which has no FUSE"
+	case p.Spec.OwnUsers && served:
+		return "the pod has a user namespace of its own (hostUsers: false), for which the users of every volume are mapped, and those of FUSE file systems can't be"
+	case p.Spec.OwnUsers:
+		return "the pod has a user namespace of its own (hostUsers: false), out of which no mount is propagated"
+	case served && (class == "gvisor" || class == "runsc" || class == "kata" || strings.HasPrefix(class, "kata-")):
+		return "the pod runs in a sandbox with a kernel of its own (runtimeClassName: " + class + "), whose FUSE clients can't serve mounts of the node's kernel"
+	}
+	return ""
 }
 
 // obstacle says what keeps a sidecar from serving a container a volume that it mounts; empty if nothing does.

@@ -34,9 +34,13 @@ type PodHandler struct {
 	// Mode is that of pods which ask for no other, and whose namespace doesn't; empty stands for native sidecars where
 	// the API server has them, and classic ones otherwise.
 	Mode Mode
+	// Privileges says whether there are privileged sidecars; empty stands for all of them.
+	Privileges Privileges
+	// User is who sidecars without privileges are where neither their FUSE pods nor their pod say; 0 stands for DefaultUser.
+	User int64
 
 	claims memo[claimKey, Claimed]
-	modes  memo[string, namespaceMode]
+	modes  memo[string, namespaceSwitches]
 }
 
 var _ admission.Handler = &PodHandler{}

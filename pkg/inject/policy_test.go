@@ -120,9 +120,9 @@ func alterations() []alteration {
 		{"the mark of the injection", "thin-native", func(pod *corev1.Pod) { delete(pod.Labels, "done.sidecar.fluid.io/inject") }, finding.CodeSidecarLost},
 		{"going on running", "thin-native", func(pod *corev1.Pod) {
 			sidecar := &pod.Spec.InitContainers[0]
-			sidecar.RestartPolicy, sidecar.RestartPolicyRules, sidecar.StartupProbe = nil, nil, nil
+			sidecar.RestartPolicy, sidecar.RestartPolicyRules, sidecar.Lifecycle = nil, nil, nil
 		}, finding.CodeSidecarAltered},
-		{"being waited for", "thin-native", func(pod *corev1.Pod) { pod.Spec.InitContainers[0].StartupProbe = nil }, finding.CodeSidecarAltered},
+		{"being waited for", "thin-native", func(pod *corev1.Pod) { pod.Spec.InitContainers[0].Lifecycle = nil }, finding.CodeSidecarAltered},
 		{"being waited for, of a classic one", "thin-classic", func(pod *corev1.Pod) { pod.Spec.Containers[0].Lifecycle = nil }, finding.CodeSidecarAltered},
 		{"sharing its mount", "thin-native", func(pod *corev1.Pod) {
 			mountsOf(&pod.Spec.InitContainers[0], corev1.MountPropagationBidirectional)[0].MountPropagation = nil

@@ -11,7 +11,9 @@ import (
 	"testing"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/test/soak"
 )
 
@@ -106,12 +108,24 @@ func (g generator) pod() object {
 
 // randomVariants are the variants that random pods are patched with.
 func randomVariants() []Variant {
-	return []Variant{{}, {SelfHealing: true}, {Classic: true}, {Classic: true, SelfHealing: true, Shared: true}, {CacheVolumes: true, Unchecked: true}, {Unprivileged: true}}
+	return []Variant{{}, {SelfHealing: true}, {Classic: true}, {Classic: true, SelfHealing: true, Shared: true}, {CacheVolumes: true, Unchecked: true}, {Unprivileged: true},
+		{Served: true, User: DefaultUser, SelfHealing: true}, {Served: true, User: NoUser, Classic: true, Unchecked: true}}
+}
+
+// knownClient lets a sidecar run without privileges.
+func knownClient(t testing.TB, sidecar *reference.Sidecar) *reference.Sidecar {
+	t.Helper()
+	client, err := reference.ParseClient("{}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sidecar.Client, sidecar.Unprivileged = client, nil
+	return sidecar
 }
 
 func randomSidecars(t testing.TB, variant Variant) map[string]*Sidecar {
 	return map[string]*Sidecar{
-		"refdemo": Compile(dataset{"thin", physical, pullSecret}.sidecar(t, "refdemo"), variant),
+		"refdemo": Compile(knownClient(t, dataset{"thin", physical, pullSecret}.sidecar(t, "refdemo")), variant),
 		"other":   Compile(dataset{"alluxio", physical + "/sub", pullSecret}.sidecar(t, "other"), variant),
 	}
 }
@@ -122,7 +136,7 @@ func TestRandomPodsArePatchedOnceAndKeepEverythingElse(t *testing.T) {
 		sidecars[variant] = randomSidecars(t, variant)
 	}
 	patched, refused := 0, 0
-	for seed := range uint64(soak.Times(t, 6000)) {
+	for seed := range uint64(soak.Times(t, 8000)) {
 		g := generator{rand.New(rand.NewPCG(seed, 1))}
 		variant := randomVariants()[seed%uint64(len(sidecars))]
 		raw, err := json.Marshal(g.pod())
@@ -197,13 +211,13 @@ func checkUntouched(t testing.TB, raw, patched, patch []byte) {
 	}
 }
 
-// concernedVolumes returns the names of the volumes that were claims and are hostPaths, and of the read-only ones.
+// concernedVolumes returns the names of the volumes that were claims and aren't any more, and of the read-only ones.
 func concernedVolumes(before, after any) (concerned, readOnly map[string]bool) {
 	concerned, readOnly = map[string]bool{}, map[string]bool{}
 	volumes, _ := lookup(before, "/spec/volumes").(list)
 	for i := range volumes {
 		name := lookup(volumes[i], "/name")
-		if claim := lookup(volumes[i], "/persistentVolumeClaim"); claim != nil && lookup(after, fmt.Sprintf("/spec/volumes/%d/hostPath", i)) != nil {
+		if claim := lookup(volumes[i], "/persistentVolumeClaim"); claim != nil && lookup(after, fmt.Sprintf("/spec/volumes/%d/persistentVolumeClaim", i)) == nil {
 			concerned[name.(string)] = true
 			readOnly[name.(string)] = lookup(claim, "/readOnly") == true
 		}
@@ -342,7 +356,7 @@ func FuzzPatch(f *testing.F) {
 	seeds(f)
 	sidecars := map[Variant]*Sidecar{}
 	for _, variant := range randomVariants() {
-		sidecars[variant] = Compile(dataset{"thin", physical + "/sub", pullSecret}.sidecar(f, "refdemo"), variant)
+		sidecars[variant] = Compile(knownClient(f, dataset{"thin", physical + "/sub", pullSecret}.sidecar(f, "refdemo")), variant)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		pod, err := ReadPod(raw)

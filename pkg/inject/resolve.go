@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
@@ -53,41 +54,61 @@ func warnings(findings finding.List) []string {
 
 // variant returns what a pod asks for, or else its namespace, or else the handler.
 func (h *PodHandler) variant(ctx context.Context, namespace string, pod *Pod) (Variant, finding.List) {
+	of := h.modes.of(h.Reader, namespace, func(reader client.Reader) namespaceSwitches { return readNamespace(ctx, reader, namespace) })
 	defaults := Variant{SelfHealing: h.SelfHealing, Classic: h.Mode == ModeClassic || h.Mode == "" && !h.NativeSidecars}
 	var findings finding.List
 	if _, own := pod.Metadata.Annotations[AnnotationSidecarMode]; !own {
-		of := h.modes.of(h.Reader, namespace, func(reader client.Reader) namespaceMode { return readNamespaceMode(ctx, reader, namespace) })
-		findings = of.findings
+		findings = of.modeFindings
 		if of.mode != "" {
 			defaults.Classic = of.mode == ModeClassic
 		}
+	}
+	findings = append(findings, of.findings...)
+	switch {
+	case h.Privileges == "", h.Privileges == PrivilegesAllowed && of.privileged:
+	case of.privileged:
+		findings = append(findings, finding.New(finding.CodePrivilegesRefused, finding.Object{Kind: "Namespace", Name: namespace},
+			"it has the label %s=%s, and the controller was started without --sidecar-privileges=%[2]s", LabelPrivileges, PrivilegesAllowed))
+		fallthrough
+	default:
+		defaults.Served, defaults.User = true, cmp.Or(h.User, DefaultUser)
 	}
 	variant, found := pod.Variant(podObject(namespace, pod), defaults)
 	return variant, append(findings, found...)
 }
 
-// namespaceMode is the mode that a namespace's annotation asks for; empty if there is none.
-type namespaceMode struct {
-	mode     Mode
-	findings finding.List
+// namespaceSwitches are what a namespace says of its pods' sidecars.
+type namespaceSwitches struct {
+	// mode is empty if the namespace doesn't say one; modeFindings are about it.
+	mode         Mode
+	modeFindings finding.List
+	// privileged says that it asks for privileged sidecars.
+	privileged bool
+	findings   finding.List
 }
 
-func readNamespaceMode(ctx context.Context, reader client.Reader, name string) namespaceMode {
+func readNamespace(ctx context.Context, reader client.Reader, name string) (s namespaceSwitches) {
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	subject := finding.Object{Kind: "Namespace", Name: name}
 	if err := reader.Get(ctx, types.NamespacedName{Name: name}, namespace); apierrors.IsNotFound(err) {
-		return namespaceMode{}
+		return s
 	} else if err != nil {
-		return namespaceMode{findings: finding.List{finding.New(finding.CodeUnread, subject, "it couldn't be read: %v", err)}}
+		s.findings = append(s.findings, finding.New(finding.CodeUnread, subject, "it couldn't be read: %v", err))
+		return s
 	}
-	text, ok := namespace.Annotations[AnnotationSidecarMode]
-	if !ok {
-		return namespaceMode{}
+	if text, ok := namespace.Annotations[AnnotationSidecarMode]; ok {
+		var err error
+		if s.mode, err = ParseMode(text); err != nil {
+			s.modeFindings = append(s.modeFindings, finding.New(finding.CodeSwitchUnknown, subject, "its annotation %s: %v", AnnotationSidecarMode, err))
+		}
 	}
-	mode, err := ParseMode(text)
-	if err != nil {
-		return namespaceMode{findings: finding.List{finding.New(finding.CodeSwitchUnknown, subject, "its annotation %s: %v", AnnotationSidecarMode, err)}}
+	if text, ok := namespace.Labels[LabelPrivileges]; ok {
+		privileges, err := ParsePrivileges(text)
+		if err != nil {
+			s.findings = append(s.findings, finding.New(finding.CodeSwitchUnknown, subject, "its label %s: %v", LabelPrivileges, err))
+		}
+		s.privileged = privileges == PrivilegesAllowed
 	}
-	return namespaceMode{mode: mode}
+	return s
 }

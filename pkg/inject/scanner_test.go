@@ -28,6 +28,9 @@ type decodedPod struct {
 				ClaimName string `json:"claimName"`
 				ReadOnly  bool   `json:"readOnly"`
 			} `json:"persistentVolumeClaim"`
+			CSI struct {
+				Driver string `json:"driver"`
+			} `json:"csi"`
 		} `json:"volumes"`
 		InitContainers   []decodedContainer            `json:"initContainers"`
 		Containers       []decodedContainer            `json:"containers"`
@@ -36,6 +39,13 @@ type decodedPod struct {
 		Automount        *bool                         `json:"automountServiceAccountToken"`
 		RestartPolicy    string                        `json:"restartPolicy"`
 		GracePeriod      *int64                        `json:"terminationGracePeriodSeconds"`
+		RuntimeClass     string                        `json:"runtimeClassName"`
+		System           struct {
+			Name string `json:"name"`
+		} `json:"os"`
+		Security struct {
+			User *int64 `json:"runAsUser"`
+		} `json:"securityContext"`
 	} `json:"spec"`
 }
 
@@ -94,8 +104,12 @@ func decodePod(raw []byte) (*Pod, error) {
 	if d.Spec.GracePeriod != nil {
 		p.Spec.GracePeriod = *d.Spec.GracePeriod
 	}
+	p.Spec.User, p.Spec.System, p.Spec.RuntimeClass = -1, d.Spec.System.Name, d.Spec.RuntimeClass
+	if d.Spec.Security.User != nil {
+		p.Spec.User = *d.Spec.Security.User
+	}
 	for _, volume := range d.Spec.Volumes {
-		v := podVolume{Name: volume.Name, Claimed: volume.Claim != nil}
+		v := podVolume{Name: volume.Name, Claimed: volume.Claim != nil, Served: volume.CSI.Driver == "fuse.kubectl-fluid.dev"}
 		if v.Claimed {
 			v.Claim, v.ReadOnly = volume.Claim.ClaimName, volume.Claim.ReadOnly
 		}
@@ -135,7 +149,9 @@ func TestReadPodReadsWhatTheAPIServerReads(t *testing.T) {
 		`{"spec":{"terminationGracePeriodSeconds":30}}`, `{"spec":{"terminationGracePeriodSeconds":null}}`, `{"spec":{"terminationGracePeriodSeconds":-0}}`, `{"spec":{"terminationGracePeriodSeconds":1.0}}`,
 		`{"spec":{"terminationGracePeriodSeconds":1e3}}`, `{"spec":{"terminationGracePeriodSeconds":"1"}}`, `{"spec":{"terminationGracePeriodSeconds":99999999999999999999}}`, `{"spec":{"terminationGracePeriodSeconds":01}}`,
 		`{"spec":{"containers":[{"lifecycle":null},{"lifecycle":{}},{"lifecycle":{"postStart":null}},{"lifecycle":{"postStart":{}}},{"lifecycle":{"postStart":7,"x":[]}}]}}`,
-		`{"spec":{"containers":[{"lifecycle":[]}]}}`, `{"spec":{"containers":[{"lifecycle":{"postStart":1,"postStart":2}}]}}`,
+		`{"spec":{"securityContext":null,"os":null,"runtimeClassName":null}}`, `{"spec":{"securityContext":{"runAsUser":0,"runAsGroup":1},"os":{"name":"windows"},"runtimeClassName":"kata"}}`,
+		`{"spec":{"securityContext":{"runAsUser":"0"}}}`, `{"spec":{"os":{"name":1}}}`, `{"spec":{"os":[]}}`, `{"spec":{"volumes":[{"csi":{"driver":"fuse.kubectl-fluid.dev"}},{"csi":{"driver":"x"}},{"csi":null},{"csi":{"driver":null}}]}}`,
+		`{"spec":{"volumes":[{"csi":{"driver":1}}]}}`, `{"spec":{"containers":[{"lifecycle":[]}]}}`, `{"spec":{"containers":[{"lifecycle":{"postStart":1,"postStart":2}}]}}`,
 		`{"x":tru}`, `{"x":truex}`, `{"x":[1,[2,{"y":[]}],{}]}`, `{"x":[1 2]}`, `{"x":[1}`, `{"x":{]}`, `{"x":{"y":1]}`, `{"x":{"y"}}`, `{"x":{"y":1,"y":2}}`,
 		deep, `{"x":` + deep + `}`, `{"x":[` + deep + `]}`, strings.Repeat(`[`, 20000), strings.Repeat(`{"spec":`, 20000),
 	} {

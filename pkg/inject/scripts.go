@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -58,13 +59,12 @@ var unmountDeadFunction string
 //go:embed scripts/mounted.sh
 var mountedFunction string
 
-// probeScript, after mountedFunction, asks it for the three arguments of a probe.
-//
-//go:embed scripts/probe.sh
-var probeScript string
-
 // waitScript, after mountedFunction, waits for at most $1 seconds until all of several mounts are there, each with three
 // arguments as those of mountedFunction.
+//
+// It looks every 50 ms, or every second where sleep takes no fractions, in a process of its own, since a file system that
+// nobody serves may let it hang. That process ends the sleep for which the script waits. If the time is up, the script says
+// what is wrong, where kubelet and people find it: kubelet drops the output of a hook (Kubernetes 1.37).
 //
 //go:embed scripts/await.sh
 var waitScript string
@@ -76,10 +76,9 @@ var waitScript string
 var masterScript string
 
 // What containers run, put together of the files in scripts: superviseScript and, for a mount point that other pods of
-// the node have too, sharedScript as commands, mountedScript as a probe, awaitScript as a hook.
+// the node have too, sharedScript as commands, awaitScript as a hook.
 func superviseScript() string { return unmountFunction + superviseMain }
 func sharedScript() string    { return unmountDeadFunction + superviseMain }
-func mountedScript() string   { return mountedFunction + probeScript }
 func awaitScript() string     { return mountedFunction + waitScript }
 
 // crashExitCodes are what a client's exit code is when it was killed (137), aborted (134) or accessed memory that isn't
@@ -128,24 +127,19 @@ func supervise(container *corev1.Container, sidecar *reference.Sidecar, ownDirec
 	container.Args = nil
 }
 
-// mountProbe is the startup probe: the app starts when the data is there.
-func mountProbe(sidecar *reference.Sidecar) *corev1.Probe {
-	return &corev1.Probe{
-		ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{
-			Command: []string{"sh", "-c", mountedScript(), "mounted",
-				escapeVariables(sidecar.MountPath), escapeVariables(sidecar.MountType), escapeVariables(sidecar.SubPath)},
-		}},
-		PeriodSeconds:    1,
-		TimeoutSeconds:   5,
-		FailureThreshold: int32(sidecar.MountTimeout.Seconds()),
-	}
-}
-
-// mountHook is the postStart hook that stands for the startup probe in classic mode. Kubelet leaves the words of a hook
-// alone (Kubernetes 1.37).
+// mountHook is the postStart hook that waits for the mount. Kubelet leaves the words of a hook alone (Kubernetes 1.37).
 func mountHook(sidecar *reference.Sidecar) *corev1.LifecycleHandler {
 	return &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"sh", "-c", awaitScript(), "await",
-		strconv.Itoa(int(sidecar.MountTimeout.Seconds())), sidecar.MountPath, sidecar.MountType, sidecar.SubPath}}}
+		strconv.Itoa(int(hookTimeout(sidecar).Seconds())), sidecar.MountPath, sidecar.MountType, sidecar.SubPath}}}
+}
+
+// maxHookTimeout is less than the two minutes after which kubelet gives up calls of the container runtime, so that a mount
+// that doesn't come ends in words about it. While a hook runs, kubelet does nothing else for the pod.
+const maxHookTimeout = 110 * time.Second
+
+// hookTimeout is how long a sidecar's mount may take.
+func hookTimeout(sidecar *reference.Sidecar) time.Duration {
+	return min(sidecar.MountTimeout, maxHookTimeout)
 }
 
 // escapeVariables keeps kubelet from reading $(NAME) and $$ in a word of a command, as it does in those of the client.

@@ -53,7 +53,7 @@ func exitCode(t *testing.T, err error) int {
 	return 0
 }
 
-func TestMountedScriptWantsTheExactMountPointTypeAndSubPath(t *testing.T) {
+func TestAwaitScriptWantsTheExactMountPointTypeAndSubPath(t *testing.T) {
 	withShells(t, func(t *testing.T, shell ...string) {
 		for _, test := range []struct {
 			path, mountType, subPath string
@@ -81,7 +81,7 @@ func TestMountedScriptWantsTheExactMountPointTypeAndSubPath(t *testing.T) {
 			{"/proc", "proc", "s*", 1},
 			{"", "", "", 1},
 		} {
-			words := append(slices.Clone(shell), "-c", mountedScript(), "mounted", test.path, test.mountType, test.subPath)
+			words := append(slices.Clone(shell), "-c", mountedFunction+`fluid_mounted "$1" "$2" "$3"`, "mounted", test.path, test.mountType, test.subPath)
 			if got := exitCode(t, command(t, words...).Run()); got != test.want {
 				t.Errorf("%q %q %q: exit code %d", test.path, test.mountType, test.subPath, got)
 			}
@@ -93,23 +93,29 @@ func TestAwaitScriptWaitsForAllMounts(t *testing.T) {
 	withShells(t, func(t *testing.T, shell ...string) {
 		for _, test := range []struct {
 			arguments []string
-			want      int
+			want      string // what it says is wrong
 		}{
-			{[]string{"0"}, 0},
-			{[]string{"0", "/proc", "proc", ""}, 0},
-			{[]string{"0", "/proc", "proc", "self", "/proc", "proc", ""}, 0},
-			{[]string{"0", "/proc", "fuse", ""}, 1},
-			{[]string{"0", "/proc", "proc", "nosuch"}, 1},
-			{[]string{"0", "/proc", "proc", "self/root/etc"}, 1},
-			{[]string{"0", "/proc", "proc", "", "/nosuch", "proc", ""}, 1},
-			{[]string{"1", "/pr", "proc", ""}, 1},
-			{[]string{"0", "$(exit 0)", "proc", ""}, 1},
-			{[]string{"0", "/proc", "*", ""}, 1},
+			{[]string{"0"}, ""},
+			{[]string{"20", "/proc", "proc", ""}, ""},
+			{[]string{"20", "/proc", "proc", "self", "/proc", "proc", ""}, ""},
+			{[]string{"0", "/proc", "fuse", ""}, "the file system at /proc is proc from proc, and not fuse"},
+			{[]string{"0", "/proc", "proc", "nosuch"}, "the file system proc at /proc has no path /nosuch within it, or doesn't answer"},
+			{[]string{"0", "/proc", "proc", "self/root/etc"}, "the file system proc at /proc has no path /self/root/etc within it, or doesn't answer"},
+			{[]string{"0", "/proc", "proc", "", "/nosuch", "proc", ""}, "nothing is mounted at /nosuch"},
+			{[]string{"1", "/pr", "proc", ""}, "nothing is mounted at /pr"},
+			{[]string{"0", "$(exit 0)", "proc", ""}, "nothing is mounted at $(exit 0)"},
+			{[]string{"0", "/proc", "*", ""}, "the file system at /proc is proc from proc, and not *"},
 		} {
-			words := slices.Concat(shell, []string{"-c", awaitScript(), "await"}, test.arguments)
-			output, err := command(t, words...).CombinedOutput()
-			if got := exitCode(t, err); got != test.want || (got == 1) != strings.Contains(string(output), " is mounted at ") {
-				t.Errorf("%q: exit code %d, %s", test.arguments, got, output)
+			ends := t.TempDir() // where the container's termination message and log are in a pod
+			here := strings.NewReplacer("/dev/termination-log", ends+"/message", "/proc/1/fd/2", ends+"/log").Replace(awaitScript())
+			got, want, said := exitCode(t, command(t, slices.Concat(shell, []string{"-c", here, "await"}, test.arguments)...).Run()), 0, ""
+			if test.want != "" {
+				want, said = 1, test.want+" (waited for "+test.arguments[0]+" s)\n"
+			}
+			message, _ := os.ReadFile(ends + "/message")
+			logged, _ := os.ReadFile(ends + "/log")
+			if got != want || string(message) != said || string(logged) != said {
+				t.Errorf("%q: exit code %d, message %q, log %q", test.arguments, got, message, logged)
 			}
 		}
 		// What comes while it waits is found.
@@ -400,7 +406,7 @@ func TestSuperviseScriptRemovesThePodsDirectory(t *testing.T) {
 }
 
 func TestKubeletLeavesTheScriptsAndTheirWordsAlone(t *testing.T) {
-	for _, word := range []string{superviseScript(), sharedScript(), mountedScript()} {
+	for _, word := range []string{superviseScript(), sharedScript()} {
 		if got := expand(word); got != word {
 			t.Errorf("kubelet would run %q", got)
 		}

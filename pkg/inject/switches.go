@@ -28,6 +28,10 @@ const (
 	AnnotationFilePrefetcher = "file-prefetcher.fluid.io/inject"
 )
 
+// LabelPrivileges on a namespace lets its pods' sidecars have privileges, if it is allowed and the controller allows that.
+// It is a label because labels of namespaces are what Pod Security, and policies about it, go by.
+const LabelPrivileges = "kubectl-fluid.dev/sidecar-privileges"
+
 const (
 	directoryFixed        = "fixed"
 	directoryRandomSuffix = "random-suffix"
@@ -56,6 +60,25 @@ func ParseMode(text string) (Mode, error) {
 	return "", fmt.Errorf("%q is not a mode of sidecars: it must be %s or %s", text, ModeNative, ModeClassic)
 }
 
+// Privileges says whether there are sidecars that mount by themselves, for which they are privileged.
+type Privileges string
+
+const (
+	// PrivilegesNone gives no sidecar a privilege: the node plugin mounts.
+	PrivilegesNone Privileges = "none"
+	// PrivilegesAllowed gives them to the pods of namespaces with LabelPrivileges.
+	PrivilegesAllowed Privileges = "allowed"
+)
+
+// ParsePrivileges reads whether there are privileged sidecars.
+func ParsePrivileges(text string) (Privileges, error) {
+	switch privileges := Privileges(text); privileges {
+	case PrivilegesNone, PrivilegesAllowed:
+		return privileges, nil
+	}
+	return "", fmt.Errorf("%q doesn't say whether sidecars may have privileges: it must be %s or %s", text, PrivilegesNone, PrivilegesAllowed)
+}
+
 // Variant returns what the pod asks for, where that isn't what the defaults say. Findings that block say what isn't
 // understood; others what has no effect.
 func (p *Pod) Variant(subject finding.Object, defaults Variant) (Variant, finding.List) {
@@ -73,19 +96,27 @@ func (p *Pod) Variant(subject finding.Object, defaults Variant) (Variant, findin
 	}
 	switch text := annotations[AnnotationPlatform]; {
 	case labels[LabelUnprivileged] == "true", text == platformUnprivileged:
-		v.Unprivileged = true
+		v.Unprivileged = !v.Served
 	case text != "" && text != platformDefault:
 		unknown(AnnotationPlatform, text, "default or unprivileged")
 	}
 	switch text := annotations[AnnotationDirectoryMode]; text {
 	case directoryFixed:
-		v.Shared = true
-		findings = append(findings, finding.New(finding.CodeSharedDirectory, subject, "its annotation %s is %s", AnnotationDirectoryMode, text))
+		if !v.Served {
+			v.Shared = true
+			findings = append(findings, finding.New(finding.CodeSharedDirectory, subject, "its annotation %s is %s", AnnotationDirectoryMode, text))
+		}
 	case "", directoryRandomSuffix:
 	default:
 		unknown(AnnotationDirectoryMode, text, "fixed or random-suffix")
 	}
-	v.CacheVolumes = labels[LabelCacheVolumes] == "true"
+	if labels[LabelCacheVolumes] == "true" {
+		v.CacheVolumes = !v.Served
+		if v.Served {
+			findings = append(findings, finding.New(finding.CodeSwitchUnsupported, subject,
+				"it has the label %s, and a sidecar without privileges has its caches in the pod", LabelCacheVolumes))
+		}
+	}
 	v.Unchecked = labels[LabelMountCheck] == "false"
 	return v, findings
 }

@@ -22,6 +22,8 @@ type TemplateOptions struct {
 	Unasked bool
 	// Variant is that of pods which ask for no other.
 	Variant Variant
+	// Privileged says of a namespace whether its sidecars are privileged where the Variant is Served; nil stands for none.
+	Privileged func(namespace string) bool
 }
 
 // Result is what one object gets.
@@ -151,7 +153,12 @@ func inObject(h header, pointer string, find Finder, options TemplateOptions) Re
 	directory := strings.ToLower(strings.Join([]string{namespace, h.kind, strings.TrimSuffix(h.name, "*")}, "-"))
 	patch := Options{HostDirectory: directory, prefix: pointer, subject: result.Object}
 	defaults := options.Variant
-	if h.kind != "Pod" || h.name == "" || strings.HasSuffix(h.name, "*") { // or many pods may be made of it
+	if defaults.Served && options.Privileged != nil && options.Privileged(namespace) {
+		defaults.Served = false
+	}
+	if defaults.Served {
+		// Nothing of the node is shared.
+	} else if h.kind != "Pod" || h.name == "" || strings.HasSuffix(h.name, "*") { // or many pods may be made of it
 		add(finding.CodeSharedDirectory, "its pods have the directory %s in common", directory)
 		defaults.Shared = true
 	}

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/node/volume"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -18,13 +19,13 @@ func (j *injection) write() []byte {
 	for i := range spec.Volumes {
 		if at, ok := j.claims[spec.Volumes[i].Claim]; ok && spec.Volumes[i].Claimed {
 			w.replace("/spec/volumes/", number(i))
-			j.served[at].writeData(w, spec.Volumes[i].Name)
+			j.served[at].writeData(w, spec.Volumes[i].Name, spec.Volumes[i].ReadOnly)
 			w.end()
 		}
 	}
 	j.pod.containers(func(list string, index int, container *podContainer) {
 		for i := range container.Mounts {
-			if use := j.use(container.Mounts[i].Name); use.isDataset() {
+			if use := j.use(container.Mounts[i].Name); use.isDataset() && !use.served {
 				writeMount(w, list, index, i, &container.Mounts[i], use.readOnly)
 			}
 		}
@@ -63,10 +64,14 @@ func (j *injection) size() int {
 	return size
 }
 
-// writeData writes a volume that is the directory on the node where a Dataset's FUSE client has its data.
-func (s *served) writeData(w *patchWriter, name string) {
+// writeData writes a volume that has a Dataset's data: where its FUSE client mounts on the node, or the node plugin does.
+func (s *served) writeData(w *patchWriter, name string, readOnly bool) {
 	w.text(`{"name":`)
 	w.string(name)
+	if s.sidecar.variant.Served {
+		s.writeServed(w, readOnly)
+		return
+	}
 	w.text(`,"hostPath":{"path":"`)
 	w.buffer = appendEscaped(w.buffer, s.sidecar.dataBefore)
 	w.buffer = appendEscaped(w.buffer, s.values.directory)
@@ -74,14 +79,31 @@ func (s *served) writeData(w *patchWriter, name string) {
 	w.text(`"}}`)
 }
 
+// writeServed writes what comes after the name of a volume that the node plugin mounts. If no container mounts it, there is
+// no client, and kubelet doesn't ask for it.
+func (s *served) writeServed(w *patchWriter, readOnly bool) {
+	w.text(`,"csi":{"driver":"` + volume.Driver + `",`)
+	if readOnly {
+		w.text(`"readOnly":true,`)
+	}
+	w.text(`"volumeAttributes":{"` + volume.AttributeClient + `":`)
+	w.string(s.values.container)
+	w.text(`,"` + volume.AttributeRole + `":"` + volume.RoleData + `"`)
+	if s.sidecar.subPath != "" {
+		w.text(`,"` + volume.AttributeSubPath + `":`)
+		w.string(s.sidecar.subPath)
+	}
+	w.text(`}}}`)
+}
+
 // writeVolume writes a volume of a sidecar. A claim of another Dataset is served like the pod's own.
 func (j *injection) writeVolume(w *patchWriter, s *served, v int) {
-	volume := &s.sidecar.volumes[v]
-	if at, nested := j.nested(volume.claim); nested {
-		j.served[at].writeData(w, s.values.volumes[v])
+	compiled := &s.sidecar.volumes[v]
+	if at, nested := j.nested(compiled.claim); nested {
+		j.served[at].writeData(w, s.values.volumes[v], compiled.readOnly)
 		return
 	}
-	w.buffer = volume.json.appendTo(w.buffer, &s.values)
+	w.buffer = compiled.json.appendTo(w.buffer, &s.values)
 }
 
 // writeMount lets a mount of a Dataset's volume receive the FUSE client's mount. One that is Bidirectional does already.
@@ -105,6 +127,9 @@ func writeMount(w *patchWriter, list string, container, index int, mount *podMou
 		w.end()
 	}
 }
+
+// servedMountType is a part of the type of all mounts of the node plugin.
+const servedMountType = "fuse"
 
 // appMountTimeout is how many seconds a container's own check of its mounts may take, as with Fluid v1.0.8.
 const appMountTimeout = "10"

@@ -3,10 +3,12 @@ package plugin
 import (
 	"context"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 )
 
 // clusterView is what a command looks at: the API server, manifests, or the API server as it will be once they have been
@@ -68,6 +70,13 @@ func (c *clusterView) file(object finding.Object) string {
 		return ""
 	}
 	return c.reader.file(object.Kind, client.ObjectKey{Namespace: object.Namespace, Name: object.Name})
+}
+
+// privileged reports whether a namespace asks for privileged sidecars. One that can't be read doesn't.
+func (c *clusterView) privileged(ctx context.Context, name string) bool {
+	namespace := &corev1.Namespace{}
+	err := c.Get(ctx, client.ObjectKey{Name: name}, namespace)
+	return err == nil && namespace.Labels[inject.LabelPrivileges] == string(inject.PrivilegesAllowed)
 }
 
 // settings are those of the cluster, with a note about them for a person. Offline, nobody knows a policy that no

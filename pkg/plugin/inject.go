@@ -2,11 +2,13 @@ package plugin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -27,8 +29,11 @@ type injectFlags struct {
 	naming    string
 	mode      string
 	server    string
-	all       bool
-	diff      bool
+	// privileges and user are those of sidecars.
+	privileges string
+	user       string
+	all        bool
+	diff       bool
 }
 
 // injectOptions say what to inject and how.
@@ -39,6 +44,9 @@ type injectOptions struct {
 	objects   []string
 	naming    string
 	mode      inject.Mode
+	// privileges is empty for what the cluster says; user is who sidecars without privileges are.
+	privileges inject.Privileges
+	user       int64
 	// server is the version of Kubernetes; nil for that of the API server.
 	server   *version.Version
 	all      bool
@@ -85,6 +93,9 @@ injects don't: where two of them meet, the end of one ends the other's mount.`,
 	addNamingFlag(cmd, &flags.naming)
 	cmd.Flags().StringVar(&flags.mode, "mode", "", "native (init containers that go on running) or classic (the first of the ordinary containers). Default: native, where the server has it.")
 	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]cobra.Completion{string(inject.ModeNative), string(inject.ModeClassic)}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().StringVar(&flags.privileges, "sidecar-privileges", "", "none (the node plugin mounts for all sidecars) or allowed (those of namespaces with the label "+inject.LabelPrivileges+"=allowed mount by themselves, and are privileged). Default: as the cluster has it.")
+	_ = cmd.RegisterFlagCompletionFunc("sidecar-privileges", cobra.FixedCompletions([]cobra.Completion{string(inject.PrivilegesNone), string(inject.PrivilegesAllowed)}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().StringVar(&flags.user, "sidecar-user", strconv.Itoa(inject.DefaultUser), "The number of the user of sidecars without privileges where neither their FUSE pods nor their pod say, or none.")
 	cmd.Flags().StringVar(&flags.server, "kubernetes", "", "The version of Kubernetes to inject for, 1.36 for example. Default: the API server's, offline the newest.")
 	cmd.Flags().BoolVar(&flags.all, "all", false, "Also pods whose labels don't ask for sidecars.")
 	cmd.Flags().BoolVar(&flags.diff, "diff", false, "Print what changes instead of the manifests.")
@@ -108,6 +119,14 @@ func (f *injectFlags) options(cmd *cobra.Command, env Environment) (*injectOptio
 		if o.mode, err = inject.ParseMode(f.mode); err != nil {
 			return nil, usagef(cmd, "--mode: %w", err)
 		}
+	}
+	if f.privileges != "" {
+		if o.privileges, err = inject.ParsePrivileges(f.privileges); err != nil {
+			return nil, usagef(cmd, "--sidecar-privileges: %w", err)
+		}
+	}
+	if o.user, err = inject.ParseUser(f.user); err != nil {
+		return nil, usagef(cmd, "--sidecar-user: %w", err)
 	}
 	switch {
 	case f.server != "":
@@ -199,11 +218,16 @@ func (o *injectOptions) newInjector(ctx context.Context, env Environment, c *clu
 			return nil, fmt.Errorf("reading the API server's version %q: %w; say it with --kubernetes", info.GitVersion, err)
 		}
 	}
+	privileges := cmp.Or(o.privileges, s.privileges)
+	privileged := func(namespace string) bool {
+		return privileges == inject.PrivilegesAllowed && c.privileged(ctx, namespace)
+	}
 	features := reference.FeaturesOf(server)
 	return &injector{ctx: ctx, reader: c, settings: s, language: o.language, options: inject.TemplateOptions{
 		Namespace: o.namespace, Unasked: o.all,
 		Variant: inject.Variant{Classic: o.mode == inject.ModeClassic || o.mode == "" && !features.NativeSidecars,
-			SelfHealing: features.SelfHealing},
+			SelfHealing: features.SelfHealing, Served: privileges != "", User: o.user},
+		Privileged: privileged,
 	}}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -50,6 +51,8 @@ type settings struct {
 	names reference.MirrorNames
 	// sharing is empty where it can't be known.
 	sharing reference.Sharing
+	// privileges says whether there are privileged sidecars; empty for all of them, as before there were others.
+	privileges inject.Privileges
 	// offline says that nobody looked in a cluster.
 	offline bool
 }
@@ -62,6 +65,7 @@ func (s settings) policy(depth reference.Depth) reference.Policy {
 // resolveSettings finds out the settings of a cluster and, for a person, what about them isn't as it should be.
 func resolveSettings(ctx context.Context, reader client.Reader, naming string) (s settings, note string, err error) {
 	own, ownErr := webhookAnnotations(ctx, reader, ownWebhook)
+	s.privileges = inject.Privileges(own[inject.LabelPrivileges])
 	s.names, note, err = resolveNaming(ctx, reader, naming, own, ownErr)
 	switch sharing, parseErr := reference.ParseSharing(own[reference.AnnotationSharing]); {
 	case apierrors.IsNotFound(ownErr):

@@ -53,6 +53,11 @@ type Sidecar struct {
 	// are, if the client's configuration has their addresses without a namespace and pods in another need it. Otherwise
 	// both are empty.
 	Masters, MastersNamespace string
+
+	// Client is how the FUSE client runs without privileges; nil if nobody knows.
+	Client *Client
+	// Unprivileged is what is to be said of the sidecar where it has no privileges; findings that block keep pods from it.
+	Unprivileged finding.List
 }
 
 // AnnotationMountTimeout on the pod template of FUSE pods (the podMetadata of a runtime's fuse) says how long their mount
@@ -108,6 +113,7 @@ func newSidecar(w *World, source Source) (*Sidecar, []Mirror, finding.List) {
 	checkContainer(&findings, fuse, &sidecar.Container)
 	inheritUser(&sidecar.Container, template.SecurityContext)
 	sidecar.locateMount(&findings, fuse, runtime, w.PhysicalVolume.Spec.CSI.VolumeAttributes)
+	sidecar.findClient(&findings, fuse, w.Fuse.Spec.Template.Annotations)
 	mirrors := sidecar.rename(&findings, fuse, w.MirrorNames, source)
 	if len(findings) > 0 {
 		return nil, nil, findings

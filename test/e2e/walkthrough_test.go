@@ -109,7 +109,8 @@ func podHasSidecar(t *testing.T) {
 		t.Fatalf("the pod has %d init containers and %d containers", len(pod.Spec.InitContainers), len(pod.Spec.Containers))
 	}
 	sidecar := pod.Spec.InitContainers[0]
-	if sidecar.Name != "fluid-fuse-0" || *sidecar.RestartPolicy != corev1.ContainerRestartPolicyAlways || sidecar.StartupProbe == nil {
+	if sidecar.Name != "fluid-fuse-0" || *sidecar.RestartPolicy != corev1.ContainerRestartPolicyAlways || sidecar.StartupProbe != nil ||
+		sidecar.Lifecycle == nil || sidecar.Lifecycle.PostStart == nil {
 		t.Errorf("the sidecar is %+v", sidecar)
 	}
 	if pod.Labels["dataset-name.sidecar.fluid.io/fluid-fuse-0"] != "refdemo" || pod.Labels["done.sidecar.fluid.io/inject"] != "true" ||

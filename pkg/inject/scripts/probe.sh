@@ -1,1 +1,0 @@
-fluid_mounted "$1" "$2" "$3"
