@@ -96,3 +96,19 @@ func (c *clusterView) settings(ctx context.Context, naming string) (settings, st
 	}
 	return s, note, nil
 }
+
+// datasets returns all Datasets of a namespace, asking once.
+func (c *clusterView) datasets(ctx context.Context, namespace string) ([]*datav1alpha1.Dataset, error) {
+	if known, ok := c.listed[namespace]; ok {
+		return known, nil
+	}
+	_, datasets, err := listDatasetObjects(ctx, c, namespace)
+	if err != nil {
+		return nil, err
+	}
+	if c.listed == nil {
+		c.listed = map[string][]*datav1alpha1.Dataset{}
+	}
+	c.listed[namespace] = datasets
+	return datasets, nil
+}

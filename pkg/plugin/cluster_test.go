@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
+	testcluster "github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
@@ -20,12 +20,12 @@ import (
 var shared struct {
 	once sync.Once
 	dir  string
-	c    *cluster.Cluster
+	c    *testcluster.Cluster
 	err  error
 }
 
 // startCluster returns a control plane with Fluid's CustomResourceDefinitions.
-func startCluster(t *testing.T) *cluster.Cluster {
+func startCluster(t *testing.T) *testcluster.Cluster {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs an API server")
@@ -36,7 +36,7 @@ func startCluster(t *testing.T) *cluster.Cluster {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 		defer cancel()
-		if shared.c, shared.err = cluster.Start(ctx, cluster.Options{StateDir: shared.dir}); shared.err == nil {
+		if shared.c, shared.err = testcluster.Start(ctx, testcluster.Options{StateDir: shared.dir}); shared.err == nil {
 			shared.err = installDefinitions(ctx, shared.c)
 		}
 	})
@@ -57,7 +57,7 @@ func stopCluster() error {
 }
 
 // installDefinitions creates Fluid's CustomResourceDefinitions.
-func installDefinitions(ctx context.Context, c *cluster.Cluster) error {
+func installDefinitions(ctx context.Context, c *testcluster.Cluster) error {
 	config, err := c.RESTConfig()
 	if err != nil {
 		return err

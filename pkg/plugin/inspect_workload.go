@@ -63,7 +63,7 @@ func (o *inspectSidecarOptions) subjects(ctx context.Context, c *clusterView) ([
 				if w.kind.GroupKind() != object.GroupVersionKind().GroupKind() {
 					continue
 				}
-				subject, err := w.subject(object.Unstructured, object.file)
+				subject, err := newSubject(w, object.Unstructured, object.file)
 				if err != nil {
 					return nil, err
 				}
@@ -74,15 +74,15 @@ func (o *inspectSidecarOptions) subjects(ctx context.Context, c *clusterView) ([
 	}
 	for _, w := range workloads() {
 		if w.kind.Kind == o.kind {
-			subject, err := w.read(ctx, c, o.object)
+			subject, err := readSubject(ctx, c, w, o.object)
 			return []*podSubject{subject}, err
 		}
 	}
 	return nil, nil
 }
 
-// read reads an object of the kind.
-func (w workload) read(ctx context.Context, c *clusterView, key types.NamespacedName) (*podSubject, error) {
+// readSubject reads an object of a kind that has pods.
+func readSubject(ctx context.Context, c *clusterView, w workload, key types.NamespacedName) (*podSubject, error) {
 	object := &unstructured.Unstructured{}
 	object.SetGroupVersionKind(w.kind)
 	if err := c.Get(ctx, key, object); err != nil {
@@ -92,15 +92,15 @@ func (w workload) read(ctx context.Context, c *clusterView, key types.Namespaced
 		}
 		return nil, explainAPI(doing, err)
 	}
-	subject, err := w.subject(object, "")
+	subject, err := newSubject(w, object, "")
 	if err == nil && w.template == nil {
 		subject.exists = object.GetUID() != "" || !c.offline() && c.reader == nil
 	}
 	return subject, err
 }
 
-// subject returns the pod that an object is, or makes.
-func (w workload) subject(object *unstructured.Unstructured, file string) (*podSubject, error) {
+// newSubject returns the pod that an object is, or makes.
+func newSubject(w workload, object *unstructured.Unstructured, file string) (*podSubject, error) {
 	s := &podSubject{kind: w.kind.Kind, key: client.ObjectKeyFromObject(object), file: file}
 	doing := fmt.Sprintf("reading %s %s", w.kind.Kind, s.key)
 	fields := object.Object

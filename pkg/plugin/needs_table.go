@@ -97,7 +97,7 @@ func operationNeeds() []need {
 // sidecarNeeds are for a pod and the chains of its Datasets, for what sidecars read, and for workloads, whose pods go
 // through the webhook's engine.
 func sidecarNeeds() []need {
-	const workload, new = "TYPE/NAME", "what new pods get"
+	const ofWorkload, new = "TYPE/NAME", "what new pods get"
 	list := []need{
 		on(inNamespace, "get", "", "pods"),
 		on(inNamespace, "get", "", "persistentvolumeclaims"),
@@ -116,7 +116,7 @@ func sidecarNeeds() []need {
 	}
 	for _, w := range workloads() {
 		if w.template != nil {
-			list = append(list, on(inNamespace, "get", w.kind.Group, w.names[1]).only(workload))
+			list = append(list, on(inNamespace, "get", w.kind.Group, w.names[1]).only(ofWorkload))
 		}
 	}
 	for _, runtime := range reference.Runtimes() {

@@ -6,7 +6,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -35,20 +34,4 @@ func (p *preflight) lookAtNeighbours(ctx context.Context, c *clusterView) error 
 	}
 	p.findings = append(p.findings, neighbours...)
 	return nil
-}
-
-// datasets returns all Datasets of a namespace, asking once.
-func (c *clusterView) datasets(ctx context.Context, namespace string) ([]*datav1alpha1.Dataset, error) {
-	if known, ok := c.listed[namespace]; ok {
-		return known, nil
-	}
-	_, datasets, err := listDatasetObjects(ctx, c, namespace)
-	if err != nil {
-		return nil, err
-	}
-	if c.listed == nil {
-		c.listed = map[string][]*datav1alpha1.Dataset{}
-	}
-	c.listed[namespace] = datasets
-	return datasets, nil
 }

@@ -32,7 +32,7 @@ type rbacPrintOptions struct {
 }
 
 func newRBACPrintCommand(env Environment) *cobra.Command {
-	var format, command string
+	var format, line string
 	var secrets bool
 	cmd := &cobra.Command{
 		Use:   "print --for COMMAND",
@@ -55,11 +55,11 @@ may get a Secret may see all of it. No request is made.`,
   kubectl fluid rbac print`,
 		Args: maxArgs(0, "no argument; a command of two words is one value: --for \"ref create\""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			command = strings.TrimPrefix(strings.Join(strings.Fields(command), " "), "kubectl fluid ")
-			if _, known := needs()[command]; command != "" && !known {
-				return usagef(cmd, "%q is not a command: known are %s", command, strings.Join(commandsWithNeeds(), ", "))
+			line = strings.TrimPrefix(strings.Join(strings.Fields(line), " "), "kubectl fluid ")
+			if _, known := needs()[line]; line != "" && !known {
+				return usagef(cmd, "%q is not a command: known are %s", line, strings.Join(commandsWithNeeds(), ", "))
 			}
-			o := &rbacPrintOptions{command: command, secrets: secrets}
+			o := &rbacPrintOptions{command: line, secrets: secrets}
 			var err error
 			if o.output, err = newOutput(cmd, env, format, readFormats()...); err != nil {
 				return err
@@ -67,7 +67,7 @@ may get a Secret may see all of it. No request is made.`,
 			return o.run(env)
 		},
 	}
-	cmd.Flags().StringVar(&command, "for", "", "The command, \"ref create\" for example. Default: list the commands.")
+	cmd.Flags().StringVar(&line, "for", "", "The command, \"ref create\" for example. Default: list the commands.")
 	_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(commandsWithNeeds(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().BoolVar(&secrets, "with-secrets", false, "Also the rights on Secrets.")
 	addOutputFlag(cmd, &format, readFormats()...)

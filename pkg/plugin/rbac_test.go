@@ -91,7 +91,7 @@ func rightOf(method string, requested *url.URL) (need, bool) {
 	return n, n.group != "authorization.k8s.io" || !strings.HasPrefix(n.resource, "selfsubject")
 }
 
-func (n need) key() string {
+func keyOf(n need) string {
 	return fmt.Sprintf("{%s, %q, %q, %q}", n.where, n.verb, n.group, n.resource)
 }
 
@@ -118,7 +118,7 @@ func TestRealNeeds(t *testing.T) {
 			}
 			declared := map[string]bool{}
 			for _, n := range needs()[command] {
-				declared[n.key()] = true
+				declared[keyOf(n)] = true
 			}
 			for key := range asked {
 				if !declared[key] {
@@ -174,7 +174,7 @@ func (r *realCluster) rightsOf(t *testing.T, command string) map[string]bool {
 			t.Fatal(err)
 		}
 		if n, ok := rightOf(method, parsed); ok {
-			rights[n.key()] = true
+			rights[keyOf(n)] = true
 		}
 	}
 	return rights

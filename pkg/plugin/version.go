@@ -78,7 +78,7 @@ func runVersion(ctx context.Context, env Environment, out *output, clientOnly bo
 		versions.Server, serverErr = env.connection.ServerVersion(ctx)
 	}
 	// The plugin's own version is worth showing even if the server can't be reached.
-	if err := out.print(versions.view()); err != nil {
+	if err := out.print(viewVersions(versions)); err != nil {
 		return err
 	}
 	return serverErr
@@ -101,11 +101,12 @@ func newClientVersion(build Build) clientVersion {
 	return v
 }
 
-func (r versionReport) view() view {
-	return view{document: r, names: []string{"kubectl-fluid/" + r.Client.Version}, text: r.print}
+func viewVersions(r versionReport) view {
+	return view{document: r, names: []string{"kubectl-fluid/" + r.Client.Version},
+		text: func(out screen, _ bool) error { return printVersions(out, r) }}
 }
 
-func (r versionReport) print(out screen, _ bool) error {
+func printVersions(out screen, r versionReport) error {
 	c := r.Client
 	text := fmt.Sprintf("Client Version: %s (commit %s, built %s)\nGo Version: %s\nPlatform: %s\n", c.Version, c.Commit, c.Date, c.Go, c.Platform)
 	for _, module := range modules() {
