@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"k8s.io/client-go/rest"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
 )
 
 // guardedKubeconfig is kubectl's flags with a dialer that only lets the API server be called.
@@ -73,7 +75,7 @@ func TestRealBudgets(t *testing.T) {
 		t.Run(command, func(t *testing.T) {
 			rec := &recorder{}
 			res := run(t.Context(), func(kubeconfig Kubeconfig) Connection {
-				return newConnection(guardedKubeconfig{recordingKubeconfig{kubeconfig, rec}, t}, "v1.2.3", t.Output())
+				return cluster.NewConnection(guardedKubeconfig{recordingKubeconfig{kubeconfig, rec}, t}, "v1.2.3", t.Output())
 			}, command+" --kubeconfig "+r.kubeconfig)
 			if res.code == ExitUsage || res.code == ExitFailed {
 				t.Fatal(res.text())

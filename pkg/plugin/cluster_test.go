@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
 	testcluster "github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
@@ -71,11 +72,11 @@ func installDefinitions(ctx context.Context, c *testcluster.Cluster) error {
 
 // listAll lists the objects of a kind in all namespaces.
 func listAll(ctx context.Context, config *rest.Config, kind schema.GroupVersionKind) ([]unstructured.Unstructured, error) {
-	scheme, err := newScheme()
+	scheme, err := cluster.NewScheme()
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(config, client.Options{Scheme: scheme, Mapper: newMapper()})
+	c, err := client.New(config, client.Options{Scheme: scheme, Mapper: cluster.NewMapper()})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/command"
 )
 
 // completionName is the program that kubectl runs to complete arguments of its plugin fluid: "kubectl fluid a b<TAB>"
@@ -23,7 +25,7 @@ func Arguments(commandLine []string) []string {
 }
 
 func newCompletionCommand(env Environment) *cobra.Command {
-	cmd := newGroup(&cobra.Command{
+	cmd := command.NewGroup(&cobra.Command{
 		Use:   "completion",
 		Short: "Let the shell complete commands and what they take",
 		Long: `Let the shell complete the plugin's commands and what they take: Datasets,
@@ -71,7 +73,7 @@ func newScriptCommand(env Environment, s shell) *cobra.Command {
 For "kubectl fluid" use the completion of kubectl, and kubectl fluid completion install.`, s.title, s.load),
 		Example: fmt.Sprintf(`  # Write the script for %s
   kubectl fluid completion %s`, s.title, s.name),
-		Args:                  maxArgs(0, "no argument"),
+		Args:                  command.MaxArgs(0, "no argument"),
 		DisableFlagsInUseLine: true,
 		ValidArgsFunction:     cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {

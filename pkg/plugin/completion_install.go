@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/command"
 )
 
 // pluginName is the file by which kubectl finds the plugin.
@@ -38,7 +40,7 @@ completion loaded in the shell. A file that isn't such a link is left alone.`,
 
   # In another directory of the PATH
   kubectl fluid completion install --dir ~/.local/bin`,
-		Args:              maxArgs(0, "no argument"),
+		Args:              command.MaxArgs(0, "no argument"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(*cobra.Command, []string) error { return o.run(env) },
 	}

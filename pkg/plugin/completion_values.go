@@ -13,6 +13,8 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/terminal"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -103,7 +105,7 @@ func completing(env Environment, list values, most int) cobra.CompletionFunc {
 		var completions []cobra.Completion
 		for _, value := range all {
 			if name, description, _ := strings.Cut(value, "\t"); strings.HasPrefix(name, last) && !slices.Contains(args, name) {
-				completions = append(completions, cobra.CompletionWithDesc(before+line(name), line(description)))
+				completions = append(completions, cobra.CompletionWithDesc(before+terminal.Line(name), terminal.Line(description)))
 			}
 		}
 		return completions, cobra.ShellCompDirectiveNoFileComp
@@ -122,7 +124,7 @@ func codes(context.Context, Environment) ([]string, error) {
 // references are the references of the namespace.
 func references(ctx context.Context, env Environment) ([]string, error) {
 	return listDatasets(ctx, env, false, func(dataset *datav1alpha1.Dataset) (string, bool) {
-		return dataset.Name + "\t" + sourceText(dataset), reference.IsReference(dataset)
+		return dataset.Name + "\t" + cluster.SourceText(dataset), reference.IsReference(dataset)
 	})
 }
 
@@ -142,16 +144,16 @@ func physicalDatasets(ctx context.Context, env Environment) ([]string, error) {
 
 // listDatasets lists Datasets of the namespace, or of all if it may.
 func listDatasets(ctx context.Context, env Environment, all bool, text func(*datav1alpha1.Dataset) (string, bool)) ([]string, error) {
-	c, err := env.connection.Client()
+	c, err := env.Connection.Client()
 	if err != nil {
 		return nil, err
 	}
-	namespace, err := env.connection.Namespace()
+	namespace, err := env.Connection.Namespace()
 	if err != nil {
 		return nil, err
 	}
 	list := &datav1alpha1.DatasetList{}
-	options := &client.ListOptions{Namespace: namespace, Limit: listChunk}
+	options := &client.ListOptions{Namespace: namespace, Limit: cluster.ListChunk}
 	if all {
 		options.Namespace = ""
 		err = c.List(ctx, list, options)
@@ -176,7 +178,7 @@ func namespaces(ctx context.Context, env Environment) ([]string, error) {
 
 // pods are those of the namespace.
 func pods(ctx context.Context, env Environment) ([]string, error) {
-	namespace, err := env.connection.Namespace()
+	namespace, err := env.Connection.Namespace()
 	if err != nil {
 		return nil, err
 	}
@@ -185,13 +187,13 @@ func pods(ctx context.Context, env Environment) ([]string, error) {
 
 // listNames lists the names of the core kind's objects.
 func listNames(ctx context.Context, env Environment, kind, namespace string) ([]string, error) {
-	c, err := env.connection.Client()
+	c, err := env.Connection.Client()
 	if err != nil {
 		return nil, err
 	}
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind + "List"))
-	err = c.List(ctx, list, &client.ListOptions{Namespace: namespace, Limit: listChunk})
+	err = c.List(ctx, list, &client.ListOptions{Namespace: namespace, Limit: cluster.ListChunk})
 	var names []string
 	for i := range list.Items {
 		names = append(names, list.Items[i].Name)

@@ -32,6 +32,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/doctor"
 )
 
 // authority returns a certificate authority that is valid around the time of the tests.
@@ -52,11 +54,11 @@ func authority(t *testing.T, before, after time.Duration) []byte {
 // webhookConfigurations returns this project's, with a caBundle.
 func webhookConfigurations(bundle []byte) []client.Object {
 	config := admissionregistrationv1.WebhookClientConfig{CABundle: bundle,
-		Service: &admissionregistrationv1.ServiceReference{Namespace: ownNamespace, Name: "kubectl-fluid-webhook"}}
+		Service: &admissionregistrationv1.ServiceReference{Namespace: doctor.OwnNamespace, Name: "kubectl-fluid-webhook"}}
 	return []client.Object{
-		&admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: ownWebhook},
+		&admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: cluster.OwnWebhook},
 			Webhooks: []admissionregistrationv1.MutatingWebhook{{Name: "sidecar.kubectl-fluid.dev", ClientConfig: config}}},
-		&admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: ownWebhook},
+		&admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: cluster.OwnWebhook},
 			Webhooks: []admissionregistrationv1.ValidatingWebhook{{Name: "reference.kubectl-fluid.dev", ClientConfig: config}}},
 	}
 }
@@ -92,7 +94,7 @@ func admit(client.Object) error { return nil }
 
 func refuse(message string) func(client.Object) error {
 	return func(client.Object) error {
-		return apierrors.NewForbidden(schema.GroupResource{Resource: "probes"}, probeName, errors.New(message))
+		return apierrors.NewForbidden(schema.GroupResource{Resource: "probes"}, doctor.ProbeName, errors.New(message))
 	}
 }
 
@@ -252,7 +254,7 @@ func TestKubeletBugs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(kubeletBugs(parsed), ","); got != want {
+		if got := strings.Join(doctor.KubeletBugs(parsed), ","); got != want {
 			t.Errorf("%s: %q, want %q", kubelet, got, want)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/doctor"
 )
 
 // commandOf returns the command of a command line by its path.
@@ -89,7 +91,7 @@ func TestExitCodesOfStates(t *testing.T) {
 		{"pass", "doctor -n ref --only pod-security", all, pass},
 		{"warning", "doctor -n restricted --only pod-security", all, warning},
 		{"error", "doctor -n ref --only controllers", all, failing},
-		{"skipped", "doctor -n ref --skip " + strings.Join(doctorCheckIDs(), ","), all, pass},
+		{"skipped", "doctor -n ref --skip " + strings.Join(doctor.CheckIDs(), ","), all, pass},
 		{"inconclusive", "doctor -n ref --only pod-security", forbidNamespace(cluster), unknown},
 		{"pass", "ref can-i --from default/nfs -n ref", all, always(0)},
 		{"failed", "ref can-i --from default/nfs -n ref", broken, always(1)},

@@ -7,6 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/command"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/output"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/terminal"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
@@ -20,23 +23,23 @@ func newExplainCommand(env Environment) *cobra.Command {
 
   # All codes
   kubectl fluid explain`,
-		Args: maxArgs(1, "the code of a finding"),
+		Args: command.MaxArgs(1, "the code of a finding"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			out, err := newOutput(cmd, env, format, readFormats()...)
+			out, err := output.NewPrinter(cmd, env, format, output.ReadFormats()...)
 			if err != nil {
 				return err
 			}
 			if len(args) == 0 {
-				return out.print(codesView(out.language))
+				return out.Print(codesView(out.Language))
 			}
-			entry, ok := finding.ExplainIn(out.language, finding.Code(strings.ToUpper(args[0])))
+			entry, ok := finding.ExplainIn(out.Language, finding.Code(strings.ToUpper(args[0])))
 			if !ok {
-				return usagef(cmd, "%q is not the code of a finding: list them with '%s'", args[0], cmd.CommandPath())
+				return command.Usagef(cmd, "%q is not the code of a finding: list them with '%s'", args[0], cmd.CommandPath())
 			}
-			return out.print(codeView(entry))
+			return out.Print(codeView(entry))
 		},
 	}
-	addOutputFlag(cmd, &format, readFormats()...)
+	output.AddFlag(cmd, &format, output.ReadFormats()...)
 	return cmd
 }
 
@@ -56,40 +59,40 @@ func newFindingKind(entry finding.Entry) findingKind {
 	return findingKind{report.NewTypeMeta("FindingKind"), entry}
 }
 
-func codesView(language finding.Language) view {
+func codesView(language finding.Language) output.View {
 	list := findingList{report.NewTypeMeta("FindingKindList"), finding.CatalogueIn(language)}
-	v := view{document: list, text: func(out screen, wide bool) error {
+	v := output.View{Document: list, Text: func(out terminal.Screen, wide bool) error {
 		columns := []string{"CODE", "SEVERITY", "REASON", "TITLE"}
 		if wide {
 			columns = append(columns, "WHAT TO DO")
 		}
-		t := newTable(columns...)
+		t := terminal.NewTable(columns...)
 		for _, entry := range list.Items {
 			row := []string{string(entry.Code), string(entry.Severity), entry.Reason, entry.Title}
 			if wide {
-				row = append(row, orNone(entry.Remedy))
+				row = append(row, terminal.OrNone(entry.Remedy))
 			}
-			t.add(row...)
+			t.Add(row...)
 		}
-		return t.print(out)
+		return t.Print(out)
 	}}
 	for _, entry := range list.Items {
-		v.items = append(v.items, entry)
-		v.names = append(v.names, string(entry.Code))
+		v.Items = append(v.Items, entry)
+		v.Names = append(v.Names, string(entry.Code))
 	}
 	return v
 }
 
-func codeView(entry finding.Entry) view {
-	return view{document: newFindingKind(entry), names: []string{string(entry.Code)}, text: func(out screen, _ bool) error {
+func codeView(entry finding.Entry) output.View {
+	return output.View{Document: newFindingKind(entry), Names: []string{string(entry.Code)}, Text: func(out terminal.Screen, _ bool) error {
 		stop, label := ".", "What to do: "
-		if out.language == finding.Chinese {
+		if out.Language == finding.Chinese {
 			stop, label = "。", "处理方法："
 		}
 		text := fmt.Sprintf("%s (%s, %s)\n%s%s\n\n%s\n", entry.Code, entry.Severity, entry.Reason, entry.Title, stop, entry.Meaning)
 		if entry.Remedy != "" {
 			text += "\n" + label + entry.Remedy + stop + "\n"
 		}
-		return out.say("%s", text)
+		return out.Say("%s", text)
 	}}
 }

@@ -17,22 +17,24 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/output"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/terminal"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // terminals are the kinds of what the output goes to.
 func terminals() map[string]Environment {
-	environment := func(terminal Terminal, variables map[string]string) Environment {
+	environment := func(terminal terminal.Terminal, variables map[string]string) Environment {
 		return Environment{Terminal: terminal, Getenv: func(name string) string { return variables[name] }}
 	}
-	wide, narrow := Terminal{TTY: true, Width: 200}, Terminal{TTY: true, Width: 80}
+	wide, narrow := terminal.Terminal{TTY: true, Width: 200}, terminal.Terminal{TTY: true, Width: 80}
 	return map[string]Environment{
-		"pipe":       environment(Terminal{}, map[string]string{"TERM": "xterm-256color", "LANG": "en_US.UTF-8"}),
+		"pipe":       environment(terminal.Terminal{}, map[string]string{"TERM": "xterm-256color", "LANG": "en_US.UTF-8"}),
 		"terminal":   environment(wide, map[string]string{"TERM": "xterm-256color", "LANG": "en_US.UTF-8"}),
 		"80-columns": environment(narrow, map[string]string{"TERM": "xterm-256color"}),
 		"no-color":   environment(wide, map[string]string{"TERM": "xterm-256color", "NO_COLOR": "1"}),
 		"dumb-zh":    environment(narrow, map[string]string{"TERM": "dumb", "LANG": "zh_CN.UTF-8"}),
-		"pipe-zh":    environment(Terminal{}, map[string]string{"LC_ALL": "zh_CN.UTF-8", "LANG": "en_US.UTF-8"}),
+		"pipe-zh":    environment(terminal.Terminal{}, map[string]string{"LC_ALL": "zh_CN.UTF-8", "LANG": "en_US.UTF-8"}),
 	}
 }
 
@@ -113,7 +115,7 @@ func formatsOf(t *testing.T, cmd *cobra.Command) []string {
 	if !ok {
 		t.Fatalf("%s doesn't complete its formats", cmd.CommandPath())
 	}
-	templates := map[string]string{formatJSONPath: "{.kind}", formatGoTemplate: "{{.kind}}", formatCustomColumns: "NAME:.name,NONE:.nosuch"}
+	templates := map[string]string{output.FormatJSONPath: "{.kind}", output.FormatGoTemplate: "{{.kind}}", output.FormatCustomColumns: "NAME:.name,NONE:.nosuch"}
 	formats, _ := complete(cmd, nil, "")
 	for i, format := range formats {
 		formats[i] = format + templates[format]
@@ -182,7 +184,7 @@ func TestEveryFormatOnEveryTerminal(t *testing.T) {
 			for _, format := range s.formats(t) {
 				shown := map[string][]string{}
 				for kind, env := range terminals() {
-					if format != "" && format != formatWide && kind != "pipe" {
+					if format != "" && format != output.FormatWide && kind != "pipe" {
 						continue // The next test shows that it's the same.
 					}
 					if env.Connect = connect; s.writes() {
@@ -231,16 +233,16 @@ func checkDocument(t *testing.T, format, text string) {
 	t.Helper()
 	var err error
 	switch format {
-	case formatJSON:
+	case output.FormatJSON:
 		validate(t, text)
-	case formatSARIF:
+	case output.FormatSARIF:
 		err = json.Unmarshal([]byte(text), &map[string]any{})
-	case formatYAML:
+	case output.FormatYAML:
 		var data []byte
 		if data, err = yaml.YAMLToJSONStrict([]byte(text)); err == nil {
 			validate(t, string(data))
 		}
-	case formatJUnit:
+	case output.FormatJUnit:
 		err = xml.Unmarshal([]byte(text), &struct{}{})
 	}
 	if err != nil {
@@ -251,7 +253,7 @@ func checkDocument(t *testing.T, format, text string) {
 // checkLines makes sure that no line of a table ends in blanks.
 func checkLines(t *testing.T, format, text string) {
 	t.Helper()
-	if format != "" && format != formatWide && !strings.HasPrefix(format, formatCustomColumns) {
+	if format != "" && format != output.FormatWide && !strings.HasPrefix(format, output.FormatCustomColumns) {
 		return
 	}
 	for line := range strings.Lines(text) {
@@ -267,8 +269,8 @@ func checkWidth(t *testing.T, width int, text string) {
 	escapes := regexp.MustCompile(`\x1b\[\d*m`)
 	for line := range strings.Lines(text) {
 		line = escapes.ReplaceAllString(strings.TrimSuffix(line, "\n"), "")
-		if width > 0 && displayWidth(line) > width && !regexp.MustCompile(`^( *[-+@]|  |    )`).MatchString(line) {
-			t.Errorf("%d columns of %d: %s", displayWidth(line), width, line)
+		if width > 0 && terminal.DisplayWidth(line) > width && !regexp.MustCompile(`^( *[-+@]|  |    )`).MatchString(line) {
+			t.Errorf("%d columns of %d: %s", terminal.DisplayWidth(line), width, line)
 		}
 	}
 }
@@ -279,7 +281,7 @@ func TestMachinesGetTheSameEverywhere(t *testing.T) {
 	for _, s := range shownCommands() {
 		connect := s.connect(t) // What has machine formats doesn't write here.
 		for _, format := range s.formats(t) {
-			if format == "" || format == formatWide {
+			if format == "" || format == output.FormatWide {
 				continue
 			}
 			want := ""

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -21,7 +22,7 @@ func webhook(name string, annotations map[string]string) *unstructured.Unstructu
 }
 
 func own(naming string) *unstructured.Unstructured {
-	return webhook(ownWebhook, map[string]string{reference.AnnotationMirrorNames: naming, reference.AnnotationSharing: "rbac"})
+	return webhook(cluster.OwnWebhook, map[string]string{reference.AnnotationMirrorNames: naming, reference.AnnotationSharing: "rbac"})
 }
 
 func TestGolden(t *testing.T) {
@@ -48,9 +49,9 @@ func TestGolden(t *testing.T) {
 		{"create-several-one-refused", "ref create fine plain -n ref --from default/phy", everything, []*unstructured.Unstructured{own("unique")}},
 		{"create-vineyard", "ref create a -n ref --from default/vineyard", []string{"vineyard.yaml"}, []*unstructured.Unstructured{own("unique")}},
 		{"create-vineyard-force", "ref create a -n ref --from default/vineyard --force", []string{"vineyard.yaml"}, []*unstructured.Unstructured{own("unique")}},
-		{"create-force-collision", "ref create refdemo -n ref --from default/phy --force", collision, []*unstructured.Unstructured{webhook(fluidWebhook, nil)}},
+		{"create-force-collision", "ref create refdemo -n ref --from default/phy --force", collision, []*unstructured.Unstructured{webhook(cluster.FluidWebhook, nil)}},
 		{"create-physical-missing", "ref create refdemo -n ref --from default/later", physical, []*unstructured.Unstructured{own("unique")}},
-		{"create-collision", "ref create refdemo -n ref --from default/phy", collision, []*unstructured.Unstructured{webhook(fluidWebhook, nil)}},
+		{"create-collision", "ref create refdemo -n ref --from default/phy", collision, []*unstructured.Unstructured{webhook(cluster.FluidWebhook, nil)}},
 		{"create-no-collision", "ref create refdemo -n ref --from default/phy", collision, []*unstructured.Unstructured{own("unique")}},
 		{"create-not-a-reference", "ref create plain -n ref --from default/phy", everything, nil},
 		{"create-other-source", "ref create refdemo -n ref --from default/nfs", everything, nil},
@@ -70,7 +71,7 @@ func TestGolden(t *testing.T) {
 		{"check-seed-source", "ref check --from default/phy --name refdemo -n ref --mirror-names=source", collision, nil},
 		{"check-seed-unique", "ref check --from default/phy --name refdemo -n ref --mirror-names=unique", collision, nil},
 		{"check-json", "ref check --from default/phy -n ref --mirror-names=source -o json", collision, nil},
-		{"check-fluid", "ref check refdemo -n ref", append([]string{"fluid.yaml"}, physical...), []*unstructured.Unstructured{webhook(fluidWebhook, nil)}},
+		{"check-fluid", "ref check refdemo -n ref", append([]string{"fluid.yaml"}, physical...), []*unstructured.Unstructured{webhook(cluster.FluidWebhook, nil)}},
 		{"check-all", "ref check -n ref", everything, []*unstructured.Unstructured{own("unique")}},
 		{"check-annotation-unknown", "ref check --from default/phy -n ref", physical, []*unstructured.Unstructured{own("other")}},
 		{"check-nothing-injects", "ref check --from default/nfs -n ref", physical, nil},
@@ -80,7 +81,7 @@ func TestGolden(t *testing.T) {
 
 		{"inspect-native", "inspect sidecar native -n ref", everything, []*unstructured.Unstructured{own("unique")}},
 		{"inspect-native-json", "inspect sidecar native -n ref -o json", everything, []*unstructured.Unstructured{own("unique")}},
-		{"inspect-classic", "inspect sidecar classic -n ref", everything, []*unstructured.Unstructured{webhook(fluidWebhook, nil)}},
+		{"inspect-classic", "inspect sidecar classic -n ref", everything, []*unstructured.Unstructured{webhook(cluster.FluidWebhook, nil)}},
 		{"inspect-not-labelled", "inspect sidecar not-labelled -n ref", everything, []*unstructured.Unstructured{own("unique")}},
 		{"inspect-forbidden", "inspect sidecar forbidden -n ref", everything, []*unstructured.Unstructured{own("unique")}},
 		{"inspect-not-injected", "inspect sidecar not-injected -n ref", everything, []*unstructured.Unstructured{own("unique")}},

@@ -27,6 +27,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject/injecttest"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/test/golden"
 )
 
@@ -160,14 +161,14 @@ func fakeClient(t *testing.T, files ...string) client.WithWatch {
 // fakeClientWith is fakeClient with calls replaced.
 func fakeClientWith(t *testing.T, calls interceptor.Funcs, files ...string) client.WithWatch {
 	t.Helper()
-	scheme, err := newScheme()
+	scheme, err := cluster.NewScheme()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if calls.Create == nil {
 		calls.Create = answerReviews(true)
 	}
-	builder := fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(newMapper()).
+	builder := fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(cluster.NewMapper()).
 		WithInterceptorFuncs(calls).
 		WithIndex(&datav1alpha1.Dataset{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} }).
 		WithIndex(&corev1.Event{}, "involvedObject.name", func(o client.Object) []string { return []string{o.(*corev1.Event).InvolvedObject.Name} })

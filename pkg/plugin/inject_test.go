@@ -16,6 +16,8 @@ import (
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/manifest"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/injection"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -106,17 +108,17 @@ func TestInjectIsWhatTheEngineMakes(t *testing.T) {
 // sameAsEngine compares a document with what the engine's patches make of the one before.
 func sameAsEngine(t *testing.T, before, after []byte) {
 	t.Helper()
-	c, err := openCluster(t.Context(), Environment{}, manifestFlags{offline: true, filenames: []string{"testdata/alluxio.yaml", "testdata/references.yaml"}}, "ref")
+	c, err := cluster.Open(t.Context(), Environment{}, cluster.ManifestFlags{Offline: true, Filenames: []string{"testdata/alluxio.yaml", "testdata/references.yaml"}}, "ref")
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &injector{ctx: t.Context(), reader: c, settings: settings{names: reference.UniqueNames},
-		options: inject.TemplateOptions{Namespace: "ref", Unasked: true, Variant: inject.Variant{SelfHealing: true}}}
+	i := &injection.Injector{Ctx: t.Context(), Reader: c, Settings: cluster.Settings{Names: reference.UniqueNames},
+		Options: inject.TemplateOptions{Namespace: "ref", Unasked: true, Variant: inject.Variant{SelfHealing: true}}}
 	object, err := manifest.JSON(before)
 	if err != nil {
 		t.Fatal(err)
 	}
-	results, err := inject.Template(object, i.find, i.options)
+	results, err := inject.Template(object, i.Find, i.Options)
 	if err != nil || len(results) != 1 {
 		t.Fatal(results, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
 )
 
 // TestKustomizationsCountAsManifests: what a kustomization makes counts beside the files, with and without a cluster.
@@ -50,12 +52,12 @@ func TestKustomizationsThatCantBeBuilt(t *testing.T) {
 		}
 	}
 	for directory, says := range map[string]string{"nosuch": "no such file", "testdata/alluxio.yaml": "it isn't a directory; -f reads files"} {
-		if _, err := kubectlKustomize(t.Context(), directory); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := cluster.KubectlKustomize(t.Context(), directory); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", directory, err)
 		}
 	}
 	t.Setenv("PATH", t.TempDir())
-	if _, err := kubectlKustomize(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "kubectl, which builds it, isn't in the PATH") {
+	if _, err := cluster.KubectlKustomize(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "kubectl, which builds it, isn't in the PATH") {
 		t.Error(err)
 	}
 }

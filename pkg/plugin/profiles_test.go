@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/output"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 )
 
@@ -105,14 +106,14 @@ func TestRealStrict(t *testing.T) {
 	const namespace = "profiles"
 	r.put(t, namespace, "alluxio.yaml", "thin.yaml", "profiles.yaml")
 	r.makeProfiles(t, namespace)
-	for _, format := range checkFormats() {
+	for _, format := range output.CheckFormats() {
 		switch format {
-		case formatJSONPath, formatGoTemplate:
+		case output.FormatJSONPath, output.FormatGoTemplate:
 			format += "{{.kind}}"
-		case formatCustomColumns:
+		case output.FormatCustomColumns:
 			format += "A:.name"
 		}
-		format = strings.Replace(format, formatJSONPath+"{{.kind}}", formatJSONPath+"{.kind}", 1)
+		format = strings.Replace(format, output.FormatJSONPath+"{{.kind}}", output.FormatJSONPath+"{.kind}", 1)
 		for flags, want := range map[string]int{"": ExitOK, " --strict": ExitInconclusive} {
 			command := fmt.Sprintf("ref check demo -n %s --as viewer -o %s%s", namespace, format, flags)
 			if res := r.run(t, command); res.code != want {

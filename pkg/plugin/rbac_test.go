@@ -20,6 +20,9 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/rights"
 )
 
 // leafCommands returns the commands that do something, by their path without the program's name.
@@ -42,21 +45,21 @@ func leafCommands() map[string]*cobra.Command {
 // TestEveryCommandSaysItsNeeds: no command is forgotten, and none is mentioned that there isn't.
 func TestEveryCommandSaysItsNeeds(t *testing.T) {
 	want := slices.Sorted(maps.Keys(leafCommands()))
-	if got := commandsWithNeeds(); !slices.Equal(got, want) {
+	if got := rights.Commands(); !slices.Equal(got, want) {
 		t.Errorf("needs of\n%q\nwant\n%q", got, want)
 	}
 }
 
 // rightOf returns the right that a request takes, or false if everybody has it. The physical Datasets of the tests are in
 // namespace default.
-func rightOf(method string, requested *url.URL) (need, bool) {
+func rightOf(method string, requested *url.URL) (rights.Need, bool) {
 	segments := strings.Split(strings.Trim(requested.Path, "/"), "/")
-	n := need{where: inCluster}
+	n := rights.Need{Where: rights.InCluster}
 	switch {
 	case segments[0] == "api" && len(segments) > 2:
 		segments = segments[2:]
 	case segments[0] == "apis" && len(segments) > 3:
-		n.group = segments[1]
+		n.Group = segments[1]
 		segments = segments[3:]
 	default:
 		return n, false // /version and discovery
@@ -64,35 +67,35 @@ func rightOf(method string, requested *url.URL) (need, bool) {
 	if segments[0] == "namespaces" && len(segments) > 2 {
 		switch segments[1] {
 		case "rights":
-			n.where = inNamespace
+			n.Where = rights.InNamespace
 		case "default":
-			n.where = inSource
+			n.Where = rights.InSource
 		}
 		segments = segments[2:]
 	}
-	n.resource = segments[0]
+	n.Resource = segments[0]
 	if len(segments) > 2 {
-		n.resource += "/" + segments[2]
+		n.Resource += "/" + segments[2]
 	}
 	named := len(segments) > 1
 	switch method {
 	case http.MethodGet:
-		n.verb = "list"
+		n.Verb = "list"
 		if named {
-			n.verb = "get"
+			n.Verb = "get"
 		} else if requested.Query().Get("watch") == "true" {
-			n.verb = "watch"
+			n.Verb = "watch"
 		}
 	case http.MethodPost:
-		n.verb = "create"
+		n.Verb = "create"
 	default:
-		n.verb = strings.ToLower(method)
+		n.Verb = strings.ToLower(method)
 	}
-	return n, n.group != "authorization.k8s.io" || !strings.HasPrefix(n.resource, "selfsubject")
+	return n, n.Group != "authorization.k8s.io" || !strings.HasPrefix(n.Resource, "selfsubject")
 }
 
-func keyOf(n need) string {
-	return fmt.Sprintf("{%s, %q, %q, %q}", n.where, n.verb, n.group, n.resource)
+func keyOf(n rights.Need) string {
+	return fmt.Sprintf("{%s, %q, %q, %q}", n.Where, n.Verb, n.Group, n.Resource)
 }
 
 // TestRealNeeds runs each command in all the ways in which it asks for something, and compares what it asked the API
@@ -117,7 +120,7 @@ func TestRealNeeds(t *testing.T) {
 				}
 			}
 			declared := map[string]bool{}
-			for _, n := range needs()[command] {
+			for _, n := range rights.Needs()[command] {
 				declared[keyOf(n)] = true
 			}
 			for key := range asked {
@@ -161,7 +164,7 @@ func (r *realCluster) rightsOf(t *testing.T, command string) map[string]bool {
 	t.Helper()
 	rec := &recorder{}
 	res := run(t.Context(), func(kubeconfig Kubeconfig) Connection {
-		return newConnection(guardedKubeconfig{recordingKubeconfig{kubeconfig, rec}, t}, "v1.2.3", t.Output())
+		return cluster.NewConnection(guardedKubeconfig{recordingKubeconfig{kubeconfig, rec}, t}, "v1.2.3", t.Output())
 	}, command+" --kubeconfig "+r.kubeconfig)
 	if res.code == ExitUsage {
 		t.Fatal(res.text())
@@ -194,17 +197,17 @@ func TestRBACPrint(t *testing.T) {
 	}
 	r := runArguments(t.Context(), connectTo(unusable{}), []string{"rbac", "print", "--for", "ref create"})
 	compare(t, "rbac-print-ref-create.txt", r.text())
-	for command := range needs() {
+	for command := range rights.Needs() {
 		granted := map[string]bool{}
-		for _, role := range rolesFor(command, true) {
+		for _, role := range rights.RolesFor(command, true) {
 			for _, rule := range role.Rules {
 				for _, verb := range rule.Verbs {
 					granted[fmt.Sprint(role.Name, verb, rule.APIGroups, rule.Resources, rule.ResourceNames)] = true
 				}
 			}
 		}
-		if len(granted) != len(needs()[command]) {
-			t.Errorf("%s: %d rights are granted, %d declared", command, len(granted), len(needs()[command]))
+		if len(granted) != len(rights.Needs()[command]) {
+			t.Errorf("%s: %d rights are granted, %d declared", command, len(granted), len(rights.Needs()[command]))
 		}
 	}
 }
@@ -218,13 +221,13 @@ func TestRealRolesAreEnough(t *testing.T) {
 		t.Fatal(err)
 	}
 	scenarios := needScenarios()
-	for _, command := range commandsWithNeeds() {
+	for _, command := range rights.Commands() {
 		t.Run(command, func(t *testing.T) {
 			user := "user-of-" + strings.ReplaceAll(command, " ", "-")
 			if command == "doctor" {
 				r.installWebhooks(t)
 			}
-			for _, role := range rolesFor(command, true) {
+			for _, role := range rights.RolesFor(command, true) {
 				bind(t, all, role, user)
 			}
 			for _, line := range scenarios[command] {
@@ -288,7 +291,7 @@ func (r *realCluster) forbidden(t *testing.T, command string) []string {
 		})
 	}
 	run(t.Context(), func(kubeconfig Kubeconfig) Connection {
-		return newConnection(wrappedKubeconfig{kubeconfig, wrap}, "v1.2.3", t.Output())
+		return cluster.NewConnection(wrappedKubeconfig{kubeconfig, wrap}, "v1.2.3", t.Output())
 	}, command+" --kubeconfig "+r.kubeconfig)
 	return refused
 }

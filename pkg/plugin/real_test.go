@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -36,11 +37,11 @@ func newRealCluster(t *testing.T) *realCluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scheme, err := newScheme()
+	scheme, err := cluster.NewScheme()
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin, err := client.New(config, client.Options{Scheme: scheme, Mapper: newMapper()})
+	admin, err := client.New(config, client.Options{Scheme: scheme, Mapper: cluster.NewMapper()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +58,7 @@ func (r *realCluster) put(t *testing.T, namespace string, files ...string) {
 		object.SetName(namespace)
 		objects = append([]*unstructured.Unstructured{object}, objects...)
 	}
-	// Namespaces aren't among the kinds of newMapper.
+	// Namespaces aren't among the kinds of NewMapper.
 	all, err := client.New(r.config, client.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +148,7 @@ func TestRealCreate(t *testing.T) {
 	if res.code != ExitOK || !strings.HasSuffix(res.out, "dataset.data.fluid.io/demo created\n") {
 		t.Fatal(res.text())
 	}
-	object := newDatasetObject()
+	object := cluster.NewDatasetObject()
 	key := types.NamespacedName{Namespace: "real", Name: "demo"}
 	if err := r.admin.Get(t.Context(), key, object); err != nil {
 		t.Fatal(err)
@@ -157,7 +158,7 @@ func TestRealCreate(t *testing.T) {
 		t.Errorf("spec %s, want %s", got, want)
 	}
 	managers := object.GetManagedFields()
-	if len(managers) != 1 || managers[0].Manager != fieldManager || managers[0].Operation != "Apply" {
+	if len(managers) != 1 || managers[0].Manager != cluster.FieldManager || managers[0].Operation != "Apply" {
 		t.Errorf("managers: %v", managers)
 	}
 
@@ -308,7 +309,7 @@ func TestRealRequests(t *testing.T) {
 		t.Run(command, func(t *testing.T) {
 			rec := &recorder{}
 			res := run(t.Context(), func(kubeconfig Kubeconfig) Connection {
-				return newConnection(recordingKubeconfig{kubeconfig, rec}, "v1.2.3", t.Output())
+				return cluster.NewConnection(recordingKubeconfig{kubeconfig, rec}, "v1.2.3", t.Output())
 			}, command+" --kubeconfig "+r.kubeconfig)
 			if res.code != ExitOK {
 				t.Error(res.text())

@@ -7,6 +7,8 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/output"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -113,11 +115,11 @@ func TestChosenFindings(t *testing.T) {
 func TestIgnoredFindings(t *testing.T) {
 	c := fakeClient(t, "references.yaml")
 	for annotation, want := range map[string]string{"": "error", "KF3001": "skipped", "kf9999, kf3001 ,": "skipped", "KF3002": "error"} {
-		dataset := newDatasetObject()
+		dataset := cluster.NewDatasetObject()
 		if err := c.Get(t.Context(), client.ObjectKey{Namespace: "other", Name: "malformed"}, dataset); err != nil {
 			t.Fatal(err)
 		}
-		dataset.SetAnnotations(map[string]string{annotationIgnore: annotation})
+		dataset.SetAnnotations(map[string]string{output.AnnotationIgnore: annotation})
 		if err := c.Update(t.Context(), dataset); err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +135,7 @@ func TestIgnoredFindingsOfPods(t *testing.T) {
 	pod := func(annotations string) string {
 		return "kind: Pod\napiVersion: v1\nmetadata: {name: a, namespace: ref" + annotations + "}\nspec: {volumes: [{name: d, persistentVolumeClaim: {claimName: refdemo}}]}\n"
 	}
-	const ignore = ", annotations: {" + annotationIgnore + ": KF4007}"
+	const ignore = ", annotations: {" + output.AnnotationIgnore + ": KF4007}"
 	deployment := "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: a, namespace: ref}\nspec: {template: {metadata: {labels: {a: b}" + ignore + "}, spec: {volumes: [{name: d, persistentVolumeClaim: {claimName: refdemo}}]}}}\n"
 	for manifest, want := range map[string]string{pod(""): "warning", pod(ignore): "skipped", deployment: "skipped"} {
 		env := Environment{Connect: noCluster(t)}

@@ -13,6 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/output"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -27,7 +29,7 @@ func TestListWatches(t *testing.T) {
 			watcher, err := c.Watch(ctx, list, options...)
 			watcher = watch.Filter(watcher, func(event watch.Event) (watch.Event, bool) {
 				// The cluster in memory has typed objects for whoever watches.
-				object, err := generic(event.Object)
+				object, err := output.Generic(event.Object)
 				if err != nil {
 					t.Error(err)
 				}
@@ -72,7 +74,7 @@ func TestListSaysWhatBlocksAReferenceBesideFluid(t *testing.T) {
 		"NotShared: KF3014 Dataset default/phy: its list doesn't have ref": "False (NotShared)",
 	} {
 		dataset.Annotations = map[string]string{reference.AnnotationObstacle: annotation}
-		if got := readyText(dataset); got != want {
+		if got := cluster.ReadyText(dataset); got != want {
 			t.Errorf("%q: %q, want %q", annotation, got, want)
 		}
 	}

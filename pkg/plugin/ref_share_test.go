@@ -17,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/ref"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -125,7 +127,7 @@ func consentClient(t *testing.T, sharing string, allowed bool, calls interceptor
 	c := fakeClientWith(t, calls, "alluxio.yaml")
 	if sharing != "nothing" {
 		annotations := map[string]string{reference.AnnotationMirrorNames: "unique", reference.AnnotationSharing: sharing}
-		if err := c.Create(t.Context(), webhook(ownWebhook, annotations)); err != nil {
+		if err := c.Create(t.Context(), webhook(cluster.OwnWebhook, annotations)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -183,10 +185,10 @@ func TestConsentThatCantBeKnown(t *testing.T) {
 	// Admission knows. It says so, unless the user may not even try.
 	for says, want := range map[string]result{
 		"": {out: "yes: the API server admits it, which was tried without storing it\n"},
-		ownRefusal + "KF3015: Dataset ref/kubectl-fluid-can-i: no": {out: "no: KF3015: Dataset ref/phy: you may not refer to default/phy", code: ExitFindings},
-		ownRefusal + "KF3014: Dataset ref/kubectl-fluid-can-i: no": {out: "no: KF3014: Dataset ref/phy: default/phy is not shared with namespace ref", code: ExitFindings},
-		ownRefusal + "KF3001: something else":                      {err: "as a dry run, failed", code: ExitFailed},
-		"KF3015, says somebody else":                               {err: "as a dry run, failed", code: ExitFailed},
+		cluster.OwnRefusal + "KF3015: Dataset ref/kubectl-fluid-can-i: no": {out: "no: KF3015: Dataset ref/phy: you may not refer to default/phy", code: ExitFindings},
+		cluster.OwnRefusal + "KF3014: Dataset ref/kubectl-fluid-can-i: no": {out: "no: KF3014: Dataset ref/phy: default/phy is not shared with namespace ref", code: ExitFindings},
+		cluster.OwnRefusal + "KF3001: something else":                      {err: "as a dry run, failed", code: ExitFailed},
+		"KF3015, says somebody else":                                       {err: "as a dry run, failed", code: ExitFailed},
 	} {
 		for _, sharing := range []string{"rbac", "owner"} {
 			asked := 0
@@ -200,7 +202,7 @@ func TestConsentThatCantBeKnown(t *testing.T) {
 				if asked++; says == "" {
 					return nil
 				}
-				return apierrors.NewForbidden(schema.GroupResource{Resource: "datasets"}, canIProbeName, errors.New(says))
+				return apierrors.NewForbidden(schema.GroupResource{Resource: "datasets"}, ref.CanIProbeName, errors.New(says))
 			}})
 			r := run(t.Context(), connectTo(c), "ref can-i --from default/phy -n ref")
 			if r.code != want.code || !strings.HasPrefix(r.out, want.out) || !strings.Contains(r.err, want.err) || asked != 1 {
@@ -226,8 +228,8 @@ func TestConsentThatCantBeKnown(t *testing.T) {
 // webhook refuses couldn't be done. No right would change either.
 func TestRefusalsOfAdmission(t *testing.T) {
 	for says, want := range map[string]int{
-		ownRefusal + "KF3015: Dataset ref/new: no":                           ExitFindings,
-		`admission webhook "policy.example.com" ` + anyRefusal + "not today": ExitFailed,
+		cluster.OwnRefusal + "KF3015: Dataset ref/new: no":                           ExitFindings,
+		`admission webhook "policy.example.com" ` + cluster.AnyRefusal + "not today": ExitFailed,
 	} {
 		c := interceptor.NewClient(consentClient(t, "rbac", true, interceptor.Funcs{}), interceptor.Funcs{
 			Apply: func(context.Context, client.WithWatch, runtime.ApplyConfiguration, ...client.ApplyOption) error {

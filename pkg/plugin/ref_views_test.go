@@ -19,6 +19,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/ref"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/workload"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -135,7 +138,7 @@ func answering(ctx context.Context, c client.WithWatch, answer, command string) 
 // TestDeleteAsks deletes after a yes only; without a terminal it needs --yes.
 func TestDeleteAsks(t *testing.T) {
 	exists := func(c client.Client) bool {
-		object := newDatasetObject()
+		object := cluster.NewDatasetObject()
 		return c.Get(t.Context(), types.NamespacedName{Namespace: "ref", Name: "refdemo"}, object) == nil
 	}
 	for answer, deleted := range map[string]bool{"y\n": true, "YES\n": true, "yes": true, "n\n": false, "\n": false, "": false, "yep\n": false} {
@@ -183,7 +186,7 @@ func TestChangedBy(t *testing.T) {
 		{[]any{"metadata"}, ""},
 	} {
 		var managers []string
-		for _, text := range changedBy(object, test.path...) {
+		for _, text := range ref.ChangedBy(object, test.path...) {
 			manager, _, _ := strings.Cut(text, " at ")
 			managers = append(managers, manager)
 		}
@@ -210,13 +213,13 @@ func TestUseOf(t *testing.T) {
 	}{
 		{pod(nil), ""},
 		{pod(nil, "other"), ""},
-		{pod(nil, "other", "demo"), useClaim},
-		{pod(map[string]string{name + "fluid-fuse-0": "demo", namespace + "fluid-fuse-0": "ref"}), useSidecar},
-		{pod(map[string]string{name + "fluid-fuse-0": "demo"}), useSidecar},
+		{pod(nil, "other", "demo"), workload.UseClaim},
+		{pod(map[string]string{name + "fluid-fuse-0": "demo", namespace + "fluid-fuse-0": "ref"}), workload.UseSidecar},
+		{pod(map[string]string{name + "fluid-fuse-0": "demo"}), workload.UseSidecar},
 		{pod(map[string]string{name + "fluid-fuse-0": "demo", namespace + "fluid-fuse-0": "else"}), ""},
 		{pod(map[string]string{name + "fluid-fuse-0": "other", namespace + "fluid-fuse-0": "ref"}), ""},
 	} {
-		if got := useOf(test.pod, key); got != test.want {
+		if got := workload.UseOf(test.pod, key); got != test.want {
 			t.Errorf("%v: got %q, want %q", test.pod.Labels, got, test.want)
 		}
 	}
@@ -236,7 +239,7 @@ func TestRealDelete(t *testing.T) {
 	r.mustNotWrite(t, "ref tree -A -o dot", ExitOK)
 	r.mustNotWrite(t, "ref describe demo -n goes", ExitOK)
 
-	object := newDatasetObject()
+	object := cluster.NewDatasetObject()
 	key := types.NamespacedName{Namespace: "goes", Name: "demo"}
 	if err := r.admin.Get(t.Context(), key, object); err != nil {
 		t.Fatal(err)
@@ -279,7 +282,7 @@ func TestRealDiffNamesWhoChangedIt(t *testing.T) {
 	if !ok {
 		t.Fatal(res.text())
 	}
-	dataset := newDatasetObject()
+	dataset := cluster.NewDatasetObject()
 	if err := r.admin.Get(t.Context(), types.NamespacedName{Namespace: "drifts", Name: "demo"}, dataset); err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +323,7 @@ func TestRealRequestsOfViews(t *testing.T) {
 	} {
 		rec := &recorder{}
 		res := run(t.Context(), func(kubeconfig Kubeconfig) Connection {
-			return newConnection(recordingKubeconfig{kubeconfig, rec}, "v1.2.3", t.Output())
+			return cluster.NewConnection(recordingKubeconfig{kubeconfig, rec}, "v1.2.3", t.Output())
 		}, command+" --kubeconfig "+r.kubeconfig)
 		if res.code != ExitOK || len(rec.requests) != want {
 			t.Errorf("%s: exit code %d, %d requests, want %d:\n%s", command, res.code, len(rec.requests), want, strings.Join(rec.requests, "\n"))

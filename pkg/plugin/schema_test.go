@@ -14,6 +14,12 @@ import (
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/command"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/doctor"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/inspect"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/output"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/ref"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/rights"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
 	"github.com/kubectl-fluid/kubectl-fluid/test/golden"
 )
@@ -21,18 +27,18 @@ import (
 // documents are the kinds that the plugin prints.
 func documents() map[string]any {
 	return map[string]any{
-		"ReferenceReport":      referenceReport{},
-		"ReferenceDescription": descriptionReport{},
-		"ReferenceDiff":        diffReport{},
-		"ReferenceTree":        treeReport{},
-		"ConsentReport":        consentReport{},
-		"SidecarReport":        sidecarReport{},
-		"DatasetReport":        datasetReport{},
-		"DoctorReport":         doctorReport{},
-		"CommandRights":        rightsReport{},
+		"ReferenceReport":      ref.ReferenceReport{},
+		"ReferenceDescription": ref.DescriptionReport{},
+		"ReferenceDiff":        ref.DiffReport{},
+		"ReferenceTree":        ref.TreeReport{},
+		"ConsentReport":        ref.ConsentReport{},
+		"SidecarReport":        inspect.SidecarReport{},
+		"DatasetReport":        inspect.DatasetReport{},
+		"DoctorReport":         doctor.Report{},
+		"CommandRights":        rights.Report{},
 		"FindingKind":          findingKind{},
 		"FindingKindList":      findingList{},
-		"Version":              versionReport{},
+		"Version":              command.VersionReport{},
 	}
 }
 
@@ -129,11 +135,11 @@ func validate(t *testing.T, data string) {
 // TestDocumentsFollowTheirSchemas runs each command that has it with -o json, and none prints a kind without a schema.
 func TestDocumentsFollowTheirSchemas(t *testing.T) {
 	for _, s := range shownCommands() {
-		if !slices.Contains(s.formats(t), formatJSON) {
+		if !slices.Contains(s.formats(t), output.FormatJSON) {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
-			if r := s.run(t, Environment{Connect: s.connect(t)}, formatJSON); r.code != ExitFindings || r.out != "" {
+			if r := s.run(t, Environment{Connect: s.connect(t)}, output.FormatJSON); r.code != ExitFindings || r.out != "" {
 				validate(t, r.out)
 			}
 		})

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/command"
 )
 
 // helpWidth is how many columns the flags in help texts take; other lines are as they are written.
@@ -62,7 +64,7 @@ func newOptionsCommand(env Environment) *cobra.Command {
 		Short: "Show the flags that all commands have",
 		Example: `  # Which flags say how to reach the cluster?
   kubectl fluid options`,
-		Args:                  maxArgs(0, "no argument"),
+		Args:                  command.MaxArgs(0, "no argument"),
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := io.WriteString(env.Out, "These flags can be given to every command:\n\n"+usagesOf(cmd.InheritedFlags()))

@@ -1,0 +1,2 @@
+// Package doctor holds the command doctor, which checks an installation.
+package doctor

@@ -1,0 +1,2 @@
+// Package inspect holds the commands inspect sidecar and inspect dataset.
+package inspect

@@ -1,0 +1,2 @@
+// Package ref holds the commands ref.
+package ref

@@ -1,0 +1,2 @@
+// Package terminal writes text for people: tables, wrapped lines, colours, and no escape sequences of the cluster.
+package terminal
