@@ -84,7 +84,7 @@ func TestCompletionOfWhatMayNotBeListed(t *testing.T) {
 
 // TestCompletionKnowsEveryArgument has a completion for each argument that is a name of something.
 func TestCompletionKnowsEveryArgument(t *testing.T) {
-	root := NewCommand(Environment{Connect: func(Kubeconfig) Connection { return nil }})
+	root := New(Environment{Connect: func(Kubeconfig) Connection { return nil }})
 	for path := range argumentValues() {
 		cmd, rest, err := root.Find(strings.Fields(path))
 		if err != nil || len(rest) > 0 {

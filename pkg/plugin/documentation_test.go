@@ -109,7 +109,7 @@ func commandPagesOf(root *cobra.Command) map[string]string {
 
 // TestEveryCommandIsDocumented: docs/commands has a page for each command, with what its help says, and no other.
 func TestEveryCommandIsDocumented(t *testing.T) {
-	want := commandPagesOf(NewCommand(Environment{Connect: func(Kubeconfig) Connection { return nil }}))
+	want := commandPagesOf(New(Environment{Connect: func(Kubeconfig) Connection { return nil }}))
 	if golden.Updating() {
 		if err := os.MkdirAll(commandPages, 0o755); err != nil {
 			t.Fatal(err)
@@ -170,7 +170,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 			if words[1] != "fluid" {
 				continue
 			}
-			root := NewCommand(Environment{Connect: func(Kubeconfig) Connection { return nil }})
+			root := New(Environment{Connect: func(Kubeconfig) Connection { return nil }})
 			cmd, rest, err := root.Find(words[2:])
 			if err == nil {
 				err = cmd.ParseFlags(rest)

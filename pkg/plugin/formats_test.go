@@ -92,7 +92,7 @@ func shownCommands() []shownCommand {
 // path returns the command of the command line as leafCommands has it.
 func (s shownCommand) path(t *testing.T) string {
 	t.Helper()
-	cmd, _, err := NewCommand(Environment{Connect: func(Kubeconfig) Connection { return nil }}).Find(s.arguments)
+	cmd, _, err := New(Environment{Connect: func(Kubeconfig) Connection { return nil }}).Find(s.arguments)
 	if err != nil {
 		t.Fatal(err)
 	}

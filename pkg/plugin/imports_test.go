@@ -4,8 +4,10 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -41,17 +43,91 @@ func TestManagerIsNotLinked(t *testing.T) {
 	}
 }
 
+// layers are the packages of the commands, the lowest first. A package imports only those of lower layers.
+func layers() [][]string {
+	return [][]string{
+		{"terminal"}, {"command"}, {"output"}, {"cluster"}, {"workload"},
+		{"preflight", "rights"},
+		{"injection", "doctor", "inspect", "ref"},
+	}
+}
+
+// maxLines is how large a package may be, in lines of its files that aren't tests.
+const maxLines = 3600
+
+// TestPackagesKeepTheirLayers: no package of the commands imports one of the same layer or of a higher one, none is too
+// large, and each is in a layer.
+func TestPackagesKeepTheirLayers(t *testing.T) {
+	const root = "github.com/kubectl-fluid/kubectl-fluid/pkg/plugin"
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	layerOf := map[string]int{root: len(layers())}
+	for layer, names := range layers() {
+		for _, name := range names {
+			layerOf[root+"/internal/"+name] = layer
+		}
+	}
+	for line := range strings.Lines(string(out)) {
+		path, imports, _ := strings.Cut(strings.TrimSpace(line), " ")
+		layer, known := layerOf[path]
+		if !known {
+			t.Errorf("%s is in no layer", path)
+			continue
+		}
+		delete(layerOf, path)
+		for imported := range strings.FieldsSeq(imports) {
+			if strings.HasPrefix(imported, root) && layerNumber(imported) >= layer {
+				t.Errorf("%s imports %s, which isn't below it", path, imported)
+			}
+		}
+		if lines := linesOf(t, filepath.Join(".", strings.TrimPrefix(path, root))); lines > maxLines {
+			t.Errorf("%s has %d lines, more than %d", path, lines, maxLines)
+		}
+	}
+	for path := range layerOf {
+		t.Errorf("%s doesn't exist", path)
+	}
+}
+
+// layerNumber returns the layer of a package of the commands; the highest for pkg/plugin itself.
+func layerNumber(path string) int {
+	return slices.IndexFunc(append(layers(), []string{"plugin"}), func(names []string) bool { return slices.Contains(names, filepath.Base(path)) })
+}
+
+// linesOf counts the lines of a package's files that aren't tests.
+func linesOf(t *testing.T, directory string) int {
+	t.Helper()
+	lines := 0
+	for _, name := range filesOf(t, directory) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines += strings.Count(string(text), "\n")
+	}
+	return lines
+}
+
+// filesOf returns the files of a package that aren't tests.
+func filesOf(t *testing.T, directory string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(directory, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(directory, files, err)
+	}
+	return slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+}
+
 // TestNoPackageHasState: the commands' packages have no variables but errors to compare with, and do nothing before main.
 func TestNoPackageHasState(t *testing.T) {
-	for _, directory := range []string{".", "../report", "../manifest", "../gotemplate"} {
-		files, err := filepath.Glob(filepath.Join(directory, "*.go"))
-		if err != nil || len(files) == 0 {
-			t.Fatal(files, err)
-		}
-		for _, name := range files {
-			if strings.HasSuffix(name, "_test.go") {
-				continue
-			}
+	directories := []string{".", "../report", "../manifest", "../gotemplate"}
+	for _, name := range slices.Concat(layers()...) {
+		directories = append(directories, filepath.Join("internal", name))
+	}
+	for _, directory := range directories {
+		for _, name := range filesOf(t, directory) {
 			file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
 			if err != nil {
 				t.Fatal(err)

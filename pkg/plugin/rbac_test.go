@@ -27,7 +27,7 @@ import (
 
 // leafCommands returns the commands that do something, by their path without the program's name.
 func leafCommands() map[string]*cobra.Command {
-	root := NewCommand(Environment{Connect: func(Kubeconfig) Connection { return nil }})
+	root := New(Environment{Connect: func(Kubeconfig) Connection { return nil }})
 	leaves := map[string]*cobra.Command{}
 	var visit func(cmd *cobra.Command, path string)
 	visit = func(cmd *cobra.Command, path string) {

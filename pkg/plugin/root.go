@@ -18,7 +18,7 @@ import (
 
 // Main runs kubectl fluid with arguments and returns the exit code. Ending ctx interrupts it.
 func Main(ctx context.Context, env Environment, args []string) int {
-	root := NewCommand(env)
+	root := New(env)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
@@ -29,8 +29,8 @@ func Main(ctx context.Context, env Environment, args []string) int {
 	return command.ExitCode(ctx, err)
 }
 
-// NewCommand returns the command kubectl fluid.
-func NewCommand(env Environment) *cobra.Command {
+// New returns the command kubectl fluid.
+func New(env Environment) *cobra.Command {
 	if env.Connect == nil {
 		env.Connect = func(kubeconfig Kubeconfig) Connection {
 			return cluster.NewConnection(kubeconfig, env.Build.Version, env.ErrOut)
