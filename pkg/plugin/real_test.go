@@ -66,6 +66,7 @@ func (r *realCluster) put(t *testing.T, namespace string, files ...string) {
 	for _, object := range objects {
 		status, hasStatus := object.Object["status"]
 		object.SetUID("")
+		r.putOwners(t, all, object)
 		if err := all.Create(t.Context(), object); apierrors.IsAlreadyExists(err) {
 			continue
 		} else if err != nil {
@@ -78,6 +79,31 @@ func (r *realCluster) put(t *testing.T, namespace string, files ...string) {
 			}
 		}
 	}
+}
+
+// putOwners creates the runtimes that own an object, and names them with the UIDs that they get: an object whose owner is
+// gone would be collected as garbage.
+func (r *realCluster) putOwners(t *testing.T, all client.Client, object client.Object) {
+	t.Helper()
+	owners := object.GetOwnerReferences()
+	for i := range owners {
+		if owners[i].Kind != "AlluxioRuntime" {
+			continue
+		}
+		owner := &unstructured.Unstructured{}
+		owner.SetGroupVersionKind(datav1alpha1.GroupVersion.WithKind(owners[i].Kind))
+		owner.SetNamespace(object.GetNamespace())
+		owner.SetName(owners[i].Name)
+		err := all.Create(t.Context(), owner)
+		if apierrors.IsAlreadyExists(err) {
+			err = all.Get(t.Context(), client.ObjectKeyFromObject(owner), owner)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		owners[i].UID = owner.GetUID()
+	}
+	object.SetOwnerReferences(owners)
 }
 
 // run runs a command line against the cluster.
@@ -297,12 +323,12 @@ func TestRealRequests(t *testing.T) {
 			"GET /api/v1/persistentvolumes/counted-demo",
 			"GET /apis/data.fluid.io/v1alpha1/namespaces/default/datasets/phy",
 			"GET /api/v1/persistentvolumes/default-phy",
-			"GET /apis/apps/v1/namespaces/default/daemonsets/phy-fuse",
 			"GET /api/v1/namespaces/default/persistentvolumeclaims/phy",
+			"GET /apis/apps/v1/namespaces/default/daemonsets/phy-fuse",
 			"GET /apis/data.fluid.io/v1alpha1/namespaces/default/alluxioruntimes/phy",
+			"GET /api/v1/namespaces/counted",
 			"GET /api/v1/namespaces/default/configmaps/phy-config",
 			"GET /api/v1/namespaces/counted/configmaps/demo-phy-config-HASH",
-			"GET /api/v1/namespaces/counted",
 			"PATCH /apis/data.fluid.io/v1alpha1/namespaces/counted/datasets/demo?dryRun=All&fieldManager=kubectl-fluid",
 		},
 	} {
