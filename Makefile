@@ -66,7 +66,7 @@ test: ## Run all tests, on real clusters where they need one; sets up what they 
 	$(SUITE) $(TEST) -timeout 20m ./api/... ./cmd/... $$(go list ./pkg/... | grep -v /pkg/reconcile)
 	$(SUITE) $(RACE) -timeout 30m -p 1 ./pkg/reconcile/...
 	$(SUITE) $(TEST) -timeout 30m ./hack/...
-	$(SUITE) $(TEST) -timeout 20m -p 1 ./test/cluster ./test/walkthrough ./test/docs
+	$(SUITE) $(TEST) -timeout 20m -p 1 ./test/cluster ./test/walkthrough ./test/docs ./test/harness ./test/soak
 	$(SUITE) $(TEST) -timeout 20m -parallel 8 -v ./test/e2e
 	$(SUITE) $(TEST) -timeout 20m -v ./test/installation
 	$(SUITE) $(TEST) -timeout 20m -v ./test/load
