@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -20,10 +19,6 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/node/volume"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/node/wire"
 )
-
-func (p *pod) socket(broker string) string {
-	return filepath.Join(p.target(broker), volume.Socket)
-}
 
 // connect connects to a broker, whose path is longer than an address may be.
 func (p *pod) connect(broker string) (*net.UnixConn, error) {

@@ -41,7 +41,11 @@ func Modules(ctx context.Context, source string, platforms []build.Platform, pac
 	linked := map[string]Module{}
 	for _, p := range platforms {
 		const format = `{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}`
-		output, err := run(ctx, source, p, append([]string{"list", "-deps", "-f", format}, packages...)...)
+		built, err := packagesOf(ctx, source, p, packages)
+		if err != nil {
+			return nil, err
+		}
+		output, err := run(ctx, source, p, append([]string{"list", "-deps", "-f", format}, built...)...)
 		if err != nil {
 			return nil, err
 		}
@@ -81,6 +85,19 @@ func Modules(ctx context.Context, source string, platforms []build.Platform, pac
 		errs = append(errs, m.check())
 	}
 	return modules, errors.Join(errs...)
+}
+
+// packagesOf returns the packages that have Go files for a platform: the node plugin is for Linux only.
+func packagesOf(ctx context.Context, source string, p build.Platform, packages []string) ([]string, error) {
+	output, err := run(ctx, source, p, append([]string{"list", "-e", "-f", "{{if .GoFiles}}{{.ImportPath}}{{end}}"}, packages...)...)
+	if err != nil {
+		return nil, err
+	}
+	built := strings.Fields(output)
+	if len(built) == 0 {
+		return nil, fmt.Errorf("none of the packages %q is built for %s", packages, p)
+	}
+	return built, nil
 }
 
 // check says what is wrong with a module's licenses.

@@ -82,13 +82,10 @@ func chartTemplate(image, install string) (string, error) {
 	var documents []string
 	namespaces := 0
 	for _, document := range strings.Split(install, "---\n") {
-		switch {
-		case strings.Contains(document, "\nkind: Namespace\n") && strings.Contains(document, "\n  name: "+standardNamespace+"\n"):
+		if strings.Contains(document, "\nkind: Namespace\n") && strings.Contains(document, "\n  name: "+standardNamespace+"\n") {
 			// Helm makes the namespace of a release, with --create-namespace.
 			namespaces++
 			continue
-		case strings.Contains(document, nodePluginLabel):
-			document = keep(document)
 		}
 		documents = append(documents, document)
 	}
@@ -112,19 +109,8 @@ func chartTemplate(image, install string) (string, error) {
 	return strings.ReplaceAll(template, standardNamespace, "{{ .Release.Namespace }}"), nil
 }
 
-const (
-	// standardNamespace is the controller's namespace in config.
-	standardNamespace = "kubectl-fluid-system"
-	// nodePluginLabel is on all that belongs to the node plugin.
-	nodePluginLabel = "\n    app.kubernetes.io/component: node-plugin\n"
-	keepAnnotation  = "\n  annotations:\n    helm.sh/resource-policy: keep"
-)
-
-// keep has Helm leave an object of the node plugin when the release is removed: without the plugin kubelet can't end the
-// pods that have its volumes.
-func keep(document string) string {
-	return strings.Replace(document, "\nmetadata:", "\nmetadata:"+keepAnnotation, 1)
-}
+// standardNamespace is the controller's namespace in config.
+const standardNamespace = "kubectl-fluid-system"
 
 // replace puts a value's place into manifests instead of its standard.
 func (v value) replace(documents []string) error {

@@ -89,16 +89,13 @@ func chart(t *testing.T) (files map[string][]byte, install string) {
 }
 
 // TestChartRendersTheManifests: with the values that it has, the chart is install.yaml without the Namespace of the
-// release, and Helm keeps the node plugin.
+// release.
 func TestChartRendersTheManifests(t *testing.T) {
 	files, install := chart(t)
 	var want []string
 	for _, document := range strings.Split(install, "---\n") {
-		switch {
-		case strings.Contains(document, "\nkind: Namespace\n") && strings.Contains(document, "name: kubectl-fluid-system\n"):
+		if strings.Contains(document, "\nkind: Namespace\n") && strings.Contains(document, "name: kubectl-fluid-system\n") {
 			continue
-		case strings.Contains(document, "component: node-plugin\n"):
-			document = strings.Replace(document, "\nmetadata:\n", "\nmetadata:\n  annotations:\n    helm.sh/resource-policy: keep\n", 1)
 		}
 		want = append(want, document)
 	}

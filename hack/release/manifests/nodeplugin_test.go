@@ -15,6 +15,9 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/node/volume"
 )
 
+// nodePluginLabel is on all that belongs to the node plugin.
+const nodePluginLabel = "\n    app.kubernetes.io/component: node-plugin\n"
+
 // nodePlugin is what install.yaml has of the node plugin.
 type nodePlugin struct {
 	namespace corev1.Namespace
