@@ -66,7 +66,6 @@ func (r *realCluster) put(t *testing.T, namespace string, files ...string) {
 	for _, object := range objects {
 		status, hasStatus := object.Object["status"]
 		object.SetUID("")
-		r.putOwners(t, all, object)
 		if err := all.Create(t.Context(), object); apierrors.IsAlreadyExists(err) {
 			continue
 		} else if err != nil {
@@ -79,31 +78,6 @@ func (r *realCluster) put(t *testing.T, namespace string, files ...string) {
 			}
 		}
 	}
-}
-
-// putOwners creates the runtimes that own an object, and names them with the UIDs that they get: an object whose owner is
-// gone would be collected as garbage.
-func (r *realCluster) putOwners(t *testing.T, all client.Client, object client.Object) {
-	t.Helper()
-	owners := object.GetOwnerReferences()
-	for i := range owners {
-		if owners[i].Kind != "AlluxioRuntime" {
-			continue
-		}
-		owner := &unstructured.Unstructured{}
-		owner.SetGroupVersionKind(datav1alpha1.GroupVersion.WithKind(owners[i].Kind))
-		owner.SetNamespace(object.GetNamespace())
-		owner.SetName(owners[i].Name)
-		err := all.Create(t.Context(), owner)
-		if apierrors.IsAlreadyExists(err) {
-			err = all.Get(t.Context(), client.ObjectKeyFromObject(owner), owner)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		owners[i].UID = owner.GetUID()
-	}
-	object.SetOwnerReferences(owners)
 }
 
 // run runs a command line against the cluster.

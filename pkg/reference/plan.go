@@ -60,6 +60,7 @@ func NewPlan(w *World) *Plan {
 	}
 	mirrors := p.plan(w)
 	p.checkNeeds(w)
+	p.checkRivals(w) // A name that is taken says more than one that would be.
 	p.Unlooked = p.unlooked(w, mirrors)
 	p.Status = p.datasetStatus(w)
 	return p
@@ -137,7 +138,6 @@ func (p *Plan) checkSidecar(w *World) {
 	p.checkMirrors(w)
 	if runtime, ok := RuntimeOfDataset(w.Physical); ok {
 		p.Rivals = rivals(w, runtime, p.Mirrors)
-		p.checkRivals(w)
 	}
 }
 

@@ -55,16 +55,16 @@ func Root() (string, error) {
 	return "", err
 }
 
-// InstallCRDs creates the project's CustomResourceDefinitions, and those in more files, and returns when the API server
-// serves them.
+// InstallCRDs creates the CustomResourceDefinitions that an installation has (config/crd), and those in more files, and
+// returns when the API server serves them.
 func InstallCRDs(ctx context.Context, c client.Client, more ...string) error {
 	root, err := Root()
 	if err != nil {
 		return err
 	}
-	files, err := filepath.Glob(filepath.Join(root, "config", "crd", "bases", "*.yaml"))
-	if err != nil || len(files) == 0 {
-		return errors.Join(err, errors.New("there are no CRDs in config/crd/bases"))
+	files, err := installedCRDs(filepath.Join(root, "config", "crd"))
+	if err != nil {
+		return err
 	}
 	var lists []schema.GroupVersionKind
 	for _, file := range append(files, more...) {
@@ -84,6 +84,22 @@ func InstallCRDs(ctx context.Context, c client.Client, more ...string) error {
 		}
 		return nil
 	})
+}
+
+// installedCRDs are the files that a kustomization names.
+func installedCRDs(directory string) ([]string, error) {
+	text, err := os.ReadFile(filepath.Join(directory, "kustomization.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	var kustomization struct{ Resources []string }
+	if err := yaml.Unmarshal(text, &kustomization); err != nil || len(kustomization.Resources) == 0 {
+		return nil, errors.Join(err, fmt.Errorf("the kustomization in %s has no resources", directory))
+	}
+	for i, file := range kustomization.Resources {
+		kustomization.Resources[i] = filepath.Join(directory, file)
+	}
+	return kustomization.Resources, nil
 }
 
 // installCRD creates the CustomResourceDefinition in a file and returns the kind of its lists in its first version.

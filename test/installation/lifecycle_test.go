@@ -59,6 +59,7 @@ func TestInstallation(t *testing.T) {
 	}{
 		{"both replicas answer the webhooks, and one runs the controllers", replicasShareTheWork},
 		{"a rolling restart under load fails no pod creation", restartUnderLoad},
+		{"pods get sidecars without privileges where the controller is told to", withoutPrivileges},
 		{"a release's manifests can be applied over config/default", func(t *testing.T) { documented(t, walkthrough.Install()...) }},
 		{"removing it leaves users' data and pods alone, and nothing behind", removeUnderPods},
 		{"the controller before it can be upgraded under a running pod", upgrade},

@@ -48,13 +48,14 @@ func Config() *rest.Config { return live.config }
 // Client reads and writes there without a cache.
 func Client() client.Client { return live.client }
 
-// Main runs a package's tests on a real control plane: API server, etcd and controller manager. It returns the exit code.
-func Main(m *testing.M) int {
+// Main runs a package's tests on a real control plane: API server, etcd and controller manager. It has the definitions of
+// an installation, and those in more files. It returns the exit code.
+func Main(m *testing.M, more ...string) int {
 	flag.Parse()
 	if testing.Short() {
 		return m.Run() // those that need a cluster leave themselves out
 	}
-	code, err := runOnCluster(m)
+	code, err := runOnCluster(m, more)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "running the tests on a cluster:", err)
 		return 1
@@ -62,7 +63,7 @@ func Main(m *testing.M) int {
 	return code
 }
 
-func runOnCluster(m *testing.M) (code int, err error) {
+func runOnCluster(m *testing.M, more []string) (code int, err error) {
 	ctx := context.Background()
 	stateDir, err := os.MkdirTemp("", "reconcile")
 	if err != nil {
@@ -81,7 +82,7 @@ func runOnCluster(m *testing.M) (code int, err error) {
 	if live.client, err = client.New(live.config, client.Options{Scheme: Scheme()}); err != nil {
 		return 0, err
 	}
-	if err := harness.InstallCRDs(ctx, live.client); err != nil {
+	if err := harness.InstallCRDs(ctx, live.client, more...); err != nil {
 		return 0, err
 	}
 	if err := awaitGarbageCollector(ctx, live.client); err != nil {
