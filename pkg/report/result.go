@@ -22,7 +22,7 @@ type State string
 const (
 	// Pass means that it was looked at and is fine.
 	Pass State = "pass"
-	// Warning means that it is fine for now, or will be without anybody's help.
+	// Warning means that it works, or will without anybody's help.
 	Warning State = "warning"
 	// Error means that it doesn't work until somebody changes something.
 	Error State = "error"
