@@ -337,7 +337,7 @@ var physicalKinds = []kind{
 		CodeRuntimePods, Error, "RuntimePodsNotRunning",
 		text{
 			"A pod of an AlluxioRuntime doesn't run",
-			"It isn't created (a quota, Pod Security), finds no node (memory for the tier, for example), its image can't be had, or its process ends.",
+			"A quota or Pod Security may refuse the pod. No node may have room for it, its image may be missing, or its process may end.",
 			"do what the message asks for: raise the quota, lower the tier's quota, correct the image, or look at the container's log",
 		},
 		text{
@@ -364,7 +364,7 @@ var physicalKinds = []kind{
 		text{
 			"The FUSE client isn't known to run without privileges",
 			"A sidecar without privileges can't mount: the node plugin does, and hands the client the open FUSE device. Alluxio's client is known to work so; of any other, the FUSE pods' template has to say it.",
-			"try the client, and say in the annotation kubectl-fluid.dev/unprivileged-client of podMetadata of the profile's or runtime's fuse how it runs; or let the namespace have privileged sidecars",
+			"try the client, and describe it in the annotation kubectl-fluid.dev/unprivileged-client (fuse.podMetadata of the profile or runtime). Or let the namespace have privileged sidecars",
 		},
 		text{
 			"不确定该 FUSE 客户端能否在没有特权的情况下运行",
@@ -389,7 +389,7 @@ var physicalKinds = []kind{
 		CodeClientUnsupervised, Warning, "ClientUnsupervised",
 		text{
 			"Nobody sees the FUSE client end",
-			"The template names no command, so the image's own entry point runs and not the program that starts the client and tells kubelet when all containers must start again. After the client has crashed, an app may keep a dead mount.",
+			"The template names no command, so the image's own entry point runs. The program that watches the client and has kubelet restart all containers doesn't run. After the client has crashed, an app may keep a dead mount.",
 			"write the command of the image's entry point into the profile's or runtime's fuse",
 		},
 		text{

@@ -66,8 +66,8 @@ use the sources' names (--mirror-names=source) and silently take whatever has
 the name already. --mirror-names=both shows both. Only metadata is read, never a
 value of a Secret.
 
-Each result is a pass, a warning (it is fine for now, or will be without
-anybody's help), an error, skipped, or inconclusive: it couldn't be looked at.
+Each result is a pass, a warning (it works, or will without anybody's
+help), an error, skipped, or inconclusive: it couldn't be looked at.
 A Dataset's annotation ` + output.AnnotationIgnore + ` lists codes of
 findings that are accepted.`,
 		Example: `  # Would a reference to default/phy meet something of the same name in namespace ref?
