@@ -19,6 +19,7 @@ import (
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/memory"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/statuspatch"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -328,14 +329,14 @@ func (r *Reconciler) tell(key types.NamespacedName, about client.Object, reason,
 func (r *Reconciler) writeDataset(ctx context.Context, dataset *datav1alpha1.Dataset, change func(*datav1alpha1.Dataset)) error {
 	changed := dataset.DeepCopy()
 	change(changed)
-	err := writeStatus(ctx, r.Client, dataset.DeepCopy(), dataset.Status, changed.Status)
+	err := statuspatch.Write(ctx, r.Client, dataset.DeepCopy(), dataset.Status, changed.Status)
 	return client.IgnoreNotFound(err)
 }
 
 func (r *Reconciler) writeRuntime(ctx context.Context, runtime *datav1alpha1.AlluxioRuntime, change func(*datav1alpha1.AlluxioRuntime)) error {
 	changed := runtime.DeepCopy()
 	change(changed)
-	err := writeStatus(ctx, r.Client, runtime.DeepCopy(), runtime.Status, changed.Status)
+	err := statuspatch.Write(ctx, r.Client, runtime.DeepCopy(), runtime.Status, changed.Status)
 	return client.IgnoreNotFound(err)
 }
 
