@@ -18,6 +18,9 @@ const (
 	// LabelReferenceUID marks every object that belongs to a reference with the UID of that reference. Together with
 	// the owner reference (or, on a PersistentVolume, alone) it proves that an object is ours.
 	LabelReferenceUID = "kubectl-fluid.dev/reference-uid"
+	// LabelDatasetUID marks every object that belongs to a physical Dataset with the UID of that Dataset. Together with the
+	// owner reference (or, on volume and claim, alone) it proves that an object is ours.
+	LabelDatasetUID = "kubectl-fluid.dev/dataset-uid"
 	// AnnotationMirrorOf on a mirror names its source as namespace/name.
 	AnnotationMirrorOf = "kubectl-fluid.dev/mirror-of"
 	// AnnotationSourceVersion on a mirror is the UID and resourceVersion of the source it was made from.

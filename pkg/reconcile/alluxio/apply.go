@@ -7,17 +7,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/client-go/util/csaupgrade"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/owned"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -109,10 +105,10 @@ func (r *Reconciler) applyOver(ctx context.Context, part part) error {
 	if err != nil {
 		return err
 	}
-	if contains(present, applied) {
+	if owned.Contains(present, applied) {
 		return nil
 	}
-	if err := r.ownByApply(ctx, part); err != nil {
+	if err := owned.OwnByApply(ctx, r.Live, r.Client, client.ObjectKeyFromObject(part.live), part.wanted.GetObjectKind().GroupVersionKind()); err != nil {
 		return err
 	}
 	configuration := &unstructured.Unstructured{Object: applied}
@@ -131,58 +127,4 @@ func applyFields(object client.Object) (map[string]any, error) {
 		delete(fields, name)
 	}
 	return fields, nil
-}
-
-// ownByApply turns the ownership of fields that comes from creating the object into ownership by apply: otherwise apply
-// wouldn't remove a field that is no longer wanted. The caches don't have the ownership of fields, so it is read live.
-func (r *Reconciler) ownByApply(ctx context.Context, part part) error {
-	live := &metav1.PartialObjectMetadata{}
-	live.SetGroupVersionKind(part.wanted.GetObjectKind().GroupVersionKind())
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(part.live), live); err != nil {
-		return err
-	}
-	created := slices.ContainsFunc(live.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
-		return e.Manager == reference.FieldManager && e.Operation == metav1.ManagedFieldsOperationUpdate && e.Subresource == ""
-	})
-	if !created {
-		return nil
-	}
-	patch, err := csaupgrade.UpgradeManagedFieldsPatch(live, sets.New(reference.FieldManager), reference.FieldManager)
-	if err != nil || patch == nil {
-		return err
-	}
-	return r.Client.Patch(ctx, live, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(reference.FieldManager))
-}
-
-// contains reports whether a live value has everything that is wanted. It may have more fields, which the API server or
-// somebody else set, but not more items in a list.
-func contains(live, wanted any) bool {
-	switch wanted := wanted.(type) {
-	case nil:
-		return true
-	case map[string]any:
-		fields, isMap := live.(map[string]any)
-		if !isMap && len(wanted) > 0 {
-			return false
-		}
-		for name, value := range wanted {
-			if !contains(fields[name], value) {
-				return false
-			}
-		}
-		return true
-	case []any:
-		items, _ := live.([]any)
-		if len(items) != len(wanted) {
-			return false
-		}
-		for i := range wanted {
-			if !contains(items[i], wanted[i]) {
-				return false
-			}
-		}
-		return true
-	default:
-		return reflect.DeepEqual(live, wanted)
-	}
 }

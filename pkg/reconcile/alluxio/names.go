@@ -17,8 +17,6 @@ const RuntimeType = "alluxio"
 
 // Marks of this project.
 const (
-	// LabelDatasetUID marks every object that belongs to a physical Dataset with the UID of that Dataset.
-	LabelDatasetUID = "kubectl-fluid.dev/dataset-uid"
 	// LabelJob says on a Job and its pod what it does: mount or count.
 	LabelJob = "kubectl-fluid.dev/job"
 	// Finalizer keeps an AlluxioRuntime until this engine has taken it down.
@@ -105,7 +103,7 @@ func (e *engine) labels(role string) map[string]string {
 		"app.kubernetes.io/managed-by": ServedBy,
 		datav1alpha1.LabelManagedBy:    "fluid",
 		datav1alpha1.LabelDatasetID:    reference.DatasetID(e.dataset),
-		LabelDatasetUID:                string(e.dataset.UID),
+		reference.LabelDatasetUID:      string(e.dataset.UID),
 	}
 	if role != "" {
 		labels["role"] = role

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 func deploymentList() schema.GroupVersionKind {
@@ -50,7 +51,7 @@ func (r *Reconciler) observe(ctx context.Context, p pair, e *engine) (*Observed,
 // observePods reads pods and Jobs of the runtime.
 func (r *Reconciler) observePods(ctx context.Context, p pair, o *Observed) error {
 	pods, jobs := &corev1.PodList{}, &batchv1.JobList{}
-	own := client.MatchingLabels{"release": p.key.Name, LabelDatasetUID: string(p.dataset.UID)}
+	own := client.MatchingLabels{"release": p.key.Name, reference.LabelDatasetUID: string(p.dataset.UID)}
 	if err := r.parts.List(ctx, pods, client.InNamespace(p.key.Namespace), own); err != nil {
 		return fmt.Errorf("listing the pods of AlluxioRuntime %s: %w", p.key, err)
 	}

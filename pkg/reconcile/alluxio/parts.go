@@ -7,11 +7,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/owned"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -46,7 +46,7 @@ func (r *Reconciler) readParts(ctx context.Context, p pair, objects *Objects) (p
 		case partLeaving:
 			wait = true
 		case partLeftover:
-			_, err := r.deleteVolume(ctx, p, p.dataset.UID)
+			_, err := r.volume(p).Delete(ctx, p.dataset.UID)
 			return nil, nil, true, err
 		case partForeign:
 			kind := object.GetObjectKind().GroupVersionKind().Kind
@@ -93,7 +93,7 @@ func stateOf(p pair, live client.Object) partState {
 		return stateOfVolume(p, live)
 	}
 	owner := metav1.GetControllerOf(live)
-	switch marked := live.GetLabels()[LabelDatasetUID] != ""; {
+	switch marked := live.GetLabels()[reference.LabelDatasetUID] != ""; {
 	case owner == nil || owner.Kind != datav1alpha1.AlluxioRuntimeKind || owner.Name != p.key.Name:
 		return partForeign
 	case owner.UID != p.runtime.UID, marked && live.GetDeletionTimestamp() != nil:
@@ -106,7 +106,7 @@ func stateOf(p pair, live client.Object) partState {
 
 // stateOfVolume tells whose a volume or claim is. They have no owner: the mark and the name of the claim prove it.
 func stateOfVolume(p pair, object client.Object) partState {
-	switch mark := datasetMark(p.key, object); {
+	switch mark := owned.DatasetMark(p.key, object); {
 	case mark == "":
 		return partForeign
 	case object.GetDeletionTimestamp() != nil:
@@ -115,15 +115,4 @@ func stateOfVolume(p pair, object client.Object) partState {
 		return partOurs
 	}
 	return partLeftover
-}
-
-// datasetMark returns the UID of the Dataset of a name that a volume or claim was made for, or nothing if it wasn't.
-func datasetMark(key types.NamespacedName, object client.Object) types.UID {
-	if volume, ok := object.(*corev1.PersistentVolume); ok {
-		claim := volume.Spec.ClaimRef
-		if claim == nil || claim.Namespace != key.Namespace || claim.Name != key.Name {
-			return ""
-		}
-	}
-	return types.UID(object.GetLabels()[LabelDatasetUID])
 }

@@ -17,7 +17,7 @@ func (e *engine) volumeMeta(name, namespace string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: name, Namespace: namespace,
 		Annotations: map[string]string{datav1alpha1.AnnotationCreatedBy: datav1alpha1.CreatedByFluid},
 		Labels: map[string]string{reference.StorageLabel(e.dataset): "true", datav1alpha1.LabelDatasetID: reference.DatasetID(e.dataset),
-			LabelDatasetUID: string(e.dataset.UID)}}
+			reference.LabelDatasetUID: string(e.dataset.UID)}}
 }
 
 func (e *engine) volume(capacity resource.Quantity) *corev1.PersistentVolume {

@@ -63,7 +63,7 @@ func partKinds() []client.Object {
 
 // newPartsCache returns a cache of what is made for runtimes, and of nothing else in the cluster.
 func newPartsCache(manager ctrl.Manager) (cache.Cache, error) {
-	marked, err := labels.NewRequirement(LabelDatasetUID, selection.Exists, nil)
+	marked, err := labels.NewRequirement(reference.LabelDatasetUID, selection.Exists, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package thinruntime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,10 +13,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/owned"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/sidecars"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thinruntime/thin"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 func (p pair) datasetDeleting() bool { return p.dataset != nil && p.dataset.DeletionTimestamp != nil }
@@ -47,7 +46,7 @@ func (r *Reconciler) takeDown(ctx context.Context, p pair) error {
 	if err != nil || fluids {
 		return err
 	}
-	gone, err := r.deleteVolume(ctx, p, "")
+	gone, err := r.volume(p).Delete(ctx, "")
 	if err != nil || !gone {
 		return err
 	}
@@ -145,77 +144,16 @@ func (r *Reconciler) servedByFluid(ctx context.Context, p pair) (bool, error) {
 	return stateOf(p, part) == partFluids, nil
 }
 
-// removeOrphans deletes volume and claim of a Dataset that vanished by force together with its ThinRuntime.
+// volume is how the Dataset's volume and claim are deleted.
+func (r *Reconciler) volume(p pair) owned.Volume {
+	v := owned.Volume{Key: p.key, Live: r.Live, Writer: r.Client}
+	if p.datasetDeleting() {
+		v.InUse = func(message string) { r.tell(p.key, p.dataset, tell.ReasonErrorDeleteDataset, message) }
+	}
+	return v
+}
+
+// removeOrphans deletes volume and claim of a Dataset that vanished by force together with its runtime.
 func (r *Reconciler) removeOrphans(ctx context.Context, p pair) error {
-	claim, volume := &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}
-	claimErr := r.Client.Get(ctx, p.key, claim)
-	volumeErr := r.Client.Get(ctx, types.NamespacedName{Name: reference.VolumeName(p.key)}, volume)
-	if err := errors.Join(client.IgnoreNotFound(claimErr), client.IgnoreNotFound(volumeErr)); err != nil {
-		return fmt.Errorf("reading volume and claim of Dataset %s: %w", p.key, err)
-	}
-	if datasetMark(p.key, claim) == "" && datasetMark(p.key, volume) == "" {
-		return nil
-	}
-	// The caches aren't of the same moment: the Dataset may be new.
-	for _, object := range []client.Object{&datav1alpha1.Dataset{}, &datav1alpha1.ThinRuntime{}} {
-		if err := r.Live.Get(ctx, p.key, object); !apierrors.IsNotFound(err) {
-			return err
-		}
-	}
-	_, err := r.deleteVolume(ctx, p, "")
-	return err
-}
-
-// deleteVolume deletes the claim and, when it has gone, the volume, but not those of the Dataset with the UID to keep.
-// It reports whether both have gone.
-func (r *Reconciler) deleteVolume(ctx context.Context, p pair, keep types.UID) (bool, error) {
-	gone, err := r.deleteMarked(ctx, p, p.key, keep, &corev1.PersistentVolumeClaim{})
-	if err != nil || !gone {
-		return false, err
-	}
-	return r.deleteMarked(ctx, p, types.NamespacedName{Name: reference.VolumeName(p.key)}, keep, &corev1.PersistentVolume{})
-}
-
-// deleteMarked deletes an object that was made for a Dataset of the name, and reports whether none is left. A foreign
-// one isn't touched and doesn't count. It reads live: an object made a moment ago would otherwise be left for ever.
-func (r *Reconciler) deleteMarked(ctx context.Context, p pair, key types.NamespacedName, keep types.UID, object client.Object) (bool, error) {
-	err := r.Live.Get(ctx, key, object)
-	switch mark := datasetMark(p.key, object); {
-	case apierrors.IsNotFound(err):
-		return true, nil
-	case err != nil:
-		return false, fmt.Errorf("reading %T %s: %w", object, key, err)
-	case mark == "", mark == keep:
-		return true, nil
-	case object.GetDeletionTimestamp() != nil:
-		return false, r.tellUsers(ctx, p, object)
-	}
-	uid := object.GetUID()
-	err = r.Client.Delete(ctx, object, client.Preconditions{UID: &uid})
-	if client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("deleting %T %s: %w", object, key, err)
-	}
-	return false, nil
-}
-
-// tellUsers says which pods keep a claim from going; Kubernetes lets it go when they have ended.
-func (r *Reconciler) tellUsers(ctx context.Context, p pair, object client.Object) error {
-	if _, isClaim := object.(*corev1.PersistentVolumeClaim); !isClaim || !p.datasetDeleting() {
-		return nil
-	}
-	pods := &corev1.PodList{}
-	if err := r.Live.List(ctx, pods, client.InNamespace(p.key.Namespace)); err != nil {
-		return fmt.Errorf("listing the pods of namespace %s: %w", p.key.Namespace, err)
-	}
-	var users []string
-	for i := range pods.Items {
-		pod := &pods.Items[i]
-		if reference.UsesClaim(pod, p.key.Name) {
-			users = append(users, pod.Name)
-		}
-	}
-	if len(users) > 0 {
-		r.tell(p.key, p.dataset, tell.ReasonErrorDeleteDataset, "Dataset "+p.key.String()+" can't be deleted yet; pods use its claim: delete "+strings.Join(users, ", "))
-	}
-	return nil
+	return r.volume(p).DeleteOrphans(ctx, r.Client, &datav1alpha1.Dataset{}, &datav1alpha1.ThinRuntime{})
 }

@@ -14,7 +14,6 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thinruntime/thin"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -109,7 +108,7 @@ func TestNewDatasetReplacesWhatAnEarlierOneLeft(t *testing.T) {
 	startThinRuntimes(t)
 	eventuallyBound(t, again)
 	eventuallyClaimed(t, again)
-	if livetest.Refresh(t, again.volume).Labels[thin.LabelDatasetUID] != string(again.dataset.UID) {
+	if livetest.Refresh(t, again.volume).Labels[reference.LabelDatasetUID] != string(again.dataset.UID) {
 		t.Error("the volume is still the earlier Dataset's")
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/owned"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thinruntime/thin"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -180,7 +181,7 @@ func stateOf(p pair, part *thinPart) partState {
 	if owner == nil || owner.Kind != datav1alpha1.ThinRuntimeKind || owner.Name != p.key.Name {
 		return partForeign
 	}
-	switch marked := part.live.GetLabels()[thin.LabelDatasetUID] != ""; {
+	switch marked := part.live.GetLabels()[reference.LabelDatasetUID] != ""; {
 	case owner.UID != p.runtime.UID, marked && part.live.GetDeletionTimestamp() != nil:
 		return partLeaving // Kubernetes deletes what an earlier ThinRuntime of the name owned
 	case marked:
@@ -193,7 +194,7 @@ func stateOf(p pair, part *thinPart) partState {
 
 // stateOfVolume tells whose a volume or claim is. They have no owner: the mark and the name of the claim prove it.
 func stateOfVolume(p pair, object client.Object) partState {
-	switch mark := datasetMark(p.key, object); {
+	switch mark := owned.DatasetMark(p.key, object); {
 	case mark == "":
 		return partForeign
 	case object.GetDeletionTimestamp() != nil:
@@ -202,17 +203,6 @@ func stateOfVolume(p pair, object client.Object) partState {
 		return partOurs
 	}
 	return partLeftover
-}
-
-// datasetMark returns the UID of the Dataset of a name that a volume or claim was made for, or nothing if it wasn't.
-func datasetMark(key types.NamespacedName, object client.Object) types.UID {
-	if volume, ok := object.(*corev1.PersistentVolume); ok {
-		claim := volume.Spec.ClaimRef
-		if claim == nil || claim.Namespace != key.Namespace || claim.Name != key.Name {
-			return ""
-		}
-	}
-	return types.UID(object.GetLabels()[thin.LabelDatasetUID])
 }
 
 // apply makes what is missing and repairs what somebody changed. Of volume and claim only the metadata can change.

@@ -118,7 +118,7 @@ func (r *Reconciler) setUp(ctx context.Context, p pair) error {
 	case plan.servedByFluid:
 		return nil
 	case plan.leftover:
-		_, err := r.deleteVolume(ctx, p, p.dataset.UID)
+		_, err := r.volume(p).Delete(ctx, p.dataset.UID)
 		return err
 	case plan.waiting:
 		return nil

@@ -14,6 +14,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/owned"
 )
 
 // edit patches an object as somebody else would.
@@ -314,7 +315,7 @@ func TestContains(t *testing.T) {
 		"a value where there is a struct":   {m{"a": "b"}, false},
 		"a struct where there is no struct": {m{"list": m{"a": "b"}}, false},
 	} {
-		if got := contains(live, test.wanted); got != test.want {
+		if got := owned.Contains(live, test.wanted); got != test.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

@@ -16,10 +16,6 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
-// LabelDatasetUID marks every object that belongs to a physical Dataset with the UID of that Dataset. Together with
-// the owner reference (or, on volume and claim, alone) it proves that an object is ours.
-const LabelDatasetUID = "kubectl-fluid.dev/dataset-uid"
-
 // DefaultMountRoot is Fluid's default directory on the nodes for FUSE mounts.
 const DefaultMountRoot = "/runtime-mnt"
 
@@ -110,7 +106,7 @@ func (e *engine) selector() map[string]string {
 // workloadMeta is the metadata of an object that Kubernetes deletes with the ThinRuntime.
 func (e *engine) workloadMeta(suffix string) metav1.ObjectMeta {
 	labels := e.labels()
-	labels[LabelDatasetUID] = string(e.dataset.UID)
+	labels[reference.LabelDatasetUID] = string(e.dataset.UID)
 	controller := true
 	return metav1.ObjectMeta{
 		Name: e.runtime.Name + suffix, Namespace: e.runtime.Namespace, Labels: labels,

@@ -85,7 +85,7 @@ func (e *engine) volumeMeta(namespace, name string) metav1.ObjectMeta {
 		Labels: map[string]string{
 			reference.StorageLabel(e.dataset): "true",
 			datav1alpha1.LabelDatasetID:       reference.DatasetID(e.dataset),
-			LabelDatasetUID:                   string(e.dataset.UID),
+			reference.LabelDatasetUID:         string(e.dataset.UID),
 		},
 		Annotations: map[string]string{datav1alpha1.AnnotationCreatedBy: datav1alpha1.CreatedByFluid},
 	}
