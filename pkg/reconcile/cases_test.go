@@ -39,6 +39,8 @@ func casesOnALiveCluster(t *testing.T, names reference.MirrorNames) {
 			t.Fatalf("case %s: %v", name, err)
 		}
 		t.Cleanup(func() { removeVolumes(t, c) })
+		livetest.EndWithTest(t, c.PhysicalNamespace)
+		livetest.EndWithTest(t, c.ReferenceNamespace)
 		all = append(all, c)
 	}
 	for _, c := range all {

@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -178,12 +179,34 @@ func StartManagerOn(t *testing.T, connection *rest.Config, logger logr.Logger, s
 	return manager, stop
 }
 
-// NewNamespace creates a namespace for a test.
+// NewNamespace creates a namespace for a test. The Datasets in it end with the test.
 func NewNamespace(t *testing.T) string {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "t-"}}
 	Create(t, namespace)
+	EndWithTest(t, namespace.Name)
 	return namespace.Name
+}
+
+// EndWithTest deletes the Datasets in a namespace when the test ends, also those that wait for a controller to release
+// them. The manager of a later test would reconcile those that stay: one that can't be served is tried again and again.
+func EndWithTest(t *testing.T, namespace string) {
+	t.Helper()
+	t.Cleanup(func() {
+		datasets := &datav1alpha1.DatasetList{}
+		if err := live.client.List(context.Background(), datasets, client.InNamespace(namespace)); err != nil {
+			t.Error(err)
+		}
+		for i := range datasets.Items {
+			dataset := &datasets.Items[i]
+			release := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+			err := errors.Join(client.IgnoreNotFound(live.client.Delete(context.Background(), dataset)),
+				client.IgnoreNotFound(live.client.Patch(context.Background(), dataset, release)))
+			if err != nil {
+				t.Errorf("deleting Dataset %s: %v", client.ObjectKeyFromObject(dataset), err)
+			}
+		}
+	})
 }
 
 // Create creates objects.
