@@ -152,19 +152,16 @@ func listDatasets(ctx context.Context, env Environment, all bool, text func(*dat
 	if err != nil {
 		return nil, err
 	}
-	list := &datav1alpha1.DatasetList{}
-	options := &client.ListOptions{Namespace: namespace, Limit: cluster.ListChunk}
+	var list []datav1alpha1.Dataset
 	if all {
-		options.Namespace = ""
-		err = c.List(ctx, list, options)
-		options.Namespace = namespace
+		list, err = cluster.ListDatasets(ctx, c, "")
 	}
 	if !all || err != nil {
-		err = c.List(ctx, list, options)
+		list, err = cluster.ListDatasets(ctx, c, namespace)
 	}
 	var texts []string
-	for i := range list.Items {
-		if value, ok := text(&list.Items[i]); ok {
+	for i := range list {
+		if value, ok := text(&list[i]); ok {
 			texts = append(texts, value)
 		}
 	}
@@ -193,10 +190,14 @@ func listNames(ctx context.Context, env Environment, kind, namespace string) ([]
 	}
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind + "List"))
-	err = c.List(ctx, list, &client.ListOptions{Namespace: namespace, Limit: cluster.ListChunk})
 	var names []string
-	for i := range list.Items {
-		names = append(names, list.Items[i].Name)
+	for page, err := range cluster.Pages(ctx, c, list, client.InNamespace(namespace)) {
+		if err != nil {
+			return names, err
+		}
+		for _, object := range page.Items {
+			names = append(names, object.Name)
+		}
 	}
-	return names, err
+	return names, nil
 }

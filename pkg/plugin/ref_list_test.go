@@ -14,7 +14,6 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/output"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -27,15 +26,6 @@ func TestListWatches(t *testing.T) {
 	c := fakeClientWith(t, interceptor.Funcs{
 		Watch: func(_ context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) (watch.Interface, error) {
 			watcher, err := c.Watch(ctx, list, options...)
-			watcher = watch.Filter(watcher, func(event watch.Event) (watch.Event, bool) {
-				// The cluster in memory has typed objects for whoever watches.
-				object, err := output.Generic(event.Object)
-				if err != nil {
-					t.Error(err)
-				}
-				event.Object = object
-				return event, true
-			})
 			once.Do(func() {
 				go func() {
 					key := types.NamespacedName{Namespace: "ref", Name: "waiting"}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -158,6 +159,53 @@ func TestDeleteAsks(t *testing.T) {
 	}
 	if r := run(t.Context(), connectTo(c), "ref delete refdemo -n ref --yes"); r.code != ExitOK || exists(c) {
 		t.Error(r.text())
+	}
+}
+
+// silence is a terminal on which nobody types anything.
+type silence struct{ over <-chan struct{} }
+
+func (s silence) Read([]byte) (int, error) {
+	<-s.over
+	return 0, io.EOF
+}
+
+// TestInterruptsEndQuestions: who interrupts a command that waits for an answer or for manifests has it end at once, and
+// nothing is deleted.
+func TestInterruptsEndQuestions(t *testing.T) {
+	for command, question := range map[string]string{
+		"ref delete refdemo -n ref":       "[y/N] ",
+		"ref check -f - --offline":        "",
+		"inject -f - -n ref --offline":    "",
+		"ref delete waiting -n ref":       "[y/N] ",
+		"inspect sidecar -f - -n ref":     "",
+		"ref check -n ref -f - --lang=zh": "",
+	} {
+		c := fakeClientWith(t, interceptor.Funcs{
+			Delete: func(_ context.Context, _ client.WithWatch, object client.Object, _ ...client.DeleteOption) error {
+				t.Errorf("%s is deleted", object.GetName())
+				return nil
+			},
+		}, everything()...)
+		ctx, cancel := context.WithCancel(t.Context())
+		asked := listenFor(question)
+		if question == "" {
+			time.AfterFunc(20*time.Millisecond, cancel)
+		}
+		wait := meanwhile(func() {
+			select {
+			case <-asked.heard:
+				cancel()
+			case <-ctx.Done():
+			}
+		})
+		env := Environment{Connect: connectTo(c), Interactive: true}
+		env.In, env.ErrOut = silence{t.Context().Done()}, asked
+		r := runIn(ctx, env, strings.Fields(command))
+		if r.code != ExitInterrupted || r.out != "" || !strings.HasSuffix(r.err, question+"\nerror: interrupted\n") && r.err != "error: interrupted\n" {
+			t.Errorf("%s: %s", command, r.text())
+		}
+		wait()
 	}
 }
 

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -113,7 +114,10 @@ func ManifestDatasets(ctx context.Context, c *View) ([]*datav1alpha1.Dataset, er
 	return datasets, nil
 }
 
-// GetReference returns an existing reference; doing says what for.
+// ErrNotReference says that a Dataset has no mount dataset://namespace/name.
+var ErrNotReference = errors.New("this Dataset is not a reference: it has no mount " + reference.Scheme + "namespace/name")
+
+// GetReference returns an existing reference; doing says what for. A Dataset that is none is ErrNotReference.
 func GetReference(ctx context.Context, reader client.Reader, key types.NamespacedName, doing string) (*datav1alpha1.Dataset, error) {
 	doing = fmt.Sprintf("%s the reference %s", doing, key)
 	object, err := GetDataset(ctx, reader, key)
@@ -128,7 +132,7 @@ func GetReference(ctx context.Context, reader client.Reader, key types.Namespace
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	if !reference.IsReference(dataset) {
-		return nil, fmt.Errorf("%s: this Dataset is not a reference: it has no mount %snamespace/name", doing, reference.Scheme)
+		return nil, fmt.Errorf("%s: %w", doing, ErrNotReference)
 	}
 	return dataset, nil
 }
@@ -159,10 +163,8 @@ func ListReferences(ctx context.Context, reader client.Reader, namespace string)
 func listDatasetObjects(ctx context.Context, reader client.Reader, namespace string) ([]unstructured.Unstructured, []*datav1alpha1.Dataset, error) {
 	var objects []unstructured.Unstructured
 	var datasets []*datav1alpha1.Dataset
-	options := client.ListOptions{Namespace: namespace, Limit: ListChunk}
-	for {
-		page := NewDatasetList()
-		if err := reader.List(ctx, page, &options); err != nil {
+	for page, err := range Pages(ctx, reader, NewList(datav1alpha1.GroupVersion.WithKind(datav1alpha1.DatasetKind)), client.InNamespace(namespace)) {
+		if err != nil {
 			return nil, nil, ExplainAPI("listing Datasets", err)
 		}
 		for i := range page.Items {
@@ -172,10 +174,8 @@ func listDatasetObjects(ctx context.Context, reader client.Reader, namespace str
 			}
 			objects, datasets = append(objects, page.Items[i]), append(datasets, dataset)
 		}
-		if options.Continue = page.GetContinue(); options.Continue == "" {
-			return objects, datasets, nil
-		}
 	}
+	return objects, datasets, nil
 }
 
 // ReadyText returns the condition ReferenceReady as True, False (Reason) or <unknown>.
@@ -200,11 +200,4 @@ func ModesText(modes []corev1.PersistentVolumeAccessMode) string {
 		texts[i] = string(mode)
 	}
 	return strings.Join(texts, ",")
-}
-
-// NewDatasetList returns an empty list of Datasets to read into, as the API server has them.
-func NewDatasetList() *unstructured.UnstructuredList {
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(datav1alpha1.GroupVersion.WithKind(datav1alpha1.DatasetKind + "List"))
-	return list
 }

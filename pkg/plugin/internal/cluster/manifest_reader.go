@@ -166,8 +166,8 @@ func assign(object *unstructured.Unstructured, kind schema.GroupVersionKind, int
 	return nil
 }
 
-// List lists objects without Go types: those of the cluster, with the manifests applied, and with the last page those
-// that only the manifests have.
+// List lists objects without Go types: those of the cluster, with the manifests applied, and those that only the
+// manifests have. Of the options it knows the namespace; the list has one page.
 func (r *manifestReader) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
 	into, ok := list.(*unstructured.UnstructuredList)
 	if !ok {
@@ -175,16 +175,17 @@ func (r *manifestReader) List(ctx context.Context, list client.ObjectList, optio
 	}
 	kind := into.GroupVersionKind()
 	kind.Kind = strings.TrimSuffix(kind.Kind, "List")
-	if r.live != nil {
-		if err := r.live.List(ctx, list, options...); err != nil {
-			return err
-		}
-	}
-	if into.GetContinue() != "" {
-		return fmt.Errorf("the cluster has too many objects of kind %s to list them with manifests applied", kind.Kind)
-	}
 	limits := client.ListOptions{}
 	limits.ApplyOptions(options)
+	into.Items = nil
+	if r.live != nil {
+		for page, err := range Pages(ctx, r.live, NewList(kind), client.InNamespace(limits.Namespace)) {
+			if err != nil {
+				return err
+			}
+			into.Items = append(into.Items, page.Items...)
+		}
+	}
 	seen := map[client.ObjectKey]bool{}
 	for i := range into.Items {
 		key := client.ObjectKeyFromObject(&into.Items[i])

@@ -92,7 +92,7 @@ func (f *ManifestFlags) Texts(ctx context.Context, env command.Environment) ([]M
 			return nil, err
 		}
 		for _, file := range files {
-			text, err := readManifest(env.In, file)
+			text, err := readManifest(ctx, env.In, file)
 			if err != nil {
 				return nil, fmt.Errorf("reading manifests: %w", err)
 			}
@@ -109,9 +109,9 @@ func (f *ManifestFlags) Texts(ctx context.Context, env command.Environment) ([]M
 	return texts, nil
 }
 
-func readManifest(stdin io.Reader, file string) (ManifestText, error) {
+func readManifest(ctx context.Context, stdin io.Reader, file string) (ManifestText, error) {
 	if file == "-" {
-		data, err := io.ReadAll(stdin)
+		data, err := command.Await(ctx, func() ([]byte, error) { return io.ReadAll(stdin) })
 		return ManifestText{"stdin", data}, err
 	}
 	data, err := os.ReadFile(file)

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -68,20 +67,19 @@ func bundledKinds() []bundledKind {
 // file lists the objects of a kind into a file of the archive; what couldn't be listed is said in it.
 func (k bundledKind) file(ctx context.Context, e *examiner) (bundleFile, error) {
 	name := strings.ToLower(k.kind.Kind) + "s"
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(k.kind)
-	list.SetKind(k.kind.Kind + "List")
-	options := &client.ListOptions{Limit: cluster.ListChunk}
+	namespace := client.InNamespace("")
 	if k.inNamespace {
-		options.Namespace = e.namespace
-	}
-	if err := e.client.List(ctx, list, options); err != nil {
-		return yamlFile(name, map[string]any{"error": err.Error()})
+		namespace = client.InNamespace(e.namespace)
 	}
 	objects := []any{}
-	for i := range list.Items {
-		if k.wants(list.Items[i].GetName()) {
-			objects = append(objects, k.harmless(list.Items[i].Object))
+	for page, err := range cluster.Pages(ctx, e.client, cluster.NewList(k.kind), namespace) {
+		if err != nil {
+			return yamlFile(name, map[string]any{"error": err.Error()})
+		}
+		for _, object := range page.Items {
+			if k.wants(object.GetName()) {
+				objects = append(objects, k.harmless(object.Object))
+			}
 		}
 	}
 	return yamlFile(name, objects)

@@ -99,12 +99,8 @@ func definitions() map[string]bool {
 // fluidDefinitions returns the definitions of Fluid's kinds by their names.
 func (e *examiner) fluidDefinitions() (map[string]*unstructured.Unstructured, error) {
 	found := map[string]*unstructured.Unstructured{}
-	options := client.ListOptions{Limit: cluster.ListChunk}
-	for {
-		page := &unstructured.UnstructuredList{}
-		page.SetGroupVersionKind(cluster.DefinitionKind())
-		page.SetKind(page.GetKind() + "List")
-		if err := e.client.List(e.ctx, page, &options); err != nil {
+	for page, err := range cluster.Pages(e.ctx, e.client, cluster.NewList(cluster.DefinitionKind())) {
+		if err != nil {
 			return nil, err
 		}
 		for i := range page.Items {
@@ -112,10 +108,8 @@ func (e *examiner) fluidDefinitions() (map[string]*unstructured.Unstructured, er
 				found[page.Items[i].GetName()] = &page.Items[i]
 			}
 		}
-		if options.Continue = page.GetContinue(); options.Continue == "" {
-			return found, nil
-		}
 	}
+	return found, nil
 }
 
 func (e *examiner) checkDefinitions() {

@@ -9,24 +9,26 @@ import (
 	"k8s.io/apimachinery/pkg/util/version"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // checkNodes looks at the kubelets, those of one version together.
 func (e *examiner) checkNodes() {
-	list := &corev1.NodeList{}
-	if err := e.client.List(e.ctx, list); err != nil {
-		e.unread(thing("Nodes"), err)
-		return
-	}
 	nodes := map[string][]string{}
 	var versions []string
-	for _, node := range list.Items {
-		v := node.Status.NodeInfo.KubeletVersion
-		if nodes[v] == nil {
-			versions = append(versions, v)
+	for page, err := range cluster.Pages(e.ctx, e.client, &corev1.NodeList{}) {
+		if err != nil {
+			e.unread(thing("Nodes"), err)
+			return
 		}
-		nodes[v] = append(nodes[v], node.Name)
+		for _, node := range page.Items {
+			v := node.Status.NodeInfo.KubeletVersion
+			if nodes[v] == nil {
+				versions = append(versions, v)
+			}
+			nodes[v] = append(nodes[v], node.Name)
+		}
 	}
 	if len(versions) == 0 {
 		e.skip("the cluster has no nodes")

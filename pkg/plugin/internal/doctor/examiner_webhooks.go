@@ -194,30 +194,44 @@ func (e *examiner) probeReference() {
 // probePod has a pod with a Dataset admitted, which must come back with a sidecar.
 func (e *examiner) probePod() {
 	object := thing("dry run of Pod " + e.namespace + "/" + ProbeName)
-	list := &datav1alpha1.DatasetList{}
-	if err := e.client.List(e.ctx, list, client.InNamespace(e.namespace), client.Limit(cluster.ListChunk)); err != nil {
+	dataset, err := e.boundDataset()
+	switch {
+	case err != nil:
 		e.unread(thing("Datasets of namespace "+e.namespace), err)
 		return
-	}
-	i := slices.IndexFunc(list.Items, func(d datav1alpha1.Dataset) bool { return d.Status.Phase == datav1alpha1.BoundPhase })
-	if i < 0 {
+	case dataset == "":
 		e.skip("no Dataset of namespace %s is Bound, so that a pod could try it; name another with -n", e.namespace)
 		return
 	}
-	pod := probedPod(e.namespace, list.Items[i].Name)
-	err := e.client.Create(e.ctx, pod, client.DryRunAll)
+	pod := probedPod(e.namespace, dataset)
+	err = e.client.Create(e.ctx, pod, client.DryRunAll)
 	switch {
 	case err == nil && len(workload.Sidecars(pod)) > 0:
-		e.pass(object, "the webhook gives a pod with Dataset %s a sidecar", list.Items[i].Name)
+		e.pass(object, "the webhook gives a pod with Dataset %s a sidecar", dataset)
 	case err == nil:
-		e.find(finding.CodeWebhookFails, object, "a pod with Dataset %s that asks for a sidecar was admitted without one", list.Items[i].Name)
+		e.find(finding.CodeWebhookFails, object, "a pod with Dataset %s that asks for a sidecar was admitted without one", dataset)
 	case strings.Contains(err.Error(), "violates PodSecurity"):
 		e.find(finding.CodePodSecurity, finding.Object{Kind: "Namespace", Name: e.namespace}, "it refuses a pod with a sidecar: %v", err)
 	case cluster.IsRefusal(err):
-		e.find(finding.CodePodClaimUnresolved, object, "the webhook answers, and refuses a pod with Dataset %s: %v", list.Items[i].Name, err)
+		e.find(finding.CodePodClaimUnresolved, object, "the webhook answers, and refuses a pod with Dataset %s: %v", dataset, err)
 	default:
 		e.probeFailed(object, err)
 	}
+}
+
+// boundDataset returns the name of a Dataset of the namespace that pods can use; empty if there is none.
+func (e *examiner) boundDataset() (string, error) {
+	for page, err := range cluster.Pages(e.ctx, e.client, &datav1alpha1.DatasetList{}, client.InNamespace(e.namespace)) {
+		if err != nil {
+			return "", err
+		}
+		for _, dataset := range page.Items {
+			if dataset.Status.Phase == datav1alpha1.BoundPhase {
+				return dataset.Name, nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // probedPod asks for a sidecar, and meets the strictest Pod Security level until it has one.

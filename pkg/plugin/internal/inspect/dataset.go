@@ -7,9 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
@@ -222,25 +220,17 @@ func (r *datasetResult) findPods(ctx context.Context, c *cluster.View, language 
 	if c.Offline() {
 		return nil
 	}
-	pods := &corev1.PodList{}
-	options := &client.ListOptions{Namespace: r.Namespace, Limit: cluster.ListChunk}
-	for {
-		if err := c.Live.List(ctx, pods, options); apierrors.IsForbidden(err) {
-			f := finding.New(finding.CodeUnread, finding.Object{Kind: "Namespace", Name: r.Namespace}, "its pods couldn't be listed: %v", err)
-			r.Results = append(r.Results, report.NewResult(f, language))
-			return nil
-		} else if err != nil {
-			return cluster.ExplainAPI("listing the pods of namespace "+r.Namespace, err)
-		}
-		for i := range pods.Items {
-			if usesDataset(&pods.Items[i], r.Name) {
-				r.UsedBy.Pods = append(r.UsedBy.Pods, pods.Items[i].Name)
-			}
-		}
-		if options.Continue = pods.Continue; options.Continue == "" {
-			return nil
+	pods, unread, err := workload.ListPods(ctx, c.Live, r.Namespace)
+	if unread != "" {
+		f := finding.New(finding.CodeUnread, finding.Object{Kind: "Namespace", Name: r.Namespace}, "its pods couldn't be listed: %s", unread)
+		r.Results = append(r.Results, report.NewResult(f, language))
+	}
+	for i := range pods {
+		if usesDataset(&pods[i], r.Name) {
+			r.UsedBy.Pods = append(r.UsedBy.Pods, pods[i].Name)
 		}
 	}
+	return err
 }
 
 // usesDataset reports whether a pod uses a Dataset of its namespace.

@@ -10,7 +10,6 @@ import (
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	apiversion "k8s.io/apimachinery/pkg/util/version"
@@ -102,19 +101,14 @@ func (i *inspector) listPods(subject *podSubject, r *podReport) error {
 	if subject.selector == nil || i.c.Offline() || subject.file != "" {
 		return nil
 	}
-	pods := &corev1.PodList{}
-	err := i.c.Live.List(i.ctx, pods, client.InNamespace(subject.key.Namespace), client.MatchingLabelsSelector{Selector: subject.selector}, client.Limit(cluster.ListChunk))
-	if apierrors.IsForbidden(err) {
-		r.find(finding.CodeUnread, "its pods couldn't be listed: %v", err)
-		return nil
+	pods, unread, err := workload.ListPods(i.ctx, i.c.Live, subject.key.Namespace, client.MatchingLabelsSelector{Selector: subject.selector})
+	if unread != "" {
+		r.find(finding.CodeUnread, "its pods couldn't be listed: %s", unread)
 	}
-	if err != nil {
-		return cluster.ExplainAPI("listing the pods of "+r.object(), err)
+	for n := range pods {
+		r.PodsOfWorkload = append(r.PodsOfWorkload, workloadPod{pods[n].Name, len(workload.Sidecars(&pods[n])) > 0})
 	}
-	for n := range pods.Items {
-		r.PodsOfWorkload = append(r.PodsOfWorkload, workloadPod{pods.Items[n].Name, len(workload.Sidecars(&pods.Items[n])) > 0})
-	}
-	return nil
+	return err
 }
 
 // diffOfPatch returns what a JSON patch changes in a pod.
@@ -132,15 +126,17 @@ func diffOfPatch(before, patch []byte) (string, error) {
 
 // warningOf returns the message of the last Warning event about a container of a pod.
 func warningOf(ctx context.Context, reader client.Reader, pod *corev1.Pod, container string) (string, error) {
-	events := &corev1.EventList{}
-	if err := reader.List(ctx, events, client.InNamespace(pod.Namespace), client.MatchingFields{"involvedObject.uid": string(pod.UID), "type": corev1.EventTypeWarning}, client.Limit(cluster.ListChunk)); err != nil {
-		return "", err
-	}
+	of := client.MatchingFields{"involvedObject.uid": string(pod.UID), "type": corev1.EventTypeWarning}
 	var last *corev1.Event
-	for n := range events.Items {
-		event := &events.Items[n]
-		if strings.HasSuffix(event.InvolvedObject.FieldPath, "{"+container+"}") && (last == nil || last.LastTimestamp.Before(&event.LastTimestamp)) {
-			last = event
+	for page, err := range cluster.Pages(ctx, reader, &corev1.EventList{}, client.InNamespace(pod.Namespace), of) {
+		if err != nil {
+			return "", err
+		}
+		for n := range page.Items {
+			event := &page.Items[n]
+			if strings.HasSuffix(event.InvolvedObject.FieldPath, "{"+container+"}") && (last == nil || last.LastTimestamp.Before(&event.LastTimestamp)) {
+				last = event
+			}
 		}
 	}
 	if last == nil {

@@ -235,6 +235,9 @@ func (o *refCheckOptions) datasets(ctx context.Context, c *cluster.View) ([]*dat
 	case o.name == "":
 		_, datasets, err := cluster.ListReferences(ctx, c, o.namespace)
 		return datasets, nil, err
+	case o.source == nil:
+		existing, err := cluster.GetReference(ctx, c, o.key(), "checking")
+		return []*datav1alpha1.Dataset{existing}, nil, err
 	}
 	object, err := cluster.GetDataset(ctx, c, o.key())
 	if err != nil {
@@ -245,15 +248,6 @@ func (o *refCheckOptions) datasets(ctx context.Context, c *cluster.View) ([]*dat
 		if existing, err = cluster.TypedDataset(object); err != nil {
 			return nil, nil, err
 		}
-	}
-	if o.source == nil {
-		switch {
-		case existing == nil:
-			return nil, nil, fmt.Errorf("checking the reference %s: it doesn't exist; kubectl fluid ref list -n %s shows those that do", o.key(), o.namespace)
-		case !reference.IsReference(existing):
-			return nil, nil, fmt.Errorf("checking the reference %s: this Dataset is not a reference: it has no mount %snamespace/name", o.key(), reference.Scheme)
-		}
-		return []*datav1alpha1.Dataset{existing}, nil, nil
 	}
 	wanted := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: o.namespace, Name: o.name}}
 	wanted.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: o.source.MountPoint()}}

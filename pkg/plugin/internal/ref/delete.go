@@ -11,14 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/command"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/output"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/terminal"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/workload"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -108,7 +106,7 @@ func (o *refDeleteOptions) run(ctx context.Context, env command.Environment) err
 		return err
 	}
 	// All of them are looked at before one of them is deleted.
-	var objects []*unstructured.Unstructured
+	var objects []*datav1alpha1.Dataset
 	for _, key := range o.keys {
 		object, err := o.read(ctx, c, key)
 		if err != nil {
@@ -119,8 +117,14 @@ func (o *refDeleteOptions) run(ctx context.Context, env command.Environment) err
 	if err := o.showUsers(ctx, env, c); err != nil {
 		return err
 	}
-	if !o.yes && o.dryRun == dryRunNone && !confirm(env, fmt.Sprintf("Delete %s?", o.names())) {
-		return &command.ExitError{Code: command.ExitFailed, Err: errors.New("nothing was deleted")}
+	if !o.yes && o.dryRun == dryRunNone {
+		yes, err := confirm(ctx, env, fmt.Sprintf("Delete %s?", o.names()))
+		if err != nil {
+			return err
+		}
+		if !yes {
+			return &command.ExitError{Code: command.ExitFailed, Err: errors.New("nothing was deleted")}
+		}
 	}
 	for _, object := range objects {
 		if err := o.delete(ctx, env, c, object); err != nil {
@@ -141,23 +145,12 @@ func (o *refDeleteOptions) names() string {
 }
 
 // read returns a reference; what isn't one is an error.
-func (o *refDeleteOptions) read(ctx context.Context, reader client.Reader, key types.NamespacedName) (*unstructured.Unstructured, error) {
-	doing := fmt.Sprintf("deleting the reference %s", key)
-	object, err := cluster.GetDataset(ctx, reader, key)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
+func (o *refDeleteOptions) read(ctx context.Context, reader client.Reader, key types.NamespacedName) (*datav1alpha1.Dataset, error) {
+	dataset, err := cluster.GetReference(ctx, reader, key, "deleting")
+	if errors.Is(err, cluster.ErrNotReference) {
+		err = fmt.Errorf("%w, and it may hold data of its own; nothing was deleted", err)
 	}
-	if object == nil {
-		return nil, fmt.Errorf("%s: it doesn't exist; kubectl fluid ref list -n %s shows those that do", doing, key.Namespace)
-	}
-	dataset, err := cluster.TypedDataset(object)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
-	}
-	if !reference.IsReference(dataset) {
-		return nil, fmt.Errorf("%s: this Dataset is not a reference: it has no mount %snamespace/name, and it may hold data of its own; nothing was deleted", doing, reference.Scheme)
-	}
-	return object, nil
+	return dataset, err
 }
 
 // showUsers says which pods use the references.
@@ -182,24 +175,28 @@ func (o *refDeleteOptions) showUsers(ctx context.Context, env command.Environmen
 	return nil
 }
 
-// confirm asks a question on the terminal; only y and yes mean yes.
-func confirm(env command.Environment, question string) bool {
+// confirm asks a question on the terminal; only y and yes mean yes. Ending ctx ends the question.
+func confirm(ctx context.Context, env command.Environment, question string) (bool, error) {
 	fmt.Fprintf(env.ErrOut, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(env.In).ReadString('\n')
+	answer, err := command.Await(ctx, func() (string, error) { return bufio.NewReader(env.In).ReadString('\n') })
+	if ctx.Err() != nil {
+		fmt.Fprintln(env.ErrOut)
+		return false, ctx.Err()
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return false
+		return false, nil
 	}
 	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes"
+	return answer == "y" || answer == "yes", nil
 }
 
 // delete deletes a reference as it was read: not one that was created or made something else since.
-func (o *refDeleteOptions) delete(ctx context.Context, env command.Environment, writer client.Writer, object *unstructured.Unstructured) error {
+func (o *refDeleteOptions) delete(ctx context.Context, env command.Environment, writer client.Writer, object *datav1alpha1.Dataset) error {
 	suffix := " deleted"
 	options := []client.DeleteOption{client.Preconditions{UID: new(object.GetUID()), ResourceVersion: new(object.GetResourceVersion())}}
 	switch o.dryRun {
 	case dryRunClient:
-		fmt.Fprintf(env.Out, "%s deleted (dry run)\n", output.ResourceName(object))
+		fmt.Fprintf(env.Out, "%s deleted (dry run)\n", cluster.DatasetName(object.Name))
 		return nil
 	case dryRunServer:
 		suffix = " deleted (server dry run)"
@@ -212,7 +209,7 @@ func (o *refDeleteOptions) delete(ctx context.Context, env command.Environment, 
 	case err != nil && !apierrors.IsNotFound(err):
 		return cluster.ExplainAPI(doing, err)
 	}
-	fmt.Fprintf(env.Out, "%s%s\n", output.ResourceName(object), suffix)
+	fmt.Fprintf(env.Out, "%s%s\n", cluster.DatasetName(object.Name), suffix)
 	return nil
 }
 
@@ -221,8 +218,8 @@ func (o *refDeleteOptions) waitGone(ctx context.Context, env command.Environment
 	limited, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	for _, key := range o.keys {
-		g := goneWaiter{env: env, key: key, reader: c}
-		err := g.follow(limited, c)
+		g := &goneWaiter{env: env, key: key, reader: c}
+		err := cluster.Follow(limited, c, g, onlyDataset(key)...)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -244,54 +241,25 @@ type goneWaiter struct {
 	said   string // what it waits for, as last shown
 }
 
-// follow watches the Dataset, again and again if watches end early.
-func (g *goneWaiter) follow(ctx context.Context, c client.WithWatch) error {
-	for {
-		gone, err := g.watchOnce(ctx, c)
-		if gone || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(rewatchDelay):
-		}
+// Listed says what keeps the Dataset, unless it has gone.
+func (g *goneWaiter) Listed(ctx context.Context, datasets []datav1alpha1.Dataset) (done bool, err error) {
+	if len(datasets) == 0 {
+		return true, nil
 	}
+	g.look(ctx, &datasets[0])
+	return false, nil
 }
 
-func (g *goneWaiter) watchOnce(ctx context.Context, c client.WithWatch) (gone bool, err error) {
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(cluster.NewDatasetObject().GroupVersionKind())
-	list.SetKind(list.GetKind() + "List")
-	only := []client.ListOption{client.InNamespace(g.key.Namespace), client.MatchingFields{"metadata.name": g.key.Name}}
-	if err := c.List(ctx, list, only...); err != nil || len(list.Items) == 0 {
-		return err == nil, err
+// Changed says what keeps the Dataset, unless it has gone.
+func (g *goneWaiter) Changed(ctx context.Context, dataset *datav1alpha1.Dataset, deleted bool) (done bool, err error) {
+	if !deleted {
+		g.look(ctx, dataset)
 	}
-	g.look(ctx, &list.Items[0])
-	watcher, err := c.Watch(ctx, list, append(only, &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: list.GetResourceVersion()}})...)
-	if err != nil {
-		return false, err
-	}
-	defer watcher.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case event, open := <-watcher.ResultChan():
-			object, isDataset := event.Object.(*unstructured.Unstructured)
-			switch {
-			case !open || !isDataset:
-				return false, nil
-			case event.Type == "DELETED":
-				return true, nil
-			}
-			g.look(ctx, object)
-		}
-	}
+	return deleted, nil
 }
 
 // look says, each time that it changes, what keeps the Dataset: its pods, or whose finalizers.
-func (g *goneWaiter) look(ctx context.Context, object *unstructured.Unstructured) {
+func (g *goneWaiter) look(ctx context.Context, object *datav1alpha1.Dataset) {
 	waits := "its finalizers: " + strings.Join(object.GetFinalizers(), ", ")
 	if pods, unread, err := workload.ListPods(ctx, g.reader, g.key.Namespace); err == nil && unread == "" {
 		if users := workload.UsersOf(pods, g.key); len(users) > 0 {

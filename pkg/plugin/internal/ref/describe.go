@@ -200,19 +200,20 @@ func (d *DescriptionReport) addPods(ctx context.Context, reader client.Reader, k
 
 // addEvents adds the events of the Dataset and its ThinRuntime, the latest last.
 func (d *DescriptionReport) addEvents(ctx context.Context, reader client.Reader, key types.NamespacedName) error {
-	list := &corev1.EventList{}
-	switch err := reader.List(ctx, list, client.InNamespace(key.Namespace), client.MatchingFields{"involvedObject.name": key.Name}); {
-	case apierrors.IsForbidden(err):
-		d.EventsUnread = err.Error()
-		return nil
-	case err != nil:
-		return cluster.ExplainAPI("listing the events of the reference "+key.String(), err)
-	}
-	for _, event := range list.Items {
-		if kind := event.InvolvedObject.Kind; kind != datav1alpha1.DatasetKind && kind != datav1alpha1.ThinRuntimeKind {
-			continue
+	of := client.MatchingFields{"involvedObject.name": key.Name}
+	for page, err := range cluster.Pages(ctx, reader, &corev1.EventList{}, client.InNamespace(key.Namespace), of) {
+		switch {
+		case apierrors.IsForbidden(err):
+			d.EventsUnread = err.Error()
+			return nil
+		case err != nil:
+			return cluster.ExplainAPI("listing the events of the reference "+key.String(), err)
 		}
-		d.Events = append(d.Events, describedEvent{Type: event.Type, Reason: event.Reason, Message: event.Message, LastSeen: lastSeen(&event)})
+		for _, event := range page.Items {
+			if kind := event.InvolvedObject.Kind; kind == datav1alpha1.DatasetKind || kind == datav1alpha1.ThinRuntimeKind {
+				d.Events = append(d.Events, describedEvent{Type: event.Type, Reason: event.Reason, Message: event.Message, LastSeen: lastSeen(&event)})
+			}
+		}
 	}
 	slices.SortStableFunc(d.Events, func(a, b describedEvent) int {
 		return cmp.Or(a.LastSeen.Time.Compare(b.LastSeen.Time), cmp.Compare(a.Reason, b.Reason))

@@ -2,15 +2,9 @@ package ref
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
@@ -30,76 +24,24 @@ type listWatcher struct {
 // watch shows the references until the user ends it.
 func (o *refListOptions) watch(ctx context.Context, env command.Environment, c client.WithWatch) error {
 	w := &listWatcher{refListOptions: o, env: env}
-	for {
-		err := w.watchOnce(ctx, c)
-		if !errors.Is(err, errStillWaiting) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(rewatchDelay):
-		}
-	}
+	return cluster.ExplainAPI("watching Datasets", cluster.Follow(ctx, c, w, client.InNamespace(o.namespace)))
 }
 
-// watchOnce lists the Datasets and follows them; errStillWaiting means that the server ended that.
-func (w *listWatcher) watchOnce(ctx context.Context, c client.WithWatch) error {
-	list := cluster.NewDatasetList()
-	if err := c.List(ctx, list, client.InNamespace(w.namespace)); err != nil {
-		return cluster.ExplainAPI("listing Datasets", err)
-	}
+// Listed shows the references that there are.
+func (w *listWatcher) Listed(_ context.Context, datasets []datav1alpha1.Dataset) (done bool, err error) {
 	var found []*datav1alpha1.Dataset
-	for i := range list.Items {
-		dataset, err := cluster.TypedDataset(&list.Items[i])
-		if err != nil {
-			return err
-		}
-		found = append(found, dataset)
+	for i := range datasets {
+		found = append(found, &datasets[i])
 	}
-	if err := w.show(found...); err != nil {
-		return err
-	}
-	options := &client.ListOptions{Namespace: w.namespace, Raw: &metav1.ListOptions{ResourceVersion: list.GetResourceVersion()}}
-	watcher, err := c.Watch(ctx, cluster.NewDatasetList(), options)
-	if err != nil {
-		return cluster.ExplainAPI("watching Datasets", err)
-	}
-	defer watcher.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case event, open := <-watcher.ResultChan():
-			if !open {
-				return errStillWaiting
-			}
-			if err := w.handle(event); err != nil {
-				return err
-			}
-		}
-	}
+	return false, w.show(found...)
 }
 
-func (w *listWatcher) handle(event watch.Event) error {
-	object, ok := event.Object.(*unstructured.Unstructured)
-	switch {
-	case event.Type == watch.Error:
-		if err := apierrors.FromObject(event.Object); !apierrors.IsGone(err) && !apierrors.IsResourceExpired(err) {
-			return cluster.ExplainAPI("watching Datasets", err)
-		}
-		return errStillWaiting
-	case !ok || event.Type == watch.Bookmark:
-		return nil
-	}
-	dataset, err := cluster.TypedDataset(object)
-	if err != nil {
-		return err
-	}
-	if event.Type == watch.Deleted {
+// Changed shows a reference that changed.
+func (w *listWatcher) Changed(_ context.Context, dataset *datav1alpha1.Dataset, deleted bool) (done bool, err error) {
+	if deleted {
 		dataset.Status.Phase = "Deleted"
 	}
-	return w.show(dataset)
+	return false, w.show(dataset)
 }
 
 // show prints a line for each of some Datasets that is wanted, or was, and doesn't look as it did.

@@ -148,23 +148,12 @@ func (o *refTreeOptions) print(env command.Environment, found *TreeReport) error
 // readDatasets lists the Datasets of the cluster; of the namespace only if that is all that may be listed, and then the
 // note says so.
 func readDatasets(ctx context.Context, reader client.Reader, namespace string) (datasets []datav1alpha1.Dataset, note string, err error) {
-	options := client.ListOptions{Limit: cluster.ListChunk}
-	for {
-		page := &datav1alpha1.DatasetList{}
-		err := reader.List(ctx, page, &options)
-		if apierrors.IsForbidden(err) && options.Namespace == "" {
-			options = client.ListOptions{Namespace: namespace, Limit: cluster.ListChunk}
-			note = "you may not list the Datasets of all namespaces: those of other namespaces than " + namespace + " aren't shown"
-			continue
-		}
-		if err != nil {
-			return nil, "", cluster.ExplainAPI("listing Datasets", err)
-		}
-		datasets = append(datasets, page.Items...)
-		if options.Continue = page.Continue; options.Continue == "" {
-			return datasets, note, nil
-		}
+	datasets, err = cluster.ListDatasets(ctx, reader, "")
+	if apierrors.IsForbidden(err) {
+		note = "you may not list the Datasets of all namespaces: those of other namespaces than " + namespace + " aren't shown"
+		datasets, err = cluster.ListDatasets(ctx, reader, namespace)
 	}
+	return datasets, note, err
 }
 
 // datasetUse is a physical Dataset with the references to it.
@@ -281,16 +270,17 @@ func (b *treeBuilder) namespace(name string) *namespaceUse {
 	}
 	n := &namespaceUse{claims: map[string]*corev1.PersistentVolumeClaim{}}
 	b.namespaces[name] = n
-	claims := &corev1.PersistentVolumeClaimList{}
-	switch err := b.reader.List(b.ctx, claims, client.InNamespace(name)); {
-	case apierrors.IsForbidden(err):
-		n.unread = err.Error()
-	case err != nil:
-		b.err = cluster.ExplainAPI("listing the claims of namespace "+name, err)
-		return n
-	}
-	for i := range claims.Items {
-		n.claims[claims.Items[i].Name] = &claims.Items[i]
+	for page, err := range cluster.Pages(b.ctx, b.reader, &corev1.PersistentVolumeClaimList{}, client.InNamespace(name)) {
+		switch {
+		case apierrors.IsForbidden(err):
+			n.unread = err.Error()
+		case err != nil:
+			b.err = cluster.ExplainAPI("listing the claims of namespace "+name, err)
+			return n
+		}
+		for i := range page.Items {
+			n.claims[page.Items[i].Name] = &page.Items[i]
+		}
 	}
 	n.pods, n.podsUnread, b.err = workload.ListPods(b.ctx, b.reader, name)
 	return n

@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
@@ -20,18 +16,12 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/terminal"
 )
 
-// rewatchDelay keeps a server that ends each watch at once from being asked all the time.
-const rewatchDelay = time.Second
-
 // waiter follows a Dataset until it is Bound.
 type waiter struct {
 	env  command.Environment
 	key  types.NamespacedName
 	said string // what it waits for, as last shown
 }
-
-// errStillWaiting says that a watch ended early.
-var errStillWaiting = errors.New("the watch ended")
 
 // waitBound waits until the references are Bound, one after the other within one time, showing on stderr what it waits
 // for each time that changes.
@@ -60,69 +50,31 @@ func (o *refCreateOptions) waitBound(ctx context.Context, env command.Environmen
 	return errors.Join(failed...)
 }
 
-// follow watches the Dataset, again and again if watches end early.
+// follow waits for the Dataset. An error that this waiter has decided on is said as it is.
 func (w *waiter) follow(ctx context.Context, c client.WithWatch) error {
-	doing := fmt.Sprintf("waiting for Dataset %s", w.key)
-	for {
-		err := w.watchOnce(ctx, c)
-		if !errors.Is(err, errStillWaiting) {
-			if _, decided := errors.AsType[*command.ExitError](err); decided || err == nil {
-				return err
-			}
-			return cluster.ExplainAPI(doing, err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(rewatchDelay):
-		}
+	err := cluster.Follow(ctx, c, w, onlyDataset(w.key)...)
+	if _, decided := errors.AsType[*command.ExitError](err); decided {
+		return err
 	}
+	return cluster.ExplainAPI(fmt.Sprintf("waiting for Dataset %s", w.key), err)
 }
 
-// watchOnce lists and watches the Dataset.
-func (w *waiter) watchOnce(ctx context.Context, c client.WithWatch) error {
-	list := &datav1alpha1.DatasetList{}
-	only := []client.ListOption{client.InNamespace(w.key.Namespace), client.MatchingFields{"metadata.name": w.key.Name}}
-	if err := c.List(ctx, list, only...); err != nil {
-		return err
-	}
-	if len(list.Items) == 0 {
-		return w.deleted()
-	}
-	if done, err := w.look(&list.Items[0]); done || err != nil {
-		return err
-	}
-	watcher, err := c.Watch(ctx, list, append(only, &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: list.GetResourceVersion()}})...)
-	if err != nil {
-		return err
-	}
-	defer watcher.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case event, open := <-watcher.ResultChan():
-			if !open {
-				return errStillWaiting
-			}
-			if done, err := w.handle(event); done || err != nil {
-				return err
-			}
-		}
-	}
+// onlyDataset are the options for a list of one Dataset.
+func onlyDataset(key types.NamespacedName) []client.ListOption {
+	return []client.ListOption{client.InNamespace(key.Namespace), client.MatchingFields{"metadata.name": key.Name}}
 }
 
-func (w *waiter) handle(event watch.Event) (done bool, err error) {
-	dataset, isDataset := event.Object.(*datav1alpha1.Dataset)
-	switch {
-	case event.Type == watch.Error:
-		if err := apierrors.FromObject(event.Object); !apierrors.IsGone(err) && !apierrors.IsResourceExpired(err) {
-			return false, err
-		}
-		return false, errStillWaiting
-	case !isDataset || event.Type == watch.Bookmark:
-		return false, nil
-	case event.Type == watch.Deleted:
+// Listed looks at the Dataset, if it is there.
+func (w *waiter) Listed(_ context.Context, datasets []datav1alpha1.Dataset) (done bool, err error) {
+	if len(datasets) == 0 {
+		return false, w.deleted()
+	}
+	return w.look(&datasets[0])
+}
+
+// Changed looks at the Dataset again.
+func (w *waiter) Changed(_ context.Context, dataset *datav1alpha1.Dataset, deleted bool) (done bool, err error) {
+	if deleted {
 		return false, w.deleted()
 	}
 	return w.look(dataset)

@@ -41,22 +41,18 @@ func UseOf(pod *corev1.Pod, dataset types.NamespacedName) string {
 	return ""
 }
 
-// ListPods lists all pods of a namespace. unread says why that couldn't be done if it isn't allowed.
-func ListPods(ctx context.Context, reader client.Reader, namespace string) (pods []corev1.Pod, unread string, err error) {
-	options := client.ListOptions{Namespace: namespace, Limit: cluster.ListChunk}
-	for {
-		page := &corev1.PodList{}
-		switch err := reader.List(ctx, page, &options); {
+// ListPods lists all pods of a namespace that match the options. unread says why that couldn't be done if it isn't allowed.
+func ListPods(ctx context.Context, reader client.Reader, namespace string, options ...client.ListOption) (pods []corev1.Pod, unread string, err error) {
+	for page, err := range cluster.Pages(ctx, reader, &corev1.PodList{}, append(options, client.InNamespace(namespace))...) {
+		switch {
 		case apierrors.IsForbidden(err):
 			return nil, err.Error(), nil
 		case err != nil:
 			return nil, "", cluster.ExplainAPI("listing the pods of namespace "+namespace, err)
 		}
 		pods = append(pods, page.Items...)
-		if options.Continue = page.Continue; options.Continue == "" {
-			return pods, "", nil
-		}
 	}
+	return pods, "", nil
 }
 
 // UsersOf returns the pods that use a Dataset and haven't ended.

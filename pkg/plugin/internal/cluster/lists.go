@@ -1,4 +1,0 @@
-package cluster
-
-// ListChunk is how many Datasets one request lists, as kubectl does it.
-const ListChunk = 500
