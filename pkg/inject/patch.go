@@ -13,9 +13,6 @@ import (
 // AnnotationInjectedBy on a pod says who injected its sidecars.
 const AnnotationInjectedBy = "kubectl-fluid.dev/injected-by"
 
-// containerNamePrefix and an index are the name of a sidecar, as Fluid has it since v0.9.0.
-const containerNamePrefix = "fluid-fuse-"
-
 // AnnotationDatasetVolumes on a pod lists the volumes that were claims of Datasets, separated by commas; :ro after a name
 // says that the claim was used read-only. A container that another webhook adds later may mount them too.
 const AnnotationDatasetVolumes = "kubectl-fluid.dev/dataset-volumes"
@@ -284,7 +281,7 @@ func (j *injection) nameSidecars() {
 			index++
 		}
 		suffix := strconv.Itoa(index)
-		s.values.container, s.values.volumes = containerNamePrefix+suffix, make([]string, len(s.sidecar.volumes))
+		s.values.container, s.values.volumes = ContainerNamePrefix+suffix, make([]string, len(s.sidecar.volumes))
 		if s.sidecar.variant.Served {
 			s.values.ownUser = j.pod.Spec.User > 0
 			s.values.options = s.sidecar.readOnlyOptions
@@ -326,7 +323,7 @@ func (j *injection) directoryOf(at int) string {
 func (j *injection) takenIndexes() map[int]bool {
 	var taken map[int]bool
 	j.pod.containers(func(_ string, _ int, container *podContainer) {
-		suffix, ok := strings.CutPrefix(container.Name, containerNamePrefix)
+		suffix, ok := strings.CutPrefix(container.Name, ContainerNamePrefix)
 		if index, err := strconv.Atoi(suffix); ok && err == nil && suffix == strconv.Itoa(index) {
 			if taken == nil {
 				taken = map[int]bool{}

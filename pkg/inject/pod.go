@@ -349,14 +349,18 @@ func (c *podContainer) obstacle(mount *podMount) string {
 	return ""
 }
 
-// injectedVolumes are the volumes that were Datasets' claims before sidecars were injected, each with whether its claim was
-// used read-only.
 func (p *Pod) injectedVolumes() map[string]bool {
-	if p.Metadata.Labels[datav1alpha1.LabelInjectionDone] != "true" {
+	return injectedVolumes(p.Metadata.Labels, p.Metadata.Annotations)
+}
+
+// injectedVolumes returns the volumes of a pod that were Datasets' claims before sidecars were injected, each with whether
+// its claim was used read-only.
+func injectedVolumes(labels, annotations map[string]string) map[string]bool {
+	if labels[datav1alpha1.LabelInjectionDone] != "true" {
 		return nil
 	}
 	volumes := map[string]bool{}
-	for name := range strings.SplitSeq(p.Metadata.Annotations[AnnotationDatasetVolumes], ",") {
+	for name := range strings.SplitSeq(annotations[AnnotationDatasetVolumes], ",") {
 		name, readOnly := strings.CutSuffix(name, readOnlyMark)
 		volumes[name] = readOnly
 	}

@@ -35,7 +35,7 @@ func servedCases(t testing.TB) map[string]*corev1.Pod {
 
 func sidecarsOf(pod *corev1.Pod) []corev1.Container {
 	return slices.DeleteFunc(slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers), func(c corev1.Container) bool {
-		return !strings.HasPrefix(c.Name, containerNamePrefix)
+		return !strings.HasPrefix(c.Name, ContainerNamePrefix)
 	})
 }
 
@@ -123,7 +123,7 @@ func restrict(pod *corev1.Pod) {
 		RunAsNonRoot: new(true), RunAsUser: new(int64(1000)), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}}
 	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for i := range list {
-			if !strings.HasPrefix(list[i].Name, containerNamePrefix) {
+			if !strings.HasPrefix(list[i].Name, ContainerNamePrefix) {
 				list[i].SecurityContext = app
 			}
 		}

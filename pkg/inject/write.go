@@ -134,15 +134,24 @@ const servedMountType = "fuse"
 // appMountTimeout is how many seconds a container's own check of its mounts may take, as with Fluid v1.0.8.
 const appMountTimeout = "10"
 
+// appHook begins the command of a container's own check of its mounts.
+func appHook() []string { return []string{"sh", "-c", awaitScript(), "await", appMountTimeout} }
+
+// isAppHook reports whether a command is such a check, perhaps one that an earlier release wrote.
+func isAppHook(command []string) bool {
+	hook := appHook()
+	return len(command) > len(hook) && slices.Equal(command[:2], hook[:2]) && slices.Equal(command[3:len(hook)], hook[3:])
+}
+
 // writeAppHook lets a container of the app check its mounts after it has started, unless it has a hook of its own.
 func (j *injection) writeAppHook(w *patchWriter, index int, container *podContainer) {
-	words := []string{"sh", "-c", awaitScript(), "await", appMountTimeout}
+	words := appHook()
 	for i := range container.Mounts {
 		if use := j.use(container.Mounts[i].Name); use.dataset >= 0 {
 			words = append(words, path.Clean(container.Mounts[i].Path), j.served[use.dataset].sidecar.mountType, "")
 		}
 	}
-	if len(words) == 5 || container.PostStart {
+	if len(words) == len(appHook()) || container.PostStart {
 		return
 	}
 	at, before, after := containersPointer+"/"+number(index)+"/lifecycle", `{"postStart":`, "}"

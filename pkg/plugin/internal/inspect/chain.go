@@ -1,13 +1,13 @@
 package inspect
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/terminal"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/workload"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -42,7 +42,7 @@ func newWouldBe(sidecar *reference.Sidecar, mirrors []reference.Mirror, index in
 	if sidecar == nil {
 		return nil
 	}
-	w := &wouldBe{Container: fmt.Sprintf("%s-%d", workload.SidecarPrefix, index), Image: sidecar.Container.Image, MountType: sidecar.MountType, Mirrors: []string{}}
+	w := &wouldBe{Container: inject.ContainerNamePrefix + strconv.Itoa(index), Image: sidecar.Container.Image, MountType: sidecar.MountType, Mirrors: []string{}}
 	for _, mirror := range mirrors {
 		w.Mirrors = append(w.Mirrors, mirror.Target.String())
 	}

@@ -107,7 +107,7 @@ func (i *inspector) inspectInjected(subject *podSubject, r *podReport) error {
 		}
 		r.Chains = append(r.Chains, *c)
 	}
-	r.Diff = diffOfInjected(pod, r.Sidecars)
+	r.Diff = diffOfInjected(pod)
 	return nil
 }
 

@@ -9,16 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
-)
-
-// annotationInjectedBy is what this project's webhook leaves on a pod.
-const annotationInjectedBy = "kubectl-fluid.dev/injected-by"
-
-// SidecarPrefix begins the names of sidecars, and SidecarPlaceholder those of the init containers that Fluid puts in
-// their place before its classic sidecars run.
-const (
-	SidecarPrefix      = "fluid-fuse"
-	SidecarPlaceholder = "init-fluid-fuse"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 )
 
 // Modes of sidecars.
@@ -60,7 +51,7 @@ type Mount struct {
 
 // InjectedBy returns who injected a pod's sidecars, from what the injectors leave on it.
 func InjectedBy(pod *corev1.Pod) string {
-	if by := pod.Annotations[annotationInjectedBy]; by != "" {
+	if by := pod.Annotations[inject.AnnotationInjectedBy]; by != "" {
 		return by
 	}
 	if pod.Labels[datav1alpha1.LabelInjectionDone] == "true" {
@@ -74,7 +65,7 @@ func Sidecars(pod *corev1.Pod) []Sidecar {
 	views := []Sidecar{}
 	add := func(containers []corev1.Container, statuses []corev1.ContainerStatus, mode string) {
 		for i := range containers {
-			if c := &containers[i]; IsSidecar(c.Name) {
+			if c := &containers[i]; inject.IsSidecarName(c.Name) {
 				views = append(views, viewSidecar(pod, c, statusOf(statuses, c.Name), mode))
 			}
 		}
@@ -82,11 +73,6 @@ func Sidecars(pod *corev1.Pod) []Sidecar {
 	add(pod.Spec.InitContainers, pod.Status.InitContainerStatuses, modeNative)
 	add(pod.Spec.Containers, pod.Status.ContainerStatuses, modeClassic)
 	return views
-}
-
-// IsSidecar knows fluid-fuse-<index> and, from before Fluid v0.9.0, fluid-fuse.
-func IsSidecar(container string) bool {
-	return container == SidecarPrefix || strings.HasPrefix(container, SidecarPrefix+"-")
 }
 
 func statusOf(statuses []corev1.ContainerStatus, name string) corev1.ContainerStatus {
@@ -184,7 +170,7 @@ func mountsOf(pod *corev1.Pod, sidecar *corev1.Container) []Mount {
 	mounts := []Mount{}
 	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for _, c := range list {
-			if IsSidecar(c.Name) || strings.HasPrefix(c.Name, SidecarPlaceholder) {
+			if inject.IsSidecarName(c.Name) || inject.IsPlaceholderName(c.Name) {
 				continue
 			}
 			for _, mount := range c.VolumeMounts {
