@@ -28,12 +28,12 @@ func Patch(document, patch []byte) ([]byte, error) {
 		return nil, err
 	}
 	var operations []operation
-	if err := json.Unmarshal(patch, &operations); err != nil {
+	if err = json.Unmarshal(patch, &operations); err != nil {
 		return nil, fmt.Errorf("reading the patch: %w", err)
 	}
 	text := newText(document)
 	root := &yamlv3.Node{}
-	if err := yamlv3.Unmarshal([]byte(text.body), root); err != nil {
+	if err = yamlv3.Unmarshal([]byte(text.body), root); err != nil {
 		return nil, fmt.Errorf("reading YAML: %w", err)
 	}
 	if root.Kind != yamlv3.DocumentNode {
@@ -47,7 +47,7 @@ func Patch(document, patch []byte) ([]byte, error) {
 	}
 	quoted := json.Valid([]byte(text.body))
 	for _, o := range operations {
-		if err := o.apply(root.Content[0], quoted); err != nil {
+		if err = o.apply(root.Content[0], quoted); err != nil {
 			return nil, fmt.Errorf("patching YAML: %s %s: %w", o.Op, o.Path, err)
 		}
 	}

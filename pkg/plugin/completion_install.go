@@ -64,12 +64,12 @@ func (o *completionInstallOptions) run(env Environment) error {
 		return fmt.Errorf("installing %s: %w", file, err)
 	}
 	if !changed {
-		fmt.Fprintf(env.Out, "%s is there already\n", file)
+		env.Printf("%s is there already\n", file)
 	} else {
-		fmt.Fprintf(env.Out, "%s installed, for %s\n", file, target)
+		env.Printf("%s installed, for %s\n", file, target)
 	}
 	if _, err := exec.LookPath(completionName); err != nil {
-		fmt.Fprintf(env.ErrOut, "Warning: kubectl doesn't find it: the directory %s isn't in the PATH\n", directory)
+		env.Sayf("Warning: kubectl doesn't find it: the directory %s isn't in the PATH\n", directory)
 	}
 	return nil
 }
@@ -112,8 +112,8 @@ func (o *completionInstallOptions) install(target, file string) (changed bool, e
 	case present.Mode()&fs.ModeSymlink == 0:
 		return false, errForeignFile
 	default:
-		leads, err := os.Readlink(file)
-		if err != nil {
+		var leads string
+		if leads, err = os.Readlink(file); err != nil {
 			return false, err
 		}
 		if leads == target {
@@ -123,7 +123,7 @@ func (o *completionInstallOptions) install(target, file string) (changed bool, e
 			return false, errForeignFile
 		}
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	if err = os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return false, err
 	}
 	temporary := fmt.Sprintf("%s.%d", file, os.Getpid())
@@ -141,12 +141,12 @@ func (o *completionInstallOptions) install(target, file string) (changed bool, e
 	return true, nil
 }
 
-func copyProgram(from, to string) error {
+func copyProgram(from, to string) (err error) {
 	source, err := os.Open(from)
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer func() { err = errors.Join(err, source.Close()) }()
 	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
 	if err != nil {
 		return err

@@ -222,7 +222,11 @@ func readArchive(t *testing.T, file string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer in.Close()
+	t.Cleanup(func() {
+		if closeErr := in.Close(); closeErr != nil {
+			t.Error(closeErr)
+		}
+	})
 	compressed, err := gzip.NewReader(in)
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -194,13 +195,16 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
-// TestOutputThatCantBeWritten: no command in no format takes what nobody got for fine.
+// TestOutputThatCantBeWritten: no command in no format takes what nobody got for fine, not even what it did.
 func TestOutputThatCantBeWritten(t *testing.T) {
 	for _, s := range shownCommands() {
 		connect := s.connect(t)
 		for _, format := range s.formats(t) {
-			if s.writes() || s.run(t, Environment{Connect: connect}, format).out == "" {
-				continue // It has written already, which is what counts, or has nothing to say.
+			if s.run(t, Environment{Connect: connect}, format).out == "" {
+				continue // It has nothing to say.
+			}
+			if s.writes() {
+				connect = s.connect(t) // The command has changed the cluster.
 			}
 			var errOut bytes.Buffer
 			arguments := slices.Clone(s.arguments)
@@ -208,10 +212,26 @@ func TestOutputThatCantBeWritten(t *testing.T) {
 				arguments = append(arguments, "-o", format)
 			}
 			env := Environment{IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: fullDisk{}, ErrOut: &errOut}, Now: testNow, Connect: connect}
-			if code := Main(t.Context(), env, arguments); code != ExitFailed || !strings.Contains(errOut.String(), "no space left") {
+			if code := Main(t.Context(), env, arguments); code != ExitFailed || !strings.HasSuffix(errOut.String(), "error: writing the output: no space left on device\n") {
 				t.Errorf("%q: exit code %d: %s", arguments, code, errOut.String())
 			}
 		}
+	}
+}
+
+// TestFullDisk: the same where the system says it.
+func TestFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	var errOut bytes.Buffer
+	code := Main(t.Context(), Environment{IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: full, ErrOut: &errOut}, Now: testNow, Connect: noCluster(t)}, []string{"explain"})
+	if want := "error: writing the output: write /dev/full: no space left on device\n"; code != ExitFailed || errOut.String() != want {
+		t.Errorf("exit code %d: %s", code, errOut.String())
+	}
+	if err = full.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -93,6 +93,7 @@ func codeView(entry finding.Entry) output.View {
 		if entry.Remedy != "" {
 			text += "\n" + label + entry.Remedy + stop + "\n"
 		}
-		return out.Say("%s", text)
+		out.Say("%s", text)
+		return nil
 	}}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -217,14 +216,14 @@ func (s shownCommand) checked(t *testing.T, env Environment, format string) stri
 }
 
 // write writes what a format shows with the kinds of terminals that show it; those that show the same are said together.
-func (s shownCommand) write(w io.Writer, format string, shown map[string][]string) {
+func (s shownCommand) write(w *strings.Builder, format string, shown map[string][]string) {
 	for _, out := range slices.SortedFunc(maps.Keys(shown), func(a, b string) int { return cmp.Compare(slices.Min(shown[a]), slices.Min(shown[b])) }) {
 		slices.Sort(shown[out])
 		command := "kubectl fluid " + strings.Join(s.arguments, " ")
 		if format != "" {
 			command += " -o " + format
 		}
-		fmt.Fprintf(w, "=== %s\n$ %s\n%s", strings.Join(shown[out], ", "), command, out)
+		w.WriteString("=== " + strings.Join(shown[out], ", ") + "\n$ " + command + "\n" + out)
 	}
 }
 

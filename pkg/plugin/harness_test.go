@@ -223,9 +223,9 @@ func load(t *testing.T, files ...string) []*unstructured.Unstructured {
 func TestMain(m *testing.M) {
 	flag.Parse()
 	log.SetLogger(logr.Discard())
-	os.Setenv("KUBECONFIG", filepath.Join(os.TempDir(), "no-such-kubeconfig"))
+	err := os.Setenv("KUBECONFIG", filepath.Join(os.TempDir(), "no-such-kubeconfig"))
 	code := m.Run()
-	if err := errors.Join(stopCluster(), os.RemoveAll(built.dir)); err != nil {
+	if err = errors.Join(err, stopCluster(), os.RemoveAll(built.dir)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

@@ -123,8 +123,8 @@ func sameAsEngine(t *testing.T, before, after []byte) {
 		t.Fatal(results, err)
 	}
 	if results[0].Patch != nil {
-		patch, err := jsonpatch.DecodePatch(results[0].Patch)
-		if err == nil {
+		var patch jsonpatch.Patch
+		if patch, err = jsonpatch.DecodePatch(results[0].Patch); err == nil {
 			object, err = patch.Apply(object)
 		}
 		if err != nil {

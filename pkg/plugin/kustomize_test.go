@@ -123,7 +123,7 @@ func listenBeyondLoopback(t *testing.T, called chan<- struct{}) string {
 		if err != nil {
 			continue
 		}
-		t.Cleanup(func() { listener.Close() })
+		t.Cleanup(func() { _ = listener.Close() })
 		go func() {
 			for {
 				connection, err := listener.Accept()
@@ -131,7 +131,7 @@ func listenBeyondLoopback(t *testing.T, called chan<- struct{}) string {
 					return
 				}
 				called <- struct{}{}
-				connection.Close()
+				_ = connection.Close()
 			}
 		}()
 		return listener.Addr().String()

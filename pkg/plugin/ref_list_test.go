@@ -32,8 +32,8 @@ func TestListWatches(t *testing.T) {
 					writeStatus(t, c, key, datav1alpha1.NotBoundPhase, "SourceMissing", "KF2005: it doesn't exist")
 					writeStatus(t, c, key, datav1alpha1.NotBoundPhase, "SourceMissing", "KF2005: another message, the same line")
 					writeStatus(t, c, key, datav1alpha1.BoundPhase, reference.ReasonReady, "fine")
-					if err := c.Delete(ctx, &datav1alpha1.Dataset{ObjectMeta: objectMeta(key)}); err != nil {
-						t.Error(err)
+					if deleteErr := c.Delete(ctx, &datav1alpha1.Dataset{ObjectMeta: objectMeta(key)}); deleteErr != nil {
+						t.Error(deleteErr)
 					}
 					time.Sleep(100 * time.Millisecond)
 					cancel()

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -16,14 +17,20 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/terminal"
 )
 
-// Main runs kubectl fluid with arguments and returns the exit code. Ending ctx interrupts it.
+// Main runs kubectl fluid with arguments and returns the exit code. Ending ctx interrupts it. A command whose output
+// couldn't be written has failed.
 func Main(ctx context.Context, env Environment, args []string) int {
+	out := &command.Output{Writer: env.Out}
+	env.Out = out
 	root := New(env)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if unwritten := out.Err(); unwritten != nil && (err == nil || errors.Is(err, unwritten) || command.Message(ctx, err) == "") {
+		err = fmt.Errorf("writing the output: %w", unwritten)
+	}
 	if err != nil {
 		if text := command.Message(ctx, err); text != "" {
-			fmt.Fprintf(env.ErrOut, "error: %s\n", terminal.Multiline(text))
+			env.Sayf("error: %s\n", terminal.Multiline(text))
 		}
 	}
 	return command.ExitCode(ctx, err)

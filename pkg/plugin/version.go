@@ -72,6 +72,6 @@ func printVersions(out terminal.Screen, r command.VersionReport) error {
 	if r.Server != nil {
 		text += fmt.Sprintf("Server Version: %s\n", terminal.Line(r.Server.GitVersion))
 	}
-	_, err := fmt.Fprint(out, text)
-	return err
+	out.Print(text)
+	return nil
 }

@@ -80,22 +80,25 @@ func (c *View) Privileged(ctx context.Context, name string) bool {
 	return err == nil && namespace.Labels[inject.LabelPrivileges] == string(inject.PrivilegesAllowed)
 }
 
-// Settings are those of the cluster, with a note about them for a person. Offline, nobody knows a policy that no
-// manifest has.
-func (c *View) Settings(ctx context.Context, naming string) (Settings, string, error) {
-	s, note, err := ResolveSettings(ctx, c, naming)
-	if err != nil || !c.Offline() {
-		return s, note, err
+// Settings are those of the cluster; a person is told what about them isn't as it should be. Offline, nobody knows a
+// policy that no manifest has.
+func (c *View) Settings(ctx context.Context, env command.Environment, naming string) (Settings, error) {
+	if !c.Offline() {
+		return ResolveSettings(ctx, env, c, naming)
+	}
+	s, note, err := resolveSettings(ctx, c, naming)
+	if err != nil {
+		return s, err
 	}
 	s.Offline = true
-	if _, err := WebhookAnnotations(ctx, c, OwnWebhook); err != nil {
+	if _, ownErr := WebhookAnnotations(ctx, c, OwnWebhook); ownErr != nil {
 		s.Sharing = ""
 	}
-	_, err = WebhookAnnotations(ctx, c, FluidWebhook)
-	if note != "" && err != nil {
+	if _, fluidErr := WebhookAnnotations(ctx, c, FluidWebhook); note != "" && fluidErr != nil {
 		note = "no manifest says how copies are named; --mirror-names=unique is assumed"
 	}
-	return s, note, nil
+	env.Note(note)
+	return s, nil
 }
 
 // Datasets returns all Datasets of a namespace, asking once.

@@ -51,7 +51,7 @@ func followOnce(ctx context.Context, c client.WithWatch, follower Follower, opti
 		// All pages are of the time of the first one.
 		datasets, since.ResourceVersion = append(datasets, page.Items...), page.ResourceVersion
 	}
-	if done, err := follower.Listed(ctx, datasets); done || err != nil {
+	if done, err = follower.Listed(ctx, datasets); done || err != nil {
 		return done, err
 	}
 	watcher, err := c.Watch(ctx, &datav1alpha1.DatasetList{}, append(slices.Clone(options), &client.ListOptions{Raw: since})...)

@@ -65,8 +65,17 @@ func (s Settings) Policy(depth reference.Depth) reference.Policy {
 	return reference.Policy{MirrorNames: s.Names, Sharing: s.Sharing, Depth: depth}
 }
 
-// ResolveSettings finds out the settings of a cluster and, for a person, what about them isn't as it should be.
-func ResolveSettings(ctx context.Context, reader client.Reader, naming string) (s Settings, note string, err error) {
+// ResolveSettings finds out the settings of a cluster, and tells a person what about them isn't as it should be.
+func ResolveSettings(ctx context.Context, env command.Environment, reader client.Reader, naming string) (Settings, error) {
+	s, note, err := resolveSettings(ctx, reader, naming)
+	if err == nil {
+		env.Note(note)
+	}
+	return s, err
+}
+
+// resolveSettings is ResolveSettings that returns what a person is told.
+func resolveSettings(ctx context.Context, reader client.Reader, naming string) (s Settings, note string, err error) {
 	own, ownErr := WebhookAnnotations(ctx, reader, OwnWebhook)
 	s.Privileges = inject.Privileges(own[inject.LabelPrivileges])
 	s.Names, note, err = resolveNaming(ctx, reader, naming, own, ownErr)

@@ -175,7 +175,7 @@ func (o *doctorOptions) run(ctx context.Context, env command.Environment) error 
 		if err := writeBundle(ctx, env, o.bundle, e, found); err != nil {
 			return err
 		}
-		fmt.Fprintf(env.ErrOut, "Wrote %s\n", o.bundle)
+		env.Sayf("Wrote %s\n", o.bundle)
 	}
 	return output.ExitWith(o.policy, found.Summary)
 }
@@ -218,6 +218,6 @@ func (r *Report) print(out terminal.Screen, wide bool) error {
 	if err := t.Print(out); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "\n%s\n", output.SummaryText(r.Summary))
-	return err
+	out.Print("\n" + output.SummaryText(r.Summary) + "\n")
+	return nil
 }

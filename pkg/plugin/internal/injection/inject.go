@@ -168,17 +168,17 @@ func (o *injectOptions) run(ctx context.Context, env command.Environment) error 
 	}
 	var out bytes.Buffer
 	for _, s := range texts {
-		text, err := i.inFile(s)
-		switch {
-		case err != nil:
+		var text []byte
+		if text, err = i.inFile(s); err != nil {
 			return fmt.Errorf("injecting into %s: %w", s.Name, err)
-		case o.diff:
+		}
+		if o.diff {
 			out.WriteString(udiff.Unified(s.Name, s.Name+" with sidecars", string(s.Data), string(text)))
-		default:
+		} else {
 			appendDocuments(&out, text)
 		}
 	}
-	if err := i.print(env); err != nil {
+	if err = i.print(env); err != nil {
 		return err
 	}
 	switch {
@@ -206,12 +206,9 @@ func appendDocuments(out *bytes.Buffer, text []byte) {
 
 // newInjector finds out what the cluster, or whoever calls, wants sidecars to be like.
 func (o *injectOptions) newInjector(ctx context.Context, env command.Environment, c *cluster.View) (*Injector, error) {
-	s, note, err := c.Settings(ctx, o.naming)
+	s, err := c.Settings(ctx, env, o.naming)
 	if err != nil {
 		return nil, err
-	}
-	if note != "" {
-		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
 	}
 	server := o.server
 	if server == nil {
@@ -288,7 +285,7 @@ func (i *Injector) report(result inject.Result) {
 
 func (i *Injector) print(env command.Environment) error {
 	if len(i.results) == 0 {
-		fmt.Fprintln(env.ErrOut, "The manifests have no pods.")
+		env.Sayf("The manifests have no pods.\n")
 		return nil
 	}
 	var text strings.Builder

@@ -84,14 +84,14 @@ func (f *inspectDatasetFlags) options(cmd *cobra.Command, env command.Environmen
 		return nil, command.Usagef(cmd, "missing argument: the name of a Dataset, -f FILE or -k DIRECTORY")
 	case len(args) > 0:
 		o.key.Name = args[0]
-		if err := reference.ValidateName(o.key.Name); err != nil {
+		if err = reference.ValidateName(o.key.Name); err != nil {
 			return nil, command.Usagef(cmd, "%w", err)
 		}
 	}
-	if err := f.manifests.Validate(cmd); err != nil {
+	if err = f.manifests.Validate(cmd); err != nil {
 		return nil, err
 	}
-	if err := cluster.ValidateNaming(cmd, f.naming); err != nil {
+	if err = cluster.ValidateNaming(cmd, f.naming); err != nil {
 		return nil, err
 	}
 	if o.selection, err = f.selection.Selection(cmd); err != nil {
@@ -113,12 +113,9 @@ func (o *inspectDatasetOptions) run(ctx context.Context, env command.Environment
 	if err != nil {
 		return err
 	}
-	s, note, err := c.Settings(ctx, o.naming)
+	s, err := c.Settings(ctx, env, o.naming)
 	if err != nil {
 		return err
-	}
-	if note != "" {
-		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
 	}
 	document := &DatasetReport{TypeMeta: report.NewTypeMeta("DatasetReport"), Datasets: []datasetResult{}}
 	for _, dataset := range datasets {
@@ -134,7 +131,7 @@ func (o *inspectDatasetOptions) run(ctx context.Context, env command.Environment
 	}
 	document.Summary = report.Summarize(document.groups()...)
 	if len(document.Datasets) == 0 && o.output.Human() {
-		fmt.Fprintln(env.ErrOut, "No Datasets found in the manifests.")
+		env.Sayf("No Datasets found in the manifests.\n")
 		return nil
 	}
 	if err := o.output.Print(document.view(o.policy)); err != nil {

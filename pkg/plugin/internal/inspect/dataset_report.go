@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"fmt"
 	"strings"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
@@ -70,7 +69,7 @@ func (r *DatasetReport) view(policy report.Policy) output.View {
 func (r *DatasetReport) print(out terminal.Screen, wide bool) error {
 	for i := range r.Datasets {
 		if i > 0 {
-			fmt.Fprintln(out)
+			out.Say("\n")
 		}
 		if err := r.Datasets[i].print(out, wide); err != nil {
 			return err
@@ -92,7 +91,7 @@ func (r *datasetResult) print(out terminal.Screen, wide bool) error {
 	if err := r.Chain.print(out, true); err != nil {
 		return err
 	}
-	fmt.Fprintln(out)
+	out.Say("\n")
 	if !r.Reference {
 		out.Say("References to it: %s\n", terminal.OrNone(terminal.Line(strings.Join(r.UsedBy.References, ", "))))
 	}

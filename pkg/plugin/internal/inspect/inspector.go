@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -34,12 +33,9 @@ type inspector struct {
 // settings asks for the cluster's settings once. A pod that has its sidecars doesn't depend on them.
 func (i *inspector) settings() (cluster.Settings, error) {
 	if i.known == nil {
-		s, note, err := i.c.Settings(i.ctx, i.naming)
+		s, err := i.c.Settings(i.ctx, i.env, i.naming)
 		if err != nil {
 			return s, err
-		}
-		if note != "" {
-			fmt.Fprintf(i.env.ErrOut, "Note: %s\n", note)
 		}
 		i.known = &s
 	}

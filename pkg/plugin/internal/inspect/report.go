@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -99,7 +98,7 @@ func (r *SidecarReport) view(policy report.Policy) output.View {
 func (r *SidecarReport) print(out terminal.Screen, wide bool) error {
 	for i := range r.Pods {
 		if i > 0 {
-			fmt.Fprintln(out)
+			out.Say("\n")
 		}
 		if err := r.Pods[i].print(out, wide); err != nil {
 			return err
@@ -121,7 +120,7 @@ func (r *podReport) print(out terminal.Screen, wide bool) error {
 	if r.BrokenLink != "" {
 		out.Say("\nThe first link that fails: %s\n", terminal.Line(r.BrokenLink))
 	}
-	fmt.Fprintln(out)
+	out.Say("\n")
 	if err := output.PrintResults(out, r.Results, wide); err != nil {
 		return err
 	}
@@ -129,10 +128,11 @@ func (r *podReport) print(out terminal.Screen, wide bool) error {
 		return nil
 	}
 	if !wide && r.Exists {
-		return out.Say("\n-o wide shows what injection changed in the pod.\n")
+		out.Say("\n-o wide shows what injection changed in the pod.\n")
+		return nil
 	}
-	_, err := fmt.Fprintf(out, "\n%s", terminal.Multiline(r.Diff))
-	return err
+	out.Print("\n" + terminal.Multiline(r.Diff))
+	return nil
 }
 
 func (r *podReport) printSidecars(out terminal.Screen) error {
@@ -143,13 +143,15 @@ func (r *podReport) printSidecars(out terminal.Screen) error {
 	subject := r.object() + from
 	switch {
 	case !r.Exists && r.Kind == "Pod":
-		return out.Say("%s, once it is created:\n", subject)
+		out.Say("%s, once it is created:\n", subject)
+		return nil
 	case !r.Exists:
 		out.Say("New pods of %s:\n", subject)
 		r.printPods(out)
 		return nil
 	case !r.Injected:
-		return out.Say("%s has no FUSE sidecar.\n", subject)
+		out.Say("%s has no FUSE sidecar.\n", subject)
+		return nil
 	}
 	by := ""
 	if r.InjectedBy != "" {
@@ -168,7 +170,7 @@ func (r *podReport) printSidecars(out terminal.Screen) error {
 	if err := t.Print(out); err != nil || len(mounts.Rows) == 0 {
 		return err
 	}
-	fmt.Fprintln(out)
+	out.Say("\n")
 	return mounts.Print(out)
 }
 

@@ -91,10 +91,10 @@ func (f *inspectSidecarFlags) options(cmd *cobra.Command, env command.Environmen
 			return nil, command.Usagef(cmd, "%w", err)
 		}
 	}
-	if err := f.manifests.Validate(cmd); err != nil {
+	if err = f.manifests.Validate(cmd); err != nil {
 		return nil, err
 	}
-	if err := cluster.ValidateNaming(cmd, f.naming); err != nil {
+	if err = cluster.ValidateNaming(cmd, f.naming); err != nil {
 		return nil, err
 	}
 	if o.selection, err = f.selection.Selection(cmd); err != nil {
@@ -150,7 +150,7 @@ func (o *inspectSidecarOptions) run(ctx context.Context, env command.Environment
 	}
 	document.Summary = report.Summarize(document.groups()...)
 	if len(document.Pods) == 0 && o.output.Human() {
-		fmt.Fprintln(env.ErrOut, "No pods and no workloads found in the manifests.")
+		env.Sayf("No pods and no workloads found in the manifests.\n")
 		return nil
 	}
 	if err := o.output.Print(document.view(o.policy)); err != nil {

@@ -74,10 +74,10 @@ func PrintResults(out terminal.Screen, results []report.Result, all bool) error 
 		if err := t.Print(out); err != nil {
 			return err
 		}
-		fmt.Fprintln(out)
+		out.Say("\n")
 	}
-	_, err := fmt.Fprintln(out, SummaryText(report.Summarize(report.Group{Results: results})))
-	return err
+	out.Print(SummaryText(report.Summarize(report.Group{Results: results})) + "\n")
+	return nil
 }
 
 // SummaryText counts results for a person: "error: 2 errors, 1 warning, 5 passed".

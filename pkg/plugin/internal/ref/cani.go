@@ -88,7 +88,7 @@ func (o *refCanIOptions) run(ctx context.Context, env command.Environment) error
 	if err != nil {
 		return err
 	}
-	granted, f, err := o.ask(ctx, c)
+	granted, f, err := o.ask(ctx, env, c)
 	if err != nil {
 		return err
 	}
@@ -105,8 +105,8 @@ func (o *refCanIOptions) run(ctx context.Context, env command.Environment) error
 }
 
 // ask returns by what the user may create the reference, or what speaks against it; an error if neither is known.
-func (o *refCanIOptions) ask(ctx context.Context, c client.Client) (granted string, f *finding.Finding, err error) {
-	s, _, err := cluster.ResolveSettings(ctx, c, string(reference.UniqueNames))
+func (o *refCanIOptions) ask(ctx context.Context, env command.Environment, c client.Client) (granted string, f *finding.Finding, err error) {
+	s, err := cluster.ResolveSettings(ctx, env, c, string(reference.UniqueNames))
 	if err != nil {
 		return "", nil, err
 	}
@@ -166,7 +166,8 @@ func (r *ConsentReport) print(out terminal.Screen, _ bool) error {
 	if !r.Allowed {
 		text = fmt.Sprintf("no: %s: %s: %s (%s)", r.Result.Code, r.Result.Object, r.Result.Text(out.Language), r.Result.Remedy)
 	}
-	return out.Say("%s\n", terminal.Line(text))
+	out.Say("%s\n", terminal.Line(text))
+	return nil
 }
 
 // consentWorld reads what consent depends on.

@@ -2,7 +2,6 @@ package ref
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -115,18 +114,18 @@ func (f *refCheckFlags) options(cmd *cobra.Command, env command.Environment, arg
 		return nil, err
 	}
 	o.namespace = o.home
-	if err := f.choose(cmd, o, args); err != nil {
+	if err = f.choose(cmd, o, args); err != nil {
 		return nil, err
 	}
 	if o.name != "" {
-		if err := reference.ValidateName(o.name); err != nil {
+		if err = reference.ValidateName(o.name); err != nil {
 			return nil, command.Usagef(cmd, "%w", err)
 		}
 	}
-	if err := f.manifests.Validate(cmd); err != nil {
+	if err = f.manifests.Validate(cmd); err != nil {
 		return nil, err
 	}
-	if err := cluster.ValidateNaming(cmd, f.naming, namingBoth); err != nil {
+	if err = cluster.ValidateNaming(cmd, f.naming, namingBoth); err != nil {
 		return nil, err
 	}
 	if o.namings = []string{f.naming}; f.naming == namingBoth {
@@ -186,12 +185,9 @@ func (o *refCheckOptions) run(ctx context.Context, env command.Environment) erro
 	}
 	document := newReferenceReport()
 	for _, naming := range o.namings {
-		s, note, err := c.Settings(ctx, naming)
+		s, err := c.Settings(ctx, env, naming)
 		if err != nil {
 			return err
-		}
-		if note != "" {
-			fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
 		}
 		for _, dataset := range datasets {
 			p, err := preflight.Run(ctx, c, dataset, s, reference.ForReview)
@@ -206,7 +202,7 @@ func (o *refCheckOptions) run(ctx context.Context, env command.Environment) erro
 		}
 	}
 	if len(document.References) == 0 && o.output.Human() {
-		fmt.Fprintln(env.ErrOut, o.nothing())
+		env.Sayf("%s\n", o.nothing())
 		return nil
 	}
 	if err := o.output.Print(document.view(o.policy)); err != nil {

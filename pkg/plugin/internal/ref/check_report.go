@@ -1,8 +1,6 @@
 package ref
 
 import (
-	"fmt"
-
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
@@ -82,7 +80,7 @@ func (r *ReferenceReport) view(policy report.Policy) output.View {
 func (r *ReferenceReport) print(out terminal.Screen, wide bool) error {
 	for i := range r.References {
 		if i > 0 {
-			fmt.Fprintln(out)
+			out.Say("\n")
 		}
 		if err := r.References[i].print(out, wide); err != nil {
 			return err
@@ -105,7 +103,7 @@ func (r *referenceResult) print(out terminal.Screen, wide bool) error {
 	} else if err := r.printNames(out); err != nil {
 		return err
 	}
-	fmt.Fprintln(out)
+	out.Say("\n")
 	return output.PrintResults(out, r.Results, wide)
 }
 

@@ -143,7 +143,7 @@ func (f *refCreateFlags) options(cmd *cobra.Command, env command.Environment, na
 		}
 		o.accessModes = append(o.accessModes, corev1.PersistentVolumeAccessMode(mode))
 	}
-	if err := f.validate(cmd); err != nil {
+	if err = f.validate(cmd); err != nil {
 		return nil, err
 	}
 	o.output, err = output.NewPrinter(cmd, env, f.output, refCreateFormats()...)
@@ -228,7 +228,7 @@ func (o *refCreateOptions) run(ctx context.Context, env command.Environment) err
 		return err
 	}
 	for i, creation := range creations {
-		if err := creation.apply(ctx, env, c); err != nil {
+		if err = creation.apply(ctx, env, c); err != nil {
 			return fmt.Errorf("%w%s", err, left(creations[:i]))
 		}
 	}
@@ -261,20 +261,15 @@ func (o *refCreateOptions) check(ctx context.Context, env command.Environment, c
 	if err != nil {
 		return nil, err
 	}
-	var creations []*creation
-	for _, key := range o.keys {
-		creation, err := o.newCreation(ctx, reader, key)
-		if err != nil {
+	creations := make([]*creation, len(o.keys))
+	for i, key := range o.keys {
+		if creations[i], err = o.newCreation(ctx, reader, key); err != nil {
 			return nil, err
 		}
-		creations = append(creations, creation)
 	}
-	s, note, err := cluster.ResolveSettings(ctx, reader, o.naming)
+	s, err := cluster.ResolveSettings(ctx, env, reader, o.naming)
 	if err != nil {
 		return nil, err
-	}
-	if note != "" {
-		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
 	}
 	var refusals []error
 	for _, creation := range creations {

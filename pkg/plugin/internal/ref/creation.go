@@ -127,7 +127,7 @@ func (c *creation) print(out terminal.Screen) error {
 	if err := output.PrintResults(out, c.preflight.Results(out.Language), true); err != nil {
 		return err
 	}
-	fmt.Fprintln(out)
+	out.Say("\n")
 	if len(c.preflight.Findings.Of(finding.Error)) > 0 {
 		return nil
 	}
@@ -135,7 +135,7 @@ func (c *creation) print(out terminal.Screen) error {
 	if err := c.preflight.PrintObjects(out); err != nil {
 		return err
 	}
-	fmt.Fprintln(out)
+	out.Say("\n")
 	return nil
 }
 
@@ -170,7 +170,7 @@ func (c *creation) apply(ctx context.Context, env command.Environment, writer cl
 		if len(c.keys) > 1 {
 			where = " in namespace " + c.key.Namespace
 		}
-		fmt.Fprintf(env.Out, "%s %s%s%s\n", output.ResourceName(object), verb, where, suffix)
+		env.Printf("%s %s%s%s\n", output.ResourceName(object), verb, where, suffix)
 	}
 	return nil
 }

@@ -163,13 +163,13 @@ func (o *refDeleteOptions) showUsers(ctx context.Context, env command.Environmen
 		users := workload.UsersOf(pods, key)
 		switch {
 		case unread != "":
-			fmt.Fprintf(env.ErrOut, "Whether pods use the reference %s isn't known: %s\n", key, terminal.Line(unread))
+			env.Sayf("Whether pods use the reference %s isn't known: %s\n", key, terminal.Line(unread))
 		case len(users) == 1:
-			fmt.Fprintf(env.ErrOut, "The reference %s is used by a pod: %s\n", key, workload.SomeNames(users))
+			env.Sayf("The reference %s is used by a pod: %s\n", key, workload.SomeNames(users))
 		case len(users) > 1:
-			fmt.Fprintf(env.ErrOut, "The reference %s is used by %d pods: %s\n", key, len(users), workload.SomeNames(users))
+			env.Sayf("The reference %s is used by %d pods: %s\n", key, len(users), workload.SomeNames(users))
 		default:
-			fmt.Fprintf(env.ErrOut, "No pod uses the reference %s\n", key)
+			env.Sayf("No pod uses the reference %s\n", key)
 		}
 	}
 	return nil
@@ -177,10 +177,10 @@ func (o *refDeleteOptions) showUsers(ctx context.Context, env command.Environmen
 
 // confirm asks a question on the terminal; only y and yes mean yes. Ending ctx ends the question.
 func confirm(ctx context.Context, env command.Environment, question string) (bool, error) {
-	fmt.Fprintf(env.ErrOut, "%s [y/N] ", question)
+	env.Sayf("%s [y/N] ", question)
 	answer, err := command.Await(ctx, func() (string, error) { return bufio.NewReader(env.In).ReadString('\n') })
 	if ctx.Err() != nil {
-		fmt.Fprintln(env.ErrOut)
+		env.Sayf("\n")
 		return false, ctx.Err()
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -196,7 +196,7 @@ func (o *refDeleteOptions) delete(ctx context.Context, env command.Environment, 
 	options := []client.DeleteOption{client.Preconditions{UID: new(object.GetUID()), ResourceVersion: new(object.GetResourceVersion())}}
 	switch o.dryRun {
 	case dryRunClient:
-		fmt.Fprintf(env.Out, "%s deleted (dry run)\n", cluster.DatasetName(object.Name))
+		env.Printf("%s deleted (dry run)\n", cluster.DatasetName(object.Name))
 		return nil
 	case dryRunServer:
 		suffix = " deleted (server dry run)"
@@ -209,7 +209,7 @@ func (o *refDeleteOptions) delete(ctx context.Context, env command.Environment, 
 	case err != nil && !apierrors.IsNotFound(err):
 		return cluster.ExplainAPI(doing, err)
 	}
-	fmt.Fprintf(env.Out, "%s%s\n", cluster.DatasetName(object.Name), suffix)
+	env.Printf("%s%s\n", cluster.DatasetName(object.Name), suffix)
 	return nil
 }
 
@@ -228,7 +228,7 @@ func (o *refDeleteOptions) waitGone(ctx context.Context, env command.Environment
 		case err != nil:
 			return cluster.ExplainAPI(fmt.Sprintf("waiting for the reference %s to go", key), err)
 		}
-		fmt.Fprintf(env.Out, "The reference %s has gone\n", key)
+		env.Printf("The reference %s has gone\n", key)
 	}
 	return nil
 }
@@ -268,6 +268,6 @@ func (g *goneWaiter) look(ctx context.Context, object *datav1alpha1.Dataset) {
 	}
 	if waits != g.said {
 		g.said = waits
-		fmt.Fprintf(g.env.ErrOut, "Waiting: %s\n", terminal.Line(waits))
+		g.env.Sayf("Waiting: %s\n", terminal.Line(waits))
 	}
 }

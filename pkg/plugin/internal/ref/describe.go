@@ -3,7 +3,6 @@ package ref
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -99,10 +98,10 @@ see kubectl fluid ref check.`,
 			if err != nil {
 				return err
 			}
-			if err := reference.ValidateName(args[0]); err != nil {
+			if err = reference.ValidateName(args[0]); err != nil {
 				return command.Usagef(cmd, "%w", err)
 			}
-			if err := cluster.ValidateNaming(cmd, naming); err != nil {
+			if err = cluster.ValidateNaming(cmd, naming); err != nil {
 				return err
 			}
 			o := &refDescribeOptions{key: types.NamespacedName{Namespace: namespace, Name: args[0]}, naming: naming}
@@ -126,12 +125,9 @@ func (o *refDescribeOptions) run(ctx context.Context, env command.Environment) e
 	if err != nil {
 		return err
 	}
-	s, note, err := cluster.ResolveSettings(ctx, c, o.naming)
+	s, err := cluster.ResolveSettings(ctx, env, c, o.naming)
 	if err != nil {
 		return err
-	}
-	if note != "" {
-		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
 	}
 	p, err := preflight.Run(ctx, c, dataset, s, reference.ForReport)
 	if err != nil {
@@ -254,14 +250,14 @@ func (d *DescriptionReport) print(out terminal.Screen, env command.Environment, 
 	for _, o := range d.Objects {
 		objects.Add(o.Object, o.State, o.Detail)
 	}
-	fmt.Fprintln(out)
+	out.Say("\n")
 	if err := objects.Print(out); err != nil {
 		return err
 	}
 	if err := d.printPods(out); err != nil {
 		return err
 	}
-	fmt.Fprintln(out)
+	out.Say("\n")
 	if err := output.PrintResults(out, d.Results, wide); err != nil {
 		return err
 	}
@@ -274,14 +270,14 @@ func (d *DescriptionReport) printPods(out terminal.Screen) error {
 		out.Say("\nThe pods that use it aren't known: %s\n", terminal.Line(d.PodsUnread))
 		return nil
 	case len(d.Pods) == 0:
-		fmt.Fprintln(out, "\nNo pod uses it.")
+		out.Say("\nNo pod uses it.\n")
 		return nil
 	}
 	t := terminal.NewTable("POD", "STATE", "BY", "NODE")
 	for _, pod := range d.Pods {
 		t.Add(pod.Name, terminal.OrNone(pod.State), pod.Use, terminal.OrNone(pod.Node))
 	}
-	fmt.Fprintln(out)
+	out.Say("\n")
 	return t.Print(out)
 }
 
@@ -297,6 +293,6 @@ func (d *DescriptionReport) printEvents(out terminal.Screen, env command.Environ
 	for _, event := range d.Events {
 		t.Add(output.Age(env, event.LastSeen), event.Type, event.Reason, event.Message)
 	}
-	fmt.Fprintln(out)
+	out.Say("\n")
 	return t.Print(out)
 }

@@ -68,10 +68,10 @@ that something couldn't be compared.`,
 			if err != nil {
 				return err
 			}
-			if err := reference.ValidateName(args[0]); err != nil {
+			if err = reference.ValidateName(args[0]); err != nil {
 				return command.Usagef(cmd, "%w", err)
 			}
-			if err := cluster.ValidateNaming(cmd, naming); err != nil {
+			if err = cluster.ValidateNaming(cmd, naming); err != nil {
 				return err
 			}
 			o := &refDiffOptions{key: types.NamespacedName{Namespace: namespace, Name: args[0]}, naming: naming, strict: strict}
@@ -96,12 +96,9 @@ func (o *refDiffOptions) run(ctx context.Context, env command.Environment) error
 	if err != nil {
 		return err
 	}
-	s, note, err := cluster.ResolveSettings(ctx, c, o.naming)
+	s, err := cluster.ResolveSettings(ctx, env, c, o.naming)
 	if err != nil {
 		return err
-	}
-	if note != "" {
-		fmt.Fprintf(env.ErrOut, "Note: %s\n", note)
 	}
 	p, err := preflight.Run(ctx, c, dataset, s, reference.ForReport)
 	if err != nil {
@@ -158,13 +155,14 @@ func (r *DiffReport) print(out terminal.Screen, wide bool) error {
 			out.Say("  changed by: %s\n", terminal.Line(strings.Join(d.ChangedBy, ", ")))
 		}
 		if text := d.unified(); text != "" {
-			fmt.Fprint(out, terminal.Multiline(text))
+			out.Print(terminal.Multiline(text))
 		}
 	}
 	for _, u := range r.Unread {
 		out.Say("%s: couldn't be compared: %s\n", terminal.Line(u.Object), terminal.Line(u.Reason))
 	}
-	return out.Say("%s compared, %s\n", terminal.Counted(len(r.Compared), "object"), terminal.Counted(len(r.Differences), "difference"))
+	out.Say("%s compared, %s\n", terminal.Counted(len(r.Compared), "object"), terminal.Counted(len(r.Differences), "difference"))
+	return nil
 }
 
 // unified returns the difference between two values as lines with - (what should be) and + (what is).

@@ -2,7 +2,6 @@ package ref
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
@@ -80,11 +79,10 @@ func (f *refListFlags) options(cmd *cobra.Command, env command.Environment) (*re
 	o := &refListOptions{broken: f.broken, follow: f.watch}
 	var err error
 	if f.from != "" {
-		source, err := parseFrom(cmd, f.from)
-		if err != nil {
+		o.from = &reference.Source{}
+		if *o.from, err = parseFrom(cmd, f.from); err != nil {
 			return nil, err
 		}
-		o.from = &source
 	}
 	if !f.allNamespaces {
 		if o.namespace, err = cluster.NamespaceOf(cmd, env.Connection); err != nil {
@@ -128,7 +126,7 @@ func (o *refListOptions) run(ctx context.Context, env command.Environment) error
 		if len(all) > 0 {
 			chosen = " that match"
 		}
-		fmt.Fprintf(env.ErrOut, "No references%s found %s.\n", chosen, where)
+		env.Sayf("No references%s found %s.\n", chosen, where)
 		return nil
 	}
 	v := output.ListView(objects)

@@ -111,7 +111,7 @@ func (o *refShareOptions) run(ctx context.Context, env command.Environment) erro
 		return err
 	}
 	if before, ok := dataset.Annotations[reference.AnnotationSharedWith]; ok && before == list.String() {
-		fmt.Fprintf(env.Out, "Dataset %s unchanged: shared with %s\n", o.physical, terminal.OrNone(list.String()))
+		env.Printf("Dataset %s unchanged: shared with %s\n", o.physical, terminal.OrNone(list.String()))
 		return nil
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
@@ -125,7 +125,7 @@ func (o *refShareOptions) run(ctx context.Context, env command.Environment) erro
 	if err := c.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(cluster.FieldManager)); err != nil {
 		return cluster.ExplainAPI(doing, err)
 	}
-	fmt.Fprintf(env.Out, "Dataset %s changed: shared with %s\n", o.physical, terminal.OrNone(list.String()))
+	env.Printf("Dataset %s changed: shared with %s\n", o.physical, terminal.OrNone(list.String()))
 	return nil
 }
 

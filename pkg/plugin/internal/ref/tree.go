@@ -16,7 +16,6 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/command"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/output"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/terminal"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/workload"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/report"
@@ -80,7 +79,7 @@ func (o *refTreeOptions) complete(cmd *cobra.Command, env command.Environment, a
 	}
 	if len(args) > 0 {
 		o.name = args[0]
-		if err := reference.ValidateName(o.name); err != nil {
+		if err = reference.ValidateName(o.name); err != nil {
 			return command.Usagef(cmd, "%w", err)
 		}
 		if o.all {
@@ -107,9 +106,7 @@ func (o *refTreeOptions) run(ctx context.Context, env command.Environment) error
 	if err != nil {
 		return err
 	}
-	if note != "" {
-		fmt.Fprintf(env.ErrOut, "Note: %s\n", terminal.Line(note))
-	}
+	env.Note(note)
 	roots := o.choose(datasets)
 	if len(roots) == 0 && o.name != "" {
 		return fmt.Errorf("showing the tree of Dataset %s/%s: it doesn't exist; kubectl get datasets -n %s shows those that do", o.namespace, o.name, o.namespace)
@@ -130,7 +127,7 @@ func (o *refTreeOptions) print(env command.Environment, found *TreeReport) error
 		return o.write(found)
 	}
 	if len(found.Roots) == 0 && o.output.Human() {
-		fmt.Fprintln(env.ErrOut, "No references found.")
+		env.Sayf("No references found.\n")
 		return nil
 	}
 	v := output.View{Document: found, Items: []any{}, Text: found.print}

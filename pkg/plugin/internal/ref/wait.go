@@ -34,7 +34,7 @@ func (o *refCreateOptions) waitBound(ctx context.Context, env command.Environmen
 		err := w.follow(limited, c)
 		switch {
 		case err == nil:
-			fmt.Fprintf(o.output.Notes(), "Dataset %s is Bound\n", key)
+			o.output.Notes().Say("Dataset %s is Bound\n", key)
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case limited.Err() != nil:
@@ -99,7 +99,7 @@ func (w *waiter) look(dataset *datav1alpha1.Dataset) (done bool, err error) {
 	}
 	if condition.Message != w.said {
 		w.said = condition.Message
-		fmt.Fprintf(w.env.ErrOut, "Waiting: %s\n", terminal.Line(w.said))
+		w.env.Sayf("Waiting: %s\n", terminal.Line(w.said))
 	}
 	return false, nil
 }

@@ -84,7 +84,7 @@ func (o *rbacPrintOptions) run(env command.Environment) error {
 	}
 	roles := RolesFor(o.command, o.secrets)
 	if len(roles) == 0 {
-		fmt.Fprintf(env.ErrOut, "kubectl fluid %s needs no right: it asks the API server for nothing, or only for what everybody may.\n", o.command)
+		env.Sayf("kubectl fluid %s needs no right: it asks the API server for nothing, or only for what everybody may.\n", o.command)
 	}
 	v := output.View{Items: []any{}, Text: func(out terminal.Screen, _ bool) error { return printRoles(out, roles) }}
 	for _, role := range roles {
@@ -103,11 +103,9 @@ func printRoles(out terminal.Screen, roles []rbacv1.ClusterRole) error {
 			return fmt.Errorf("encoding the output: %w", err)
 		}
 		if i > 0 {
-			fmt.Fprintln(out, "---")
+			out.Print("---\n")
 		}
-		if _, err := out.Write(data); err != nil {
-			return err
-		}
+		out.Print(string(data))
 	}
 	return nil
 }

@@ -27,8 +27,9 @@ type Screen struct {
 	Language finding.Language
 }
 
-// Say writes text, whose lines are wrapped where the terminal ends.
-func (s Screen) Say(format string, args ...any) error {
+// Say writes text, whose lines are wrapped where the terminal ends. Who made the Screen asks its Writer at the end
+// whether everything was written, as of Print.
+func (s Screen) Say(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if s.Width > 0 {
 		var wrapped strings.Builder
@@ -41,9 +42,11 @@ func (s Screen) Say(format string, args ...any) error {
 		}
 		text = wrapped.String()
 	}
-	_, err := io.WriteString(s, text)
-	return err
+	s.Print(text)
 }
+
+// Print writes text as it is.
+func (s Screen) Print(text string) { _, _ = io.WriteString(s, text) }
 
 // Plain returns where text goes that isn't the output: without colour, of any width.
 func Plain(out io.Writer, language finding.Language) Screen {

@@ -82,7 +82,7 @@ func (t *Table) printLists(out Screen, rows [][]string) error {
 	}
 	for i, row := range rows {
 		if i > 0 || t.LastRows > 0 {
-			fmt.Fprintln(out)
+			out.Say("\n")
 		}
 		for column, cell := range row {
 			title := t.header[column] + ":"
