@@ -30,8 +30,6 @@ type TemplateOptions struct {
 type Result struct {
 	// Object is the object that was looked at.
 	Object finding.Object
-	// Pointer is the JSON pointer of the object in the document: empty, or /items/0 and so on in a list.
-	Pointer string
 	// Patch is a JSON patch of the whole document, which gives this object its sidecars; nil if it gets none. The patches
 	// of several objects in one document apply one after the other, in any order.
 	Patch []byte
@@ -118,13 +116,14 @@ func podTemplate(kind string) []string {
 	return []string{"spec", "template"}
 }
 
-// inObject gives one object its sidecars.
+// inObject gives one object its sidecars. The JSON pointer is that of the object in the document: empty, or /items/0 and
+// so on in a list.
 func inObject(h header, pointer string, find Finder, options TemplateOptions) Result {
 	namespace := h.namespace
 	if namespace == "" {
 		namespace = options.Namespace
 	}
-	result := Result{Object: finding.Object{Kind: h.kind, Namespace: namespace, Name: h.name}, Pointer: pointer}
+	result := Result{Object: finding.Object{Kind: h.kind, Namespace: namespace, Name: h.name}}
 	add := func(code finding.Code, format string, args ...any) Result {
 		result.Findings = append(result.Findings, finding.New(code, result.Object, format, args...))
 		return result

@@ -3,7 +3,6 @@ package inject
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"testing"
 
@@ -104,9 +103,6 @@ func TestEachElementOfAListGetsWhatItNeeds(t *testing.T) {
 	for _, i := range []int{4, 0, 2, 1, 3} { // in any order
 		if results[i].Patch != nil {
 			patched = apply(t, patched, results[i].Patch)
-		}
-		if want := fmt.Sprintf("/items/%d", i); results[i].Pointer != want {
-			t.Errorf("the pointer is %s, want %s", results[i].Pointer, want)
 		}
 	}
 	if n := bytes.Count(patched, []byte(`"fluid-fuse-0"`)); n != 3 {

@@ -34,6 +34,7 @@ import (
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/doctor"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // authority returns a certificate authority that is valid around the time of the tests.
@@ -54,7 +55,7 @@ func authority(t *testing.T, before, after time.Duration) []byte {
 // webhookConfigurations returns this project's, with a caBundle.
 func webhookConfigurations(bundle []byte) []client.Object {
 	config := admissionregistrationv1.WebhookClientConfig{CABundle: bundle,
-		Service: &admissionregistrationv1.ServiceReference{Namespace: doctor.OwnNamespace, Name: "kubectl-fluid-webhook"}}
+		Service: &admissionregistrationv1.ServiceReference{Namespace: reference.DefaultController().Namespace, Name: "kubectl-fluid-webhook"}}
 	return []client.Object{
 		&admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: cluster.OwnWebhook},
 			Webhooks: []admissionregistrationv1.MutatingWebhook{{Name: "sidecar.kubectl-fluid.dev", ClientConfig: config}}},

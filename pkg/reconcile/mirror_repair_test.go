@@ -17,6 +17,7 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
 
 // TestMirrorStrippedOfItsMarkIsRepaired: of a mirror the mark is taken off, or given to another, or the owner is taken
@@ -132,7 +133,7 @@ func TestSecretThatMayNotBeListedGoesWhenItIsNotNeededAnyMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, access := range reference.SecretAccessOf(plan, controller) {
+	for _, access := range referencetest.SecretAccessOf(plan, controller) {
 		livetest.Create(t, access.Role, access.Binding)
 	}
 	w := &wire{user: "system:serviceaccount:" + controller.Namespace + ":" + controller.Name}

@@ -18,7 +18,7 @@ import (
 // TestSecretAccessNamesTheSecretsOfThePlanOnly compares the Roles and RoleBindings of a reference with a golden file.
 func TestSecretAccessNamesTheSecretsOfThePlanOnly(t *testing.T) {
 	controller := types.NamespacedName{Namespace: "fluid-tools", Name: "mirrors"}
-	access := SecretAccessOf(NewPlan(referencetest.World(t, "juicefs", "dataset://default/phy")), controller)
+	access := referencetest.SecretAccessOf(NewPlan(referencetest.World(t, "juicefs", "dataset://default/phy")), controller)
 	var documents []string
 	for _, a := range access {
 		for _, object := range []any{a.Role, a.Binding} {
@@ -42,7 +42,7 @@ func TestWithoutMirroredSecretsNoAccessIsNeeded(t *testing.T) {
 			return NewPlan(w)
 		}(),
 	} {
-		if access := SecretAccessOf(plan, DefaultController()); access != nil {
+		if access := referencetest.SecretAccessOf(plan, DefaultController()); access != nil {
 			t.Errorf("%s: %+v", about, access)
 		}
 	}

@@ -1,7 +1,6 @@
 package reference
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -20,9 +19,6 @@ const (
 	maxSubPath        = 3072
 	maxSubPathElement = 255
 )
-
-// ErrMounts says that a Dataset has a dataset:// mount but not as its only mount.
-var ErrMounts = errors.New("a reference has exactly one mount")
 
 // Source is what a reference refers to: a physical Dataset and, if SubPath isn't empty, a directory or file within it.
 type Source struct {
@@ -133,11 +129,11 @@ func IsReference(dataset *datav1alpha1.Dataset) bool {
 	return false
 }
 
-// SourceOf returns what a reference refers to. The error is ErrMounts if it has other mounts too, or says what is wrong
-// with the one. Call it for references only.
+// SourceOf returns what a reference refers to. The error says what is wrong with its mount, or that it has others too.
+// Call it for references only.
 func SourceOf(dataset *datav1alpha1.Dataset) (Source, error) {
 	if len(dataset.Spec.Mounts) != 1 {
-		return Source{}, fmt.Errorf("%w, and this one has %d", ErrMounts, len(dataset.Spec.Mounts))
+		return Source{}, fmt.Errorf("a reference has exactly one mount, and this one has %d", len(dataset.Spec.Mounts))
 	}
 	return ParseMountPoint(dataset.Spec.Mounts[0].MountPoint)
 }

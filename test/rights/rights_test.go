@@ -267,7 +267,7 @@ func (w *world) mirrorSecrets() *datav1alpha1.Dataset {
 	if err != nil {
 		w.Fatal(err)
 	}
-	for _, access := range reference.SecretAccessOf(plan, reference.DefaultController()) {
+	for _, access := range referencetest.SecretAccessOf(plan, reference.DefaultController()) {
 		for _, object := range []client.Object{access.Role, access.Binding} {
 			if err := w.client.Create(w.Context(), object); err != nil {
 				w.Fatal(err)

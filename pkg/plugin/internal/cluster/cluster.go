@@ -10,6 +10,7 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/command"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // View is what a command looks at: the API server, manifests, or the API server as it will be once they have been
@@ -94,7 +95,7 @@ func (c *View) Settings(ctx context.Context, env command.Environment, naming str
 	if _, ownErr := WebhookAnnotations(ctx, c, OwnWebhook); ownErr != nil {
 		s.Sharing = ""
 	}
-	if _, fluidErr := WebhookAnnotations(ctx, c, FluidWebhook); note != "" && fluidErr != nil {
+	if _, fluidErr := WebhookAnnotations(ctx, c, reference.FluidWebhook); note != "" && fluidErr != nil {
 		note = "no manifest says how copies are named; --mirror-names=unique is assumed"
 	}
 	env.Note(note)

@@ -17,11 +17,8 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
-// Names of the webhook configurations by which the cluster shows who injects sidecars.
-const (
-	OwnWebhook   = "kubectl-fluid-sidecar-injector"
-	FluidWebhook = "fluid-pod-admission-webhook"
-)
+// OwnWebhook is the name of this project's webhook configurations, by which a cluster shows who injects sidecars.
+const OwnWebhook = "kubectl-fluid-sidecar-injector"
 
 // namingAuto asks the cluster how it names mirrors.
 const namingAuto = "auto"
@@ -99,8 +96,8 @@ func resolveNaming(ctx context.Context, reader client.Reader, naming string, own
 	}
 	fluidErr := ownErr
 	if apierrors.IsNotFound(ownErr) {
-		if _, fluidErr = WebhookAnnotations(ctx, reader, FluidWebhook); fluidErr == nil {
-			return reference.SourceNames, "sidecars are injected by Fluid's own webhook " + FluidWebhook +
+		if _, fluidErr = WebhookAnnotations(ctx, reader, reference.FluidWebhook); fluidErr == nil {
+			return reference.SourceNames, "sidecars are injected by Fluid's own webhook " + reference.FluidWebhook +
 				", so copies are expected under their sources' names (--mirror-names=source)", nil
 		}
 	}
@@ -109,7 +106,7 @@ func resolveNaming(ctx context.Context, reader client.Reader, naming string, own
 	case apierrors.IsForbidden(fluidErr):
 		return reference.UniqueNames, "you may not read the MutatingWebhookConfigurations that say how copies are named" + assumed, nil
 	case apierrors.IsNotFound(fluidErr):
-		return reference.UniqueNames, "no webhook that injects sidecars is installed (neither " + OwnWebhook + " nor " + FluidWebhook + ")" + assumed, nil
+		return reference.UniqueNames, "no webhook that injects sidecars is installed (neither " + OwnWebhook + " nor " + reference.FluidWebhook + ")" + assumed, nil
 	}
 	return "", "", ExplainAPI("finding out how copies are named", fluidErr)
 }

@@ -51,9 +51,9 @@ func bundledKinds() []bundledKind {
 	webhook := []string{"webhooks.*.name", "webhooks.*.clientConfig.service", "webhooks.*.failurePolicy", "webhooks.*.objectSelector",
 		"webhooks.*.namespaceSelector", "webhooks.*.reinvocationPolicy", "webhooks.*.timeoutSeconds"}
 	return []bundledKind{
-		{kind: kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition"), only: []string{"datasets." + cluster.FluidGroup, "thinruntimes." + cluster.FluidGroup,
-			"thinruntimeprofiles." + cluster.FluidGroup, "alluxioruntimes." + cluster.FluidGroup}, fields: []string{"spec.group", "spec.scope", "spec.versions.*.name", "spec.versions.*.served", "spec.versions.*.storage", "status.storedVersions"}},
-		{kind: kind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration"), only: []string{cluster.OwnWebhook, cluster.FluidWebhook}, fields: webhook},
+		{kind: kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition"), only: []string{"datasets." + datav1alpha1.GroupName, "thinruntimes." + datav1alpha1.GroupName,
+			"thinruntimeprofiles." + datav1alpha1.GroupName, "alluxioruntimes." + datav1alpha1.GroupName}, fields: []string{"spec.group", "spec.scope", "spec.versions.*.name", "spec.versions.*.served", "spec.versions.*.storage", "status.storedVersions"}},
+		{kind: kind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration"), only: []string{cluster.OwnWebhook, reference.FluidWebhook}, fields: webhook},
 		{kind: kind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration"), only: []string{cluster.OwnWebhook}, fields: webhook},
 		{kind: fluid(datav1alpha1.DatasetKind), inNamespace: true, fields: append([]string{"spec.mounts.*.mountPoint", "spec.accessModes", "status.phase",
 			"status.runtimes", "status.datasetRef"}, conditions...)},

@@ -14,6 +14,7 @@ import (
 	apiversion "k8s.io/apimachinery/pkg/version"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/command"
@@ -104,7 +105,7 @@ func (e *examiner) fluidDefinitions() (map[string]*unstructured.Unstructured, er
 			return nil, err
 		}
 		for i := range page.Items {
-			if group, _, _ := unstructured.NestedString(page.Items[i].Object, "spec", "group"); group == cluster.FluidGroup {
+			if group, _, _ := unstructured.NestedString(page.Items[i].Object, "spec", "group"); group == datav1alpha1.GroupName {
 				found[page.Items[i].GetName()] = &page.Items[i]
 			}
 		}
@@ -133,10 +134,10 @@ func (e *examiner) checkDefinitions() {
 	}
 	var others []string
 	for name := range found {
-		others = append(others, strings.TrimSuffix(name, "."+cluster.FluidGroup))
+		others = append(others, strings.TrimSuffix(name, "."+datav1alpha1.GroupName))
 	}
 	if slices.Sort(others); len(others) > 0 {
-		e.pass(thing("API group "+cluster.FluidGroup), "further kinds: %s", strings.Join(others, ", "))
+		e.pass(thing("API group "+datav1alpha1.GroupName), "further kinds: %s", strings.Join(others, ", "))
 	}
 }
 
@@ -180,18 +181,16 @@ func definitionOrigin(definition *unstructured.Unstructured) string {
 
 // Deployments of Fluid's controllers, and the namespace that Fluid is installed in if nothing else is known.
 const (
-	ownController     = "kubectl-fluid-controller"
-	fluidController   = "dataset-controller"
-	fluidNamespace    = "fluid-system"
-	OwnNamespace      = "kubectl-fluid-system"
-	ownServiceAccount = "kubectl-fluid-controller"
+	ownController   = "kubectl-fluid-controller"
+	fluidController = "dataset-controller"
+	fluidNamespace  = "fluid-system"
 )
 
 // checkControllers says who serves references.
 func (e *examiner) checkControllers() {
 	w := e.readWebhooks()
-	own, ownKnown := e.deployment(w.namespaceOf(cluster.OwnWebhook, OwnNamespace), ownController)
-	fluid, fluidKnown := e.deployment(w.namespaceOf(cluster.FluidWebhook, fluidNamespace), fluidController)
+	own, ownKnown := e.deployment(w.namespaceOf(cluster.OwnWebhook, reference.DefaultController().Namespace), ownController)
+	fluid, fluidKnown := e.deployment(w.namespaceOf(reference.FluidWebhook, fluidNamespace), fluidController)
 	ownServes, fluidServes := own != nil || w.mutating[cluster.OwnWebhook] != nil, fluid != nil && fluid.Status.Replicas > 0
 	for _, d := range []*appsv1.Deployment{own, fluid} {
 		if d != nil {

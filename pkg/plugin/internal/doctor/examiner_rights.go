@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/rights"
@@ -75,8 +76,8 @@ func grants(rules []authorizationv1.ResourceRule, n rights.Need) bool {
 // that stand for all: each from another rule.
 func controllerNeeds() []authorizationv1.ResourceAttributes {
 	return []authorizationv1.ResourceAttributes{
-		{Verb: "patch", Group: cluster.FluidGroup, Resource: "datasets", Subresource: "status"},
-		{Verb: "create", Group: cluster.FluidGroup, Resource: "thinruntimes"},
+		{Verb: "patch", Group: datav1alpha1.GroupName, Resource: "datasets", Subresource: "status"},
+		{Verb: "create", Group: datav1alpha1.GroupName, Resource: "thinruntimes"},
 		{Verb: "create", Resource: "persistentvolumes"},
 		{Verb: "create", Resource: "configmaps"},
 		{Verb: "list", Group: "apps", Resource: "daemonsets"},
@@ -92,12 +93,13 @@ func (e *examiner) checkControllerRights() {
 		e.skip("the controller of kubectl fluid isn't installed, or its webhook configuration can't be read")
 		return
 	}
-	namespace := w.namespaceOf(cluster.OwnWebhook, OwnNamespace)
-	object := finding.Object{Kind: "ServiceAccount", Namespace: namespace, Name: ownServiceAccount}
+	controller := reference.DefaultController()
+	namespace := w.namespaceOf(cluster.OwnWebhook, controller.Namespace)
+	object := finding.Object{Kind: "ServiceAccount", Namespace: namespace, Name: controller.Name}
 	var missing []string
 	for _, attributes := range controllerNeeds() {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-			User:               "system:serviceaccount:" + namespace + ":" + ownServiceAccount,
+			User:               "system:serviceaccount:" + namespace + ":" + controller.Name,
 			Groups:             []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"},
 			ResourceAttributes: &attributes,
 		}}

@@ -41,7 +41,7 @@ func (e *examiner) readWebhooks() *webhookSet {
 	w := &webhookSet{mutating: map[string]*admissionregistrationv1.MutatingWebhookConfiguration{},
 		validating: map[string]*admissionregistrationv1.ValidatingWebhookConfiguration{}}
 	e.webhooks = w
-	for _, name := range []string{cluster.OwnWebhook, cluster.FluidWebhook} {
+	for _, name := range []string{cluster.OwnWebhook, reference.FluidWebhook} {
 		configuration := &admissionregistrationv1.MutatingWebhookConfiguration{}
 		if w.read(e, name, configuration) {
 			w.mutating[name] = configuration
@@ -164,7 +164,7 @@ func (e *examiner) checkWebhooks() {
 	}
 	switch {
 	case len(w.mutating) == 0 && w.err == nil:
-		e.find(finding.CodeWebhookMissing, thing("MutatingWebhookConfigurations"), "neither %s nor %s exists", cluster.OwnWebhook, cluster.FluidWebhook)
+		e.find(finding.CodeWebhookMissing, thing("MutatingWebhookConfigurations"), "neither %s nor %s exists", cluster.OwnWebhook, reference.FluidWebhook)
 		return
 	case len(w.mutating) == 0:
 		return

@@ -77,7 +77,7 @@ func (i *inspector) noteDenial(r *podReport, reason string) {
 func (i *inspector) needWebhook(r *podReport) error {
 	webhooks, err := i.webhooks()
 	if err == nil && len(webhooks.found) == 0 && !webhooks.forbidden {
-		r.find(finding.CodeWebhookMissing, "new pods get no sidecar: neither %s nor %s exists", cluster.OwnWebhook, cluster.FluidWebhook)
+		r.find(finding.CodeWebhookMissing, "new pods get no sidecar: neither %s nor %s exists", cluster.OwnWebhook, reference.FluidWebhook)
 		r.BrokenLink = "webhook: " + noWebhook
 	}
 	return err

@@ -272,7 +272,7 @@ type injectingWebhooks struct {
 // webhooks looks which webhooks that inject sidecars the cluster has.
 func (i *inspector) webhooks() (injectingWebhooks, error) {
 	var w injectingWebhooks
-	for _, name := range []string{cluster.OwnWebhook, cluster.FluidWebhook} {
+	for _, name := range []string{cluster.OwnWebhook, reference.FluidWebhook} {
 		switch _, err := cluster.WebhookAnnotations(i.ctx, i.c, name); {
 		case err == nil:
 			w.found = append(w.found, name)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/plugin/internal/workload"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -26,22 +27,22 @@ func Needs() map[string][]Need {
 		"inspect sidecar":       sidecarNeeds(),
 		"options":               nothing,
 		"rbac print":            nothing,
-		"ref can-i": {settingsNeed(), on(InSource, "get", cluster.FluidGroup, "datasets").only("whether the owner shares it"),
-			on(InNamespace, "create", cluster.FluidGroup, "datasets").only("a dry run, without the other rights")},
-		"ref check": slices.Concat([]Need{on(InNamespace, "list", cluster.FluidGroup, "datasets"), settingsNeed()}, operationNeeds(), referenceNeeds()),
-		"ref create": slices.Concat([]Need{on(InNamespace, "patch", cluster.FluidGroup, "datasets"), settingsNeed(),
-			on(InNamespace, "list", cluster.FluidGroup, "datasets").only("--wait"), on(InNamespace, "watch", cluster.FluidGroup, "datasets").only("--wait")}, referenceNeeds()),
-		"ref delete": {on(InNamespace, "get", cluster.FluidGroup, "datasets"), on(InNamespace, "delete", cluster.FluidGroup, "datasets"),
+		"ref can-i": {settingsNeed(), on(InSource, "get", datav1alpha1.GroupName, "datasets").only("whether the owner shares it"),
+			on(InNamespace, "create", datav1alpha1.GroupName, "datasets").only("a dry run, without the other rights")},
+		"ref check": slices.Concat([]Need{on(InNamespace, "list", datav1alpha1.GroupName, "datasets"), settingsNeed()}, operationNeeds(), referenceNeeds()),
+		"ref create": slices.Concat([]Need{on(InNamespace, "patch", datav1alpha1.GroupName, "datasets"), settingsNeed(),
+			on(InNamespace, "list", datav1alpha1.GroupName, "datasets").only("--wait"), on(InNamespace, "watch", datav1alpha1.GroupName, "datasets").only("--wait")}, referenceNeeds()),
+		"ref delete": {on(InNamespace, "get", datav1alpha1.GroupName, "datasets"), on(InNamespace, "delete", datav1alpha1.GroupName, "datasets"),
 			on(InNamespace, "list", "", "pods").only("who uses it"),
-			on(InNamespace, "list", cluster.FluidGroup, "datasets").only("--wait"), on(InNamespace, "watch", cluster.FluidGroup, "datasets").only("--wait")},
+			on(InNamespace, "list", datav1alpha1.GroupName, "datasets").only("--wait"), on(InNamespace, "watch", datav1alpha1.GroupName, "datasets").only("--wait")},
 		"ref describe": slices.Concat([]Need{settingsNeed(), on(InNamespace, "list", "", "pods").only("who uses it"),
 			on(InNamespace, "list", "", "events").only("its events")}, referenceNeeds()),
 		"ref diff": slices.Concat([]Need{settingsNeed(), on(InNamespace, "list", "", "pods").only("sidecars of running pods"),
 			on(InNamespace, "get", "apps", "daemonsets").only("the copy that Fluid makes")}, referenceNeeds()),
-		"ref list":    {on(InNamespace, "list", cluster.FluidGroup, "datasets")},
-		"ref share":   {on(InSource, "get", cluster.FluidGroup, "datasets"), on(InSource, "patch", cluster.FluidGroup, "datasets")},
+		"ref list":    {on(InNamespace, "list", datav1alpha1.GroupName, "datasets")},
+		"ref share":   {on(InSource, "get", datav1alpha1.GroupName, "datasets"), on(InSource, "patch", datav1alpha1.GroupName, "datasets")},
 		"ref tree":    treeNeeds(),
-		"ref unshare": {on(InSource, "get", cluster.FluidGroup, "datasets"), on(InSource, "patch", cluster.FluidGroup, "datasets")},
+		"ref unshare": {on(InSource, "get", datav1alpha1.GroupName, "datasets"), on(InSource, "patch", datav1alpha1.GroupName, "datasets")},
 		"version":     nothing,
 	}
 }
@@ -59,19 +60,19 @@ func (n Need) only(purpose string) Need {
 // settingsNeed is for the annotations by which the cluster says how copies are named and whose consent references need.
 func settingsNeed() Need {
 	n := on(InCluster, "get", "admissionregistration.k8s.io", "mutatingwebhookconfigurations").only("how copies are named, and whose consent counts")
-	n.Names = []string{cluster.OwnWebhook, cluster.FluidWebhook}
+	n.Names = []string{cluster.OwnWebhook, reference.FluidWebhook}
 	return n
 }
 
 // referenceNeeds are for everything that a plan of a reference depends on.
 func referenceNeeds() []Need {
 	list := []Need{
-		on(InNamespace, "get", cluster.FluidGroup, "datasets"),
-		on(InNamespace, "get", cluster.FluidGroup, "thinruntimes"),
+		on(InNamespace, "get", datav1alpha1.GroupName, "datasets"),
+		on(InNamespace, "get", datav1alpha1.GroupName, "thinruntimes"),
 		on(InNamespace, "get", "", "persistentvolumeclaims"),
 		on(InNamespace, "get", "", "configmaps").only("who has the names of copies"),
 		on(InNamespace, "get", "", "secrets").only("who has the names of copies"),
-		on(InSource, "get", cluster.FluidGroup, "datasets"),
+		on(InSource, "get", datav1alpha1.GroupName, "datasets"),
 		on(InSource, "get", "", "persistentvolumeclaims"),
 		on(InSource, "get", "apps", "daemonsets"),
 		on(InSource, "get", "", "configmaps").only("what copies are made from"),
@@ -81,7 +82,7 @@ func referenceNeeds() []Need {
 	}
 	for _, runtime := range reference.Runtimes() {
 		if runtime.NoSidecar == "" {
-			list = append(list, on(InSource, "get", cluster.FluidGroup, strings.ToLower(runtime.Kind)+"s").only("the runtime's state"))
+			list = append(list, on(InSource, "get", datav1alpha1.GroupName, strings.ToLower(runtime.Kind)+"s").only("the runtime's state"))
 		}
 	}
 	return list
@@ -91,7 +92,7 @@ func referenceNeeds() []Need {
 func operationNeeds() []Need {
 	var list []Need
 	for _, resource := range []string{"databackups", "dataloads", "datamigrates", "dataprocesses"} {
-		list = append(list, on(InNamespace, "list", cluster.FluidGroup, resource).only("data operations"))
+		list = append(list, on(InNamespace, "list", datav1alpha1.GroupName, resource).only("data operations"))
 	}
 	return list
 }
@@ -103,8 +104,8 @@ func sidecarNeeds() []Need {
 	list := []Need{
 		on(InNamespace, "get", "", "pods"),
 		on(InNamespace, "get", "", "persistentvolumeclaims"),
-		on(InNamespace, "get", cluster.FluidGroup, "datasets"),
-		on(InSource, "get", cluster.FluidGroup, "datasets"),
+		on(InNamespace, "get", datav1alpha1.GroupName, "datasets"),
+		on(InSource, "get", datav1alpha1.GroupName, "datasets"),
 		on(InSource, "get", "apps", "daemonsets"),
 		on(InCluster, "get", "", "persistentvolumes"),
 		settingsNeed(),
@@ -112,7 +113,7 @@ func sidecarNeeds() []Need {
 		on(InNamespace, "get", "", "secrets").only("what sidecars read"),
 		on(InNamespace, "list", "", "events").only("why a sidecar isn't ready"),
 		on(InNamespace, "list", "", "pods").only("the pods of a workload"),
-		on(InNamespace, "get", cluster.FluidGroup, "thinruntimes").only(new),
+		on(InNamespace, "get", datav1alpha1.GroupName, "thinruntimes").only(new),
 		on(InSource, "get", "", "persistentvolumeclaims").only(new),
 		on(InCluster, "get", "", "namespaces").only(new),
 	}
@@ -123,7 +124,7 @@ func sidecarNeeds() []Need {
 	}
 	for _, runtime := range reference.Runtimes() {
 		if runtime.Metrics {
-			list = append(list, on(InSource, "get", cluster.FluidGroup, strings.ToLower(runtime.Kind)+"s").only(new))
+			list = append(list, on(InSource, "get", datav1alpha1.GroupName, strings.ToLower(runtime.Kind)+"s").only(new))
 		}
 	}
 	return list
@@ -133,10 +134,10 @@ func sidecarNeeds() []Need {
 func injectNeeds() []Need {
 	return []Need{
 		settingsNeed(),
-		on(InNamespace, "get", cluster.FluidGroup, "datasets"),
-		on(InNamespace, "get", cluster.FluidGroup, "thinruntimes"),
+		on(InNamespace, "get", datav1alpha1.GroupName, "datasets"),
+		on(InNamespace, "get", datav1alpha1.GroupName, "thinruntimes"),
 		on(InNamespace, "get", "", "persistentvolumeclaims"),
-		on(InSource, "get", cluster.FluidGroup, "datasets"),
+		on(InSource, "get", datav1alpha1.GroupName, "datasets"),
 		on(InSource, "get", "", "persistentvolumeclaims"),
 		on(InSource, "get", "apps", "daemonsets"),
 		on(InCluster, "get", "", "persistentvolumes"),
@@ -145,7 +146,7 @@ func injectNeeds() []Need {
 
 func treeNeeds() []Need {
 	return []Need{
-		on(InCluster, "list", cluster.FluidGroup, "datasets"),
+		on(InCluster, "list", datav1alpha1.GroupName, "datasets"),
 		on(InNamespace, "list", "", "persistentvolumeclaims"),
 		on(InNamespace, "list", "", "pods").only("the pods"),
 		on(InSource, "list", "", "persistentvolumeclaims").only("the physical Dataset's claim"),
@@ -165,8 +166,8 @@ func doctorNeeds() []Need {
 		on(InCluster, "list", "apiextensions.k8s.io", "customresourcedefinitions").only("definitions"),
 		webhooks, validating,
 		on(InCluster, "get", "apps", "deployments").only("controllers"),
-		on(InNamespace, "list", cluster.FluidGroup, "datasets").only("webhooks"),
-		on(InNamespace, "create", cluster.FluidGroup, "datasets").only("webhooks: a dry run"),
+		on(InNamespace, "list", datav1alpha1.GroupName, "datasets").only("webhooks"),
+		on(InNamespace, "create", datav1alpha1.GroupName, "datasets").only("webhooks: a dry run"),
 		on(InNamespace, "create", "", "pods").only("webhooks: a dry run"),
 		on(InCluster, "create", "authorization.k8s.io", "subjectaccessreviews").only("controller-rights"),
 		on(InCluster, "get", "", "namespaces").only("pod-security"),
