@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"testing"
 
-	jsondiff "gomodules.xyz/jsonpatch/v2"
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -64,11 +64,11 @@ func typedPatch(t testing.TB, raw []byte, sidecar *reference.Sidecar) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	operations, err := jsondiff.CreatePatch(raw, changed)
-	if err != nil {
-		t.Fatal(err)
+	response := admission.PatchResponseFromRaw(raw, changed)
+	if !response.Allowed {
+		t.Fatal(response.Result)
 	}
-	patch, err := json.Marshal(operations)
+	patch, err := json.Marshal(response.Patches)
 	if err != nil {
 		t.Fatal(err)
 	}

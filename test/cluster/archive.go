@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"archive/tar"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -10,58 +12,68 @@ import (
 	"runtime"
 	"strings"
 	"time"
-
-	"github.com/google/go-containerregistry/pkg/compression"
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// writeArchive writes an image of one layer as a docker-archive. The same
-// contents always make the same archive.
+// writeArchive writes an image of one layer as docker save does. The same contents always make the same archive.
 func writeArchive(file string, image Image, root rootfs) error {
-	tag, err := name.NewTag(image.Name)
+	// Not compressed: it only goes to this machine's containerd.
+	layer := filepath.Join(filepath.Dir(file), "layer.tar")
+	digest, err := writeLayer(layer, root)
 	if err != nil {
-		return fmt.Errorf("the image's name: %w", err)
-	}
-	layerFile := filepath.Join(filepath.Dir(file), "layer.tar")
-	if err := writeLayer(layerFile, root); err != nil {
 		return fmt.Errorf("write the layer of the image: %w", err)
 	}
-	// Not compressed: it only goes to this machine's containerd.
-	layer, err := tarball.LayerFromFile(layerFile, tarball.WithCompression(compression.None))
+	config, err := image.configuration(digest)
 	if err != nil {
-		return fmt.Errorf("read the layer of the image: %w", err)
+		return fmt.Errorf("encode the configuration of the image: %w", err)
 	}
-	img, err := mutate.AppendLayers(empty.Image, layer)
+	configName := fmt.Sprintf("%x.json", sha256.Sum256(config))
+	manifest, err := json.Marshal([]any{map[string]any{"Config": configName, "RepoTags": []string{image.Name}, "Layers": []string{"layer.tar"}}})
 	if err != nil {
-		return fmt.Errorf("add the layer to the image: %w", err)
+		return fmt.Errorf("encode the manifest of the image: %w", err)
 	}
-	config, err := img.ConfigFile()
-	if err != nil {
-		return fmt.Errorf("read the configuration of the image: %w", err)
-	}
-	env := append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, image.Env...)
-	img, err = mutate.ConfigFile(img, &v1.ConfigFile{
-		Architecture: runtime.GOARCH,
-		OS:           "linux",
-		RootFS:       config.RootFS,
-		Config:       v1.Config{Entrypoint: image.Entrypoint, Cmd: image.Cmd, Env: env},
+	err = writeTar(file, rootfs{
+		"/" + configName: {mode: 0o644, content: config},
+		"/layer.tar":     {mode: 0o644, source: layer},
+		"/manifest.json": {mode: 0o644, content: manifest},
 	})
 	if err != nil {
-		return fmt.Errorf("configure the image: %w", err)
-	}
-	if err := tarball.WriteToFile(file, tag, img); err != nil {
 		return fmt.Errorf("write the archive of the image: %w", err)
 	}
 	return nil
 }
 
-// writeLayer writes a file system as a tar, sorted and without times, so that
+// configuration returns the image's configuration by the specification of OCI images v1.1: how to run it, and the digest of
+// its only layer.
+func (i Image) configuration(layer string) ([]byte, error) {
+	env := append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, i.Env...)
+	return json.Marshal(map[string]any{
+		"architecture": runtime.GOARCH,
+		"os":           "linux",
+		"config":       map[string]any{"Entrypoint": i.Entrypoint, "Cmd": i.Cmd, "Env": env},
+		"rootfs":       map[string]any{"type": "layers", "diff_ids": []string{layer}},
+	})
+}
+
+// writeLayer writes a file system as a tar and returns its digest.
+func writeLayer(file string, root rootfs) (string, error) {
+	if err := writeTar(file, root); err != nil {
+		return "", err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("sha256:%x", sum.Sum(nil)), nil
+}
+
+// writeTar writes a file system as a tar, sorted and without times, so that
 // it is the same each time.
-func writeLayer(file string, root rootfs) (err error) {
+func writeTar(file string, root rootfs) (err error) {
 	f, err := os.Create(file)
 	if err != nil {
 		return err

@@ -1,13 +1,19 @@
 package cluster
 
 import (
+	"archive/tar"
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"math/big"
@@ -18,10 +24,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
 func TestDebFiles(t *testing.T) {
@@ -59,27 +61,65 @@ func TestWriteArchive(t *testing.T) {
 			t.Fatal(err)
 		}
 		archives[i] = data
-		tag, err := name.NewTag(image.Name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		img, err := tarball.ImageFromPath(file, &tag)
-		if err != nil {
-			t.Fatal(err)
-		}
-		config, err := img.ConfigFile()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Equal(config.Config.Entrypoint, image.Entrypoint) || !slices.Contains(config.Config.Env, "A=b") {
-			t.Errorf("configuration: %+v", config.Config)
-		}
-		if err := mutate.Extract(img).Close(); err != nil {
-			t.Error(err)
-		}
+		checkArchive(t, data, image)
 	}
 	if !bytes.Equal(archives[0], archives[1]) {
 		t.Error("the same image made two different archives")
+	}
+}
+
+// checkArchive follows an archive from its manifest to the configuration and the layer, by their digests.
+func checkArchive(t *testing.T, data []byte, image Image) {
+	t.Helper()
+	files := untar(t, data)
+	var manifest []struct {
+		Config           string
+		RepoTags, Layers []string
+	}
+	if err := json.Unmarshal(files["manifest.json"], &manifest); err != nil || len(manifest) != 1 {
+		t.Fatalf("the manifest is %s, %v", files["manifest.json"], err)
+	}
+	m := manifest[0]
+	if !slices.Equal(m.RepoTags, []string{image.Name}) || len(m.Layers) != 1 || m.Config != fmt.Sprintf("%x.json", sha256.Sum256(files[m.Config])) {
+		t.Fatalf("the manifest is %+v", m)
+	}
+	var config struct {
+		Config struct{ Entrypoint, Env []string }
+		RootFS struct {
+			DiffIDs []string `json:"diff_ids"`
+		}
+	}
+	if err := json.Unmarshal(files[m.Config], &config); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(config.Config.Entrypoint, image.Entrypoint) || !slices.Contains(config.Config.Env, "A=b") {
+		t.Errorf("configuration: %+v", config.Config)
+	}
+	layer := files[m.Layers[0]]
+	if want := []string{fmt.Sprintf("sha256:%x", sha256.Sum256(layer))}; !slices.Equal(config.RootFS.DiffIDs, want) {
+		t.Errorf("the configuration has the layers %q, and the archive %q", config.RootFS.DiffIDs, want)
+	}
+	if program := untar(t, layer)["usr/bin/run"]; string(program) != "#!/bin/sh\n" {
+		t.Errorf("the program in the image is %q", program)
+	}
+}
+
+// untar returns the files of a tar.
+func untar(t *testing.T, data []byte) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	r := tar.NewReader(bytes.NewReader(data))
+	for {
+		header, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return files
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if files[header.Name], err = io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -178,13 +218,9 @@ func TestJavaReadsTheKeyStore(t *testing.T) {
 	for range 3 {
 		bundle = append(bundle, selfSigned(t)...)
 	}
-	store, err := javaKeyStore(bundle)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := javaKeyStore(bundle)
-	if err != nil || !bytes.Equal(store, again) {
-		t.Errorf("the same certificates made two stores, %v", err)
+	store := javaKeyStore(bundle)
+	if again := javaKeyStore(bundle); !bytes.Equal(store, again) {
+		t.Error("the same certificates made two stores")
 	}
 	keytool, err := lookPath("keytool")
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,9 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/pavlo-v-chernykh/keystore-go/v4"
 )
 
 // entry is a file, directory or symbolic link of an image.
@@ -271,34 +267,8 @@ func (r rootfs) addCertificates() error {
 	if _, ok := r["/usr/lib/jvm"]; !ok {
 		return nil
 	}
-	store, err := javaKeyStore(bundle)
-	if err != nil {
-		return fmt.Errorf("make a key store of the certificates for Java: %w", err)
-	}
-	r.add("/etc/ssl/certs/java/cacerts", entry{mode: 0o644, content: store})
+	r.add("/etc/ssl/certs/java/cacerts", entry{mode: 0o644, content: javaKeyStore(bundle)})
 	return nil
-}
-
-// javaKeyStore returns the certificates of a PEM bundle in the form and with the
-// password that Java expects. The same bundle always makes the same store.
-func javaKeyStore(bundle []byte) ([]byte, error) {
-	store := keystore.New(keystore.WithOrderedAliases())
-	for n := 0; ; n++ {
-		var block *pem.Block
-		if block, bundle = pem.Decode(bundle); block == nil {
-			break
-		}
-		err := store.SetTrustedCertificateEntry(fmt.Sprintf("ca-%03d", n), keystore.TrustedCertificateEntry{
-			CreationTime: time.Unix(0, 0),
-			Certificate:  keystore.Certificate{Type: "X509", Content: block.Bytes},
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	var data bytes.Buffer
-	err := store.Store(&data, []byte("changeit"))
-	return data.Bytes(), err
 }
 
 func (r rootfs) names() []string {
