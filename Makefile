@@ -8,8 +8,10 @@ DATE := $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --forma
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 # The controller's image, by its full name.
 IMAGE ?= kubectl-fluid/controller:$(VERSION)
-RELEASE := go run ./hack/release -version "$(VERSION)" -image "$(IMAGE)" $(RELEASEFLAGS)
+RELEASE := go build -C hack/release -o ../../bin/release . && bin/release -version "$(VERSION)" -image "$(IMAGE)" $(RELEASEFLAGS)
 DEVTOOLS := hack/devtools
+# The modules with code of this project; the others in hack pin versions only.
+MODULES := . hack/release
 # The product is static; the race detector is the only use of cgo.
 export CGO_ENABLED ?= 0
 # Go doesn't know all that the tests depend on: what they read before they begin, and what they start. So nothing is cached.
@@ -65,7 +67,7 @@ test: ## Run all tests, on real clusters where they need one; sets up what they 
 	$(SUITE) go run ./test/demo -prepare
 	$(SUITE) $(TEST) -timeout 20m ./api/... ./cmd/... $$(go list ./pkg/... | grep -v /pkg/reconcile)
 	$(SUITE) $(RACE) -timeout 30m -p 1 ./pkg/reconcile/...
-	$(SUITE) $(TEST) -timeout 30m ./hack/...
+	$(SUITE) go test -C hack/release -count=1 -timeout 30m ./...
 	$(SUITE) $(TEST) -timeout 20m -p 1 ./test/cluster ./test/walkthrough ./test/docs ./test/harness ./test/soak
 	$(SUITE) $(TEST) -timeout 20m -parallel 8 -v ./test/e2e
 	$(SUITE) $(TEST) -timeout 20m -v ./test/installation
@@ -86,6 +88,7 @@ check: analyze test-short ## Check a change in a minute: formatting, go vet, sta
 .PHONY: test-short
 test-short: ## Run the tests that need no cluster
 	go test -short ./...
+	go test -C hack/release -short ./...
 
 .PHONY: race
 race: ## Run the tests that need no cluster with the race detector, if there is a C compiler
@@ -122,7 +125,7 @@ generate: ## Generate deep copies and CRDs from the API types, and the controlle
 
 .PHONY: verify
 verify: generate ## Fail if generated files or go.mod aren't up to date
-	go mod tidy -diff
+	@for module in $(MODULES); do echo "go mod tidy: $$module"; (cd $$module && go mod tidy -diff) || exit 1; done
 	git diff --exit-code -- api config
 
 .PHONY: lint
@@ -134,16 +137,15 @@ lint: analyze ## Check formatting, modules and vulnerabilities, and run go vet, 
 .PHONY: analyze
 analyze:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
-	go vet ./...
 	@cd $(DEVTOOLS) && go build -o ../../bin/ honnef.co/go/tools/cmd/staticcheck
-	bin/staticcheck ./...
+	@for module in $(MODULES); do echo "go vet, staticcheck: $$module"; (cd $$module && go vet ./... && $(CURDIR)/bin/staticcheck ./...) || exit 1; done
 
 # Where the Go vulnerability database is, or a mirror of it.
 VULNDB ?= https://vuln.go.dev
 .PHONY: vulncheck
-vulncheck: bin/govulncheck ## Look for known vulnerabilities in what the programs call, if VULNDB can be reached
+vulncheck: bin/govulncheck ## Look for known vulnerabilities in what the programs and make release call, if VULNDB can be reached
 	@output=$$(bin/govulncheck -db $(VULNDB) -C cmd/kubectl-fluid -scan module 2>&1); case "$$?:$$output" in \
-	  0:*|3:*) bin/govulncheck -db $(VULNDB) ./cmd/...;; \
+	  0:*|3:*) bin/govulncheck -db $(VULNDB) ./cmd/... && bin/govulncheck -db $(VULNDB) -C hack/release .;; \
 	  *"creating client"*|*"fetching vulnerabilities"*) echo "vulnerabilities weren't looked for: $(VULNDB) can't be reached ($$output)";; \
 	  *) echo "$$output"; exit 1;; esac
 

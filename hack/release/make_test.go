@@ -40,8 +40,7 @@ cd "$2"; git init --quiet; git add --all; git -c user.name=release -c user.email
 // typed runs a command as somebody types it in a directory, and returns what it prints.
 func typed(t *testing.T, directory, line string) (string, error) {
 	t.Helper()
-	words := strings.Fields(line)
-	command := exec.CommandContext(t.Context(), words[0], words[1:]...)
+	command := exec.CommandContext(t.Context(), "bash", "-c", line)
 	command.Dir = directory
 	output, err := command.CombinedOutput()
 	return string(output), err
@@ -101,7 +100,7 @@ func TestTargetsOfTheMakefile(t *testing.T) {
 	t.Run("the provenance names all files and the commit", func(t *testing.T) { provenanceIsThere(t, source+"/dist", commitOf(t, source)) })
 	t.Run("krew installs the plugin from an index", func(t *testing.T) { krewInstallsFromAnIndex(t, source) })
 	t.Run("a release for another server", func(t *testing.T) {
-		mustType(t, source, "go run ./hack/release -version v1.2.3 -platforms "+build.Host().String()+" -base-url https://files.example.com release")
+		mustType(t, source, "make release VERSION=v1.2.3 RELEASEFLAGS='-platforms="+build.Host().String()+" -base-url=https://files.example.com'")
 		if text := contents(t, source, "dist", "krew-manifest.yaml"); !bytes.Contains(text, []byte("uri: https://files.example.com/kubectl-fluid_v1.2.3_")) {
 			t.Errorf("krew-manifest.yaml is\n%s", text)
 		}

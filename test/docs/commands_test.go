@@ -76,7 +76,7 @@ func executedBy() map[string]string {
 		"make release VERSION=v0.1.0":  "hack/release/make_test.go TestTargetsOfTheMakefile",
 		"make release VERSION=v1.2.3":  "hack/release/make_test.go TestTargetsOfTheMakefile",
 		"make release VERSION=VERSION": "hack/release/make_test.go TestTargetsOfTheMakefile",
-		"go run ./hack/release -version v1.2.3 -base-url https://files.example.com release":                    "hack/release/make_test.go TestTargetsOfTheMakefile",
+		"make release VERSION=v1.2.3 RELEASEFLAGS=-base-url=https://files.example.com":                         "hack/release/make_test.go TestTargetsOfTheMakefile",
 		"kubectl krew install --manifest=krew-manifest.yaml":                                                   "hack/release/make_test.go TestTargetsOfTheMakefile",
 		"kubectl krew install --manifest=krew-manifest.yaml --archive=kubectl-fluid_v1.2.3_linux_amd64.tar.gz": "hack/release/make_test.go TestTargetsOfTheMakefile",
 		"kubectl krew index add team https://git.example.com/index.git":                                        "hack/release/make_test.go TestTargetsOfTheMakefile",

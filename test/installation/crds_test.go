@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kubectl-fluid/kubectl-fluid/hack/release/manifests"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
@@ -47,7 +46,7 @@ func TestCRDsOfOthersStay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours, err := manifests.Render(root, "crd", "")
+	ours, err := run("", "kustomize "+filepath.Join(root, "config", "crd"))
 	if err != nil {
 		t.Fatal(err)
 	}

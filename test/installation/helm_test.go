@@ -1,14 +1,12 @@
 package installation
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/kubectl-fluid/kubectl-fluid/hack/release/build"
-	"github.com/kubectl-fluid/kubectl-fluid/hack/release/manifests"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
 )
@@ -21,12 +19,11 @@ func installByHelm(t *testing.T) {
 	}
 	directory := t.TempDir()
 	compile := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-s -w", "-o", filepath.Join(live.Cluster.BinDir(), "helm"), "helm.sh/helm/v4/cmd/helm")
-	compile.Dir, compile.Env = filepath.Join(root, "hack", "helm"), build.Environment(build.Host())
+	compile.Dir, compile.Env = filepath.Join(root, "hack", "helm"), append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	if output, err := compile.CombinedOutput(); err != nil {
 		t.Fatalf("building Helm: %v\n%s", err, output)
 	}
-	release := build.Release{Source: root, Version: "v1.2.3", Date: time.Unix(0, 0)}
-	if err := manifests.PackChart(release, "kubectl-fluid/controller:latest", directory); err != nil {
+	if err := walkthrough.Release(t.Context(), directory, "-version", "v1.2.3", "manifests"); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("HELM_CACHE_HOME", t.TempDir())

@@ -10,10 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/kubectl-fluid/kubectl-fluid/hack/release/build"
-	"github.com/kubectl-fluid/kubectl-fluid/hack/release/image"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
 )
@@ -78,16 +75,14 @@ func buildPrevious(ctx context.Context, directory string) (cluster.Image, error)
 	if err != nil {
 		return cluster.Image{}, err
 	}
-	source, program, archive := filepath.Join(directory, "previous"), filepath.Join(directory, "previous-controller"), filepath.Join(directory, "previous.tar")
+	source, program := filepath.Join(directory, "previous"), filepath.Join(directory, "previous-controller")
 	const script = `set -e; mkdir -p "$2"; git -C "$1" archive "$4" | tar -x -C "$2"; cd "$2"; CGO_ENABLED=0 go build -ldflags "-s -w" -o "$3" ./cmd/controller`
 	if output, err := exec.CommandContext(ctx, "bash", "-o", "pipefail", "-c", script, "bash", root, source, program, previousCommit).CombinedOutput(); err != nil {
 		return cluster.Image{}, fmt.Errorf("building the controller of %s from the history of %s: %w\n%s", previousCommit, root, err, output)
 	}
-	index, err := image.Index(build.Release{Version: "v0.0.0-previous", Date: time.Unix(0, 0)}, []image.Program{{Platform: build.Host(), Files: map[string]string{"controller": program}}}, nil)
-	if err != nil {
-		return cluster.Image{}, err
-	}
-	return cluster.Image{Name: previousImage, Archive: archive}, image.Write(archive, index, previousImage, time.Unix(0, 0))
+	return cluster.Image{
+		Name: previousImage, Files: map[string]cluster.File{"/controller": {Source: program, Executable: true}}, Entrypoint: []string{"/controller"},
+	}, nil
 }
 
 // kubectl runs kubectl and returns what it prints.

@@ -13,11 +13,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
-	"time"
 
-	"github.com/kubectl-fluid/kubectl-fluid/hack/release/build"
-	"github.com/kubectl-fluid/kubectl-fluid/hack/release/image"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/node/volume"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 )
@@ -84,15 +82,10 @@ func (e *Environment) startNode(ctx context.Context, stateDir string, images []c
 	}
 	defer os.RemoveAll(directory)
 	fmt.Fprintln(e.out, "Building the controller's image ...")
-	archive := filepath.Join(directory, "controller.oci.tar")
-	programs, err := image.Compile(ctx, e.release(), []build.Platform{build.Host()}, directory)
-	if err != nil {
+	if err := Release(ctx, directory, "-version", developed, "-image", controllerImage, "-platforms", runtime.GOOS+"/"+runtime.GOARCH, "image"); err != nil {
 		return err
 	}
-	if _, err := image.Pack(ctx, e.release(), programs, controllerImage, archive); err != nil {
-		return err
-	}
-	images = append(images, cluster.Image{Name: controllerImage, Archive: archive})
+	images = append(images, cluster.Image{Name: controllerImage, Archive: filepath.Join(directory, "controller.oci.tar")})
 	e.Cluster, err = cluster.Start(ctx, cluster.Options{StateDir: stateDir, Node: true, MountRoot: mountRoot, Images: images, Out: e.out, APIServerArgs: []string{
 		// For no-registry.yaml, on by default from Kubernetes 1.36.
 		"--feature-gates=MutatingAdmissionPolicy=true", "--runtime-config=admissionregistration.k8s.io/v1beta1=true",
@@ -107,16 +100,47 @@ const (
 	mountRoot = "/runtime-mnt"
 )
 
-// release is what the programs are built as: as make release builds them, of no version.
-func (e *Environment) release() build.Release {
-	return build.Release{Source: e.source, Version: "v0.0.0-dev", Commit: "unknown", Date: time.Unix(0, 0)}
-}
+// developed is the version that programs are built as: make release builds none of that name.
+const developed = "v0.0.0-dev"
 
 // build builds a program of this project into the cluster's directory of programs.
 func (e *Environment) build(ctx context.Context, program string) error {
 	fmt.Fprintf(e.out, "Building %s ...\n", program)
-	_, err := e.release().Program(ctx, program, build.Host(), e.Cluster.BinDir())
-	return err
+	return goBuild(ctx, e.source, "-trimpath", "-ldflags", "-s -w -X main.version="+developed, "-o", e.Cluster.BinDir()+"/", "./cmd/"+program)
+}
+
+// Release runs the program of hack/release, which make release, make image and make manifests run, with arguments. What it
+// makes is dated 1970, and goes to a directory.
+func Release(ctx context.Context, directory string, args ...string) error {
+	source, err := cluster.SourceRoot()
+	if err != nil {
+		return err
+	}
+	programs, err := os.MkdirTemp("", "release")
+	if err != nil {
+		return fmt.Errorf("building hack/release: %w", err)
+	}
+	defer os.RemoveAll(programs)
+	program := filepath.Join(programs, "release")
+	if err := goBuild(ctx, filepath.Join(source, "hack", "release"), "-o", program, "."); err != nil {
+		return err
+	}
+	command := exec.CommandContext(ctx, program, append([]string{"-directory", directory}, args...)...)
+	command.Dir, command.Env = source, append(os.Environ(), "SOURCE_DATE_EPOCH=0")
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("hack/release %s: %w\n%s", strings.Join(args, " "), err, output)
+	}
+	return nil
+}
+
+// goBuild runs go build in a directory.
+func goBuild(ctx context.Context, directory string, args ...string) error {
+	command := exec.CommandContext(ctx, "go", append([]string{"build", "-buildvcs=false"}, args...)...)
+	command.Dir, command.Env = directory, append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s in %s: %w\n%s", strings.Join(args, " "), directory, err, output)
+	}
+	return nil
 }
 
 // installDeployment applies the kustomizations of a cluster without Fluid, as a user would, and waits for the controller.

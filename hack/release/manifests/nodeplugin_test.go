@@ -11,8 +11,12 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+)
 
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/node/volume"
+// What the node plugin is called in the code; a test of pkg/node/volume finds the same in config.
+const (
+	nodeNamespace = "kubectl-fluid-node"
+	nodeDriver    = "fuse.kubectl-fluid.dev"
 )
 
 // nodePluginLabel is on all that belongs to the node plugin.
@@ -59,7 +63,7 @@ func readNodePlugin(t *testing.T) nodePlugin {
 func TestNodePluginHasRightsOnItsNodeAlone(t *testing.T) {
 	n := readNodePlugin(t)
 	pod := n.daemons.Spec.Template.Spec
-	if n.namespace.Name != volume.Namespace || n.namespace.Labels["pod-security.kubernetes.io/enforce"] != "privileged" {
+	if n.namespace.Name != nodeNamespace || n.namespace.Labels["pod-security.kubernetes.io/enforce"] != "privileged" {
 		t.Errorf("its namespace is %s, labelled %v", n.namespace.Name, n.namespace.Labels)
 	}
 	for name, token := range map[string]*bool{"ServiceAccount": n.account.AutomountServiceAccountToken, "pods": pod.AutomountServiceAccountToken} {
@@ -99,7 +103,7 @@ func TestNodePluginHasRightsOnItsNodeAlone(t *testing.T) {
 		}
 	}
 	slices.Sort(host)
-	if want := []string{kubelet + "/plugins/" + volume.Driver, kubelet + "/plugins_registry", kubelet + "/pods"}; !slices.Equal(host, want) {
+	if want := []string{kubelet + "/plugins/" + nodeDriver, kubelet + "/plugins_registry", kubelet + "/pods"}; !slices.Equal(host, want) {
 		t.Errorf("of the node it has %q", host)
 	}
 }
@@ -120,7 +124,7 @@ func TestNodePluginIsOnEveryLinuxNode(t *testing.T) {
 func TestDriverIsForInlineVolumesOfPods(t *testing.T) {
 	driver := readNodePlugin(t).driver
 	s := driver.Spec
-	if driver.Name != volume.Driver || *s.AttachRequired || !*s.PodInfoOnMount || !*s.RequiresRepublish || *s.FSGroupPolicy != storagev1.NoneFSGroupPolicy ||
+	if driver.Name != nodeDriver || *s.AttachRequired || !*s.PodInfoOnMount || !*s.RequiresRepublish || *s.FSGroupPolicy != storagev1.NoneFSGroupPolicy ||
 		!slices.Equal(s.VolumeLifecycleModes, []storagev1.VolumeLifecycleMode{storagev1.VolumeLifecycleEphemeral}) {
 		t.Errorf("the driver %s is %+v", driver.Name, s)
 	}

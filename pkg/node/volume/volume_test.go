@@ -1,8 +1,10 @@
 package volume
 
 import (
+	"os"
 	"path"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -21,6 +23,16 @@ func TestStandInsAreMountedUnderTheNameThatTheyStandFor(t *testing.T) {
 	for _, at := range FusermountPaths() {
 		if path.Base(at.Path) != at.File {
 			t.Errorf("%s gets the file %s", at.Path, at.File)
+		}
+	}
+}
+
+// TestManifestsHaveTheNamesOfTheCode: config/node installs the driver and its namespace by the names that this package says.
+func TestManifestsHaveTheNamesOfTheCode(t *testing.T) {
+	for file, name := range map[string]string{"driver.yaml": Driver, "namespace.yaml": Namespace} {
+		text, err := os.ReadFile("../../../config/node/" + file)
+		if err != nil || !strings.Contains(string(text), "\n  name: "+name+"\n") {
+			t.Errorf("%s doesn't name %s: %v", file, name, err)
 		}
 	}
 }
