@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -19,7 +18,6 @@ import (
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/certificate"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
-	"github.com/kubectl-fluid/kubectl-fluid/pkg/observe"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/webhook"
 )
@@ -69,24 +67,18 @@ func addWebhooks(told context.Context, mgr manager.Manager, o options, f referen
 	if err != nil {
 		return fmt.Errorf("--sidecar-user: %w", err)
 	}
+	// Replicas that aren't the leader run no reconcilers, whose informers these would be.
+	changes, err := inject.Watch(told, mgr.GetCache())
+	if err != nil {
+		return err
+	}
 	handle(inject.PodPath, "pods", &inject.PodHandler{
-		Reader: mgr.GetCache(), MirrorNames: names, Sharing: sharing, NativeSidecars: f.NativeSidecars, SelfHealing: f.SelfHealing, Mode: inject.Mode(o.sidecarMode),
+		Reader: mgr.GetCache(), Changes: changes, MirrorNames: names, Sharing: sharing, NativeSidecars: f.NativeSidecars, SelfHealing: f.SelfHealing, Mode: inject.Mode(o.sidecarMode),
 		Privileges: inject.Privileges(o.privileges), User: user,
 	})
 	handle(inject.DatasetPath, "datasets", &inject.DatasetHandler{
 		Reader: mgr.GetClient(), MirrorNames: names, Sharing: sharing, Reviewer: inject.AccessReviewer{Client: mgr.GetClient()},
 	})
-	// Replicas that aren't the leader run no reconcilers, whose informers these would be.
-	for _, kind := range inject.Kinds() {
-		if _, err := mgr.GetCache().GetInformer(told, kind, cache.BlockUntilSynced(false)); err != nil {
-			return fmt.Errorf("making the informer of %T: %w", kind, err)
-		}
-	}
-	for _, kind := range observe.RuntimeKinds() {
-		if _, err := mgr.GetCache().GetInformer(told, kind, cache.BlockUntilSynced(false)); err != nil && !meta.IsNoMatchError(err) {
-			return fmt.Errorf("making the informer of %s: %w", kind.GetObjectKind().GroupVersionKind().Kind, err)
-		}
-	}
 	server := &webhook.Server{
 		Address:     net.JoinHostPort("", strconv.Itoa(o.webhookPort)),
 		Certificate: keeper.GetCertificate,

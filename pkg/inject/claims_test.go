@@ -109,28 +109,43 @@ func TestASidecarHasTheClaimThatItsDatasetWraps(t *testing.T) {
 }
 
 // TestWhatWasCreatedAMomentAgoIsWaitedFor: caches hear of a reference, of its physical Dataset, and of what belongs to
-// that, a little later than the webhook is called for a pod that was created with them.
+// that, a little later than the webhook is called for a pod that was created with them. The pod is answered in the moment in
+// which they come, and the caches are read only when something has changed.
 func TestWhatWasCreatedAMomentAgoIsWaitedFor(t *testing.T) {
 	raw := readPod(t, "nginx")
 	for _, late := range []string{"*v1alpha1.Dataset refdemo", "*v1alpha1.Dataset phy", "*v1.DaemonSet phy-fuse", "*v1.PersistentVolume default-phy"} {
 		for _, arrives := range []time.Duration{soon / 2, 2 * soon} {
 			synctest.Test(t, func(t *testing.T) {
-				started := time.Now()
+				started, looks := time.Now(), 0
 				reader := newCluster(t, "thin").reader(t)
 				reader.fails = func(kind, name string) error {
-					if kind+" "+name == late && time.Since(started) < arrives {
+					if kind+" "+name != late {
+						return nil
+					}
+					looks++
+					if time.Since(started) < arrives {
 						return notFound(name)
 					}
 					return nil
 				}
-				handler := &PodHandler{Reader: reader, MirrorNames: reference.UniqueNames, NativeSidecars: true}
+				changes := &Changes{}
+				for _, event := range []time.Duration{soon / 4, arrives} { // the first one is of something else
+					time.AfterFunc(event, func() { changes.OnAdd(nil, false) })
+				}
+				handler := &PodHandler{Reader: reader, Changes: changes, MirrorNames: reference.UniqueNames, NativeSidecars: true}
 				response := handler.Handle(t.Context(), podRequest("ref", raw))
 				if injected := response.Patch != nil; injected != (arrives < soon) {
 					t.Errorf("%s after %s: %+v", late, arrives, response)
 				}
-				if took := time.Since(started); took > soon+lookAgain {
+				if took := time.Since(started); took != min(arrives, soon) {
 					t.Errorf("%s after %s: it took %s", late, arrives, took)
 				}
+				// A look reads it at most twice. There is one at once, one with the channel taken, one after the first event, and one
+				// after the second if that came in time.
+				if most := 2 * (3 + int(soon/(arrives+1))); looks > most {
+					t.Errorf("%s after %s: it was looked for %d times", late, arrives, looks)
+				}
+				time.Sleep(2 * soon) // until all events have been
 			})
 		}
 	}
@@ -153,7 +168,7 @@ func TestNothingElseIsWaitedFor(t *testing.T) {
 			c := newCluster(t, "thin")
 			test.change(c)
 			started := time.Now()
-			handler := &PodHandler{Reader: c.reader(t), MirrorNames: reference.UniqueNames, NativeSidecars: true}
+			handler := &PodHandler{Reader: c.reader(t), Changes: &Changes{}, MirrorNames: reference.UniqueNames, NativeSidecars: true}
 			response := handler.Handle(t.Context(), podRequest("ref", readPod(t, test.pod)))
 			if took := time.Since(started); took > 0 {
 				t.Errorf("%s: it took %s: %+v", test.name, took, response)

@@ -23,7 +23,9 @@ const PodPath = "/inject-sidecars"
 // PodHandler gives pods their sidecars at admission. It reads its Reader only, which should be informer caches, and
 // writes nothing. A pod that asks for sidecars and can't have them is denied with the reason and the remedy.
 type PodHandler struct {
-	Reader      client.Reader
+	Reader client.Reader
+	// Changes tells of what comes into the caches: with it, pods wait a moment for what isn't there yet.
+	Changes     *Changes
 	MirrorNames reference.MirrorNames
 	// Sharing says whose consent references need: without it there are no new pods.
 	Sharing reference.Sharing
@@ -87,24 +89,28 @@ func denial(findings finding.List) string {
 }
 
 // soon is how long the handler waits for objects that are needed and not there: they may have been created a moment ago,
-// by whoever creates the pod, and caches hear of that some milliseconds later. lookAgain is how often it looks.
-const (
-	soon      = 200 * time.Millisecond
-	lookAgain = 10 * time.Millisecond
-)
+// by whoever creates the pod, and caches hear of that some milliseconds later.
+const soon = 200 * time.Millisecond
 
-// resolveSoon is resolve that waits a moment for what isn't there.
+// resolveSoon is resolve that waits a moment for what isn't there, and looks again whenever something changes.
 func (h *PodHandler) resolveSoon(ctx context.Context, namespace string, pod *Pod, variant Variant) (map[string]*Sidecar, finding.List) {
 	sidecars, findings, complete := h.resolve(ctx, namespace, pod, variant)
-	for end := time.Now().Add(soon); !complete && time.Now().Before(end); {
-		select {
-		case <-ctx.Done():
-			return sidecars, findings
-		case <-time.After(lookAgain):
-		}
-		sidecars, findings, complete = h.resolve(ctx, namespace, pod, variant)
+	if complete || h.Changes == nil {
+		return sidecars, findings
 	}
-	return sidecars, findings
+	waiting, cancel := context.WithTimeout(ctx, soon)
+	defer cancel()
+	for {
+		changed := h.Changes.Next()
+		if sidecars, findings, complete = h.resolve(ctx, namespace, pod, variant); complete {
+			return sidecars, findings
+		}
+		select {
+		case <-changed:
+		case <-waiting.Done():
+			return sidecars, findings
+		}
+	}
 }
 
 // resolve finds the sidecars of a pod's claims by claim name, and those of the sidecars' own claims. It is complete unless

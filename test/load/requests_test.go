@@ -109,16 +109,15 @@ func (e *environment) newHandler(t *testing.T) handler {
 	}
 	ctx, cancel := context.WithCancel(e.ctx)
 	t.Cleanup(cancel)
-	for _, kind := range inject.Kinds() {
-		if _, err := caches.GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
-			t.Fatal(err)
-		}
+	changes, err := inject.Watch(ctx, caches)
+	if err != nil {
+		t.Fatal(err)
 	}
 	go func() { _ = caches.Start(ctx) }() // It ends with the test.
 	if !caches.WaitForCacheSync(ctx) {
 		t.Fatal("the caches weren't filled")
 	}
-	return handler{&inject.PodHandler{Reader: caches, MirrorNames: reference.UniqueNames, NativeSidecars: true, SelfHealing: true}, requests}
+	return handler{&inject.PodHandler{Reader: caches, Changes: changes, MirrorNames: reference.UniqueNames, NativeSidecars: true, SelfHealing: true}, requests}
 }
 
 // admit asks the handler about a pod that mounts a claim.
