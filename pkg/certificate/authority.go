@@ -5,7 +5,6 @@
 package certificate
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -19,6 +18,9 @@ import (
 	"math/big"
 	"slices"
 	"time"
+
+	"k8s.io/client-go/util/cert"
+	"k8s.io/client-go/util/keyutil"
 )
 
 // Lifetimes. A certificate authority is renewed when a third of its life is left, a server's certificate likewise.
@@ -136,45 +138,42 @@ func (a Authorities) signer(now time.Time, publishBefore time.Duration) Authorit
 
 // Bundle returns the certificates in PEM, as a caBundle has them.
 func (a Authorities) Bundle() []byte {
-	var bundle bytes.Buffer
+	var certificates []*x509.Certificate
 	for _, authority := range a {
-		// Writing to a buffer doesn't fail.
-		_ = pem.Encode(&bundle, &pem.Block{Type: "CERTIFICATE", Bytes: authority.Certificate.Raw})
+		certificates = append(certificates, authority.Certificate)
 	}
-	return bundle.Bytes()
+	// Writing to memory doesn't fail.
+	bundle, _ := cert.EncodeCertificates(certificates...)
+	return bundle
 }
 
-// Keys returns the private keys in PEM, in the order of Bundle.
+// Keys returns the private keys in PEM, in the order of Bundle. They are in PKCS #8, which replicas of earlier versions read;
+// keyutil of client-go writes another form.
 func (a Authorities) Keys() ([]byte, error) {
-	var keys bytes.Buffer
+	var keys []byte
 	for _, authority := range a {
 		der, err := x509.MarshalPKCS8PrivateKey(authority.key)
 		if err != nil {
 			return nil, fmt.Errorf("encoding the key of a certificate authority: %w", err)
 		}
-		_ = pem.Encode(&keys, &pem.Block{Type: "PRIVATE KEY", Bytes: der})
+		keys = append(keys, pem.EncodeToMemory(&pem.Block{Type: keyutil.PrivateKeyBlockType, Bytes: der})...)
 	}
-	return keys.Bytes(), nil
+	return keys, nil
 }
 
 // ParseAuthorities reads what Bundle and Keys wrote. The error never contains any of it.
 func ParseAuthorities(bundle, keys []byte) (Authorities, error) {
+	certificates, err := cert.ParseCertsPEM(bundle)
+	if err != nil {
+		return nil, errors.New("there is no certificate, or one can't be parsed")
+	}
 	var authorities Authorities
-	for {
-		var certificateBlock, keyBlock *pem.Block
-		certificateBlock, bundle = pem.Decode(bundle)
-		keyBlock, keys = pem.Decode(keys)
-		if certificateBlock == nil && keyBlock == nil {
-			break
+	for _, certificate := range certificates {
+		var block *pem.Block
+		if block, keys = pem.Decode(keys); block == nil {
+			return nil, errors.New("there are not as many keys as certificates")
 		}
-		if certificateBlock == nil || keyBlock == nil {
-			return nil, errors.New("there are not as many certificates as keys")
-		}
-		certificate, err := x509.ParseCertificate(certificateBlock.Bytes)
-		if err != nil {
-			return nil, errors.New("a certificate can't be parsed")
-		}
-		key, err := x509.ParsePKCS8PrivateKey(keyBlock.Bytes)
+		key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 		if err != nil {
 			return nil, errors.New("a key can't be parsed")
 		}
@@ -184,8 +183,8 @@ func ParseAuthorities(bundle, keys []byte) (Authorities, error) {
 		}
 		authorities = append(authorities, Authority{certificate, signer})
 	}
-	if len(authorities) == 0 {
-		return nil, errors.New("there is no certificate")
+	if block, _ := pem.Decode(keys); block != nil {
+		return nil, errors.New("there are not as many certificates as keys")
 	}
 	return authorities, nil
 }
