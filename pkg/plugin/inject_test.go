@@ -112,7 +112,7 @@ func sameAsEngine(t *testing.T, before, after []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &injection.Injector{Ctx: t.Context(), Reader: c, Settings: cluster.Settings{Names: reference.UniqueNames},
+	i := &injection.Injector{Ctx: t.Context(), Reader: c, Settings: cluster.Settings{MirrorNames: reference.UniqueNames},
 		Options: inject.TemplateOptions{Namespace: "ref", Unasked: true, Variant: inject.Variant{SelfHealing: true}}}
 	object, err := manifest.JSON(before)
 	if err != nil {

@@ -298,7 +298,7 @@ func TestEveryRuntimesNeedsAreMirroredWhole(t *testing.T) {
 		t.Run(runtime, func(t *testing.T) {
 			physical := newPhysicalOf(t, runtime)
 			for _, mirror := range reference.NewPlan(referencetest.World(t, runtime, "dataset://default/phy")).Mirrors {
-				object := newUnstructured("v1", mirror.Source.Kind, physical, mirror.Source.Name)
+				object := newUnstructured("v1", mirror.Original.Kind, physical, mirror.Original.Name)
 				if livetest.Exists(t, object) {
 					patch := `{"immutable":true,"metadata":{"annotations":{"meta.helm.sh/release-name":"phy"},"labels":{"app.kubernetes.io/managed-by":"Helm","app":"fuse"}}}`
 					if err := livetest.Client().Patch(t.Context(), object, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
@@ -315,7 +315,7 @@ func TestEveryRuntimesNeedsAreMirroredWhole(t *testing.T) {
 				t.Fatalf("it needs nothing: %v", plan.Findings)
 			}
 			for _, mirror := range plan.Mirrors {
-				source := newUnstructured("v1", mirror.Source.Kind, physical, mirror.Source.Name)
+				source := newUnstructured("v1", mirror.Original.Kind, physical, mirror.Original.Name)
 				if !livetest.Exists(t, source) && mirror.Optional {
 					continue
 				}
@@ -323,7 +323,7 @@ func TestEveryRuntimesNeedsAreMirroredWhole(t *testing.T) {
 				livetest.Refresh(t, target)
 				for _, field := range payload() {
 					if !equality.Semantic.DeepEqual(source.Object[field], target.Object[field]) {
-						t.Errorf("%s of %s isn't that of %s", field, mirror.Target, mirror.Source)
+						t.Errorf("%s of %s isn't that of %s", field, mirror.Target, mirror.Original)
 					}
 				}
 				id := target.GetLabels()[datav1alpha1.LabelDatasetID]

@@ -45,7 +45,7 @@ func (i *inputs) remember(plan *reference.Plan) (changed bool) {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
 	same := slices.EqualFunc(i.mirrors[plan.Reference], plan.Mirrors, func(known knownMirror, m reference.Mirror) bool {
-		return known.source == m.Source && known.target == m.Target.Name
+		return known.source == m.Original && known.target == m.Target.Name
 	})
 	if same && slices.Equal(i.rivals[plan.Reference], plan.Rivals) {
 		return false
@@ -62,7 +62,7 @@ func (i *inputs) remember(plan *reference.Plan) (changed bool) {
 	}
 	known := make([]knownMirror, 0, len(plan.Mirrors))
 	for _, mirror := range plan.Mirrors {
-		known = append(known, knownMirror{source: mirror.Source, target: mirror.Target.Name})
+		known = append(known, knownMirror{source: mirror.Original, target: mirror.Target.Name})
 	}
 	i.mirrors[plan.Reference] = known
 	if len(plan.Rivals) > 0 {

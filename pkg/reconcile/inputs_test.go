@@ -64,7 +64,7 @@ func TestInputsForgetWhatIsGone(t *testing.T) {
 	if !known.isVerified(w.Key(), target, state, state) || known.isVerified(w.Key(), target, state, changed) || known.isVerified(w.Key(), target, changed, state) {
 		t.Error("a mirror counts as verified in other states than those that were")
 	}
-	if users := known.of(plan.Mirrors[0].Source); len(users) != 1 {
+	if users := known.of(plan.Mirrors[0].Original); len(users) != 1 {
 		t.Errorf("the source has the users %v", users)
 	}
 	known.forget(w.Key())

@@ -28,14 +28,14 @@ func payload() []string { return []string{"data", "binaryData", "immutable", "ty
 // and isn't what the source is. Contents are only read when the source or the mirror has changed since they were last
 // compared. ConfigMaps and Secrets go the same way, without types.
 func (r *ReferenceReconciler) applyMirror(ctx context.Context, world *reference.World, mirror reference.Mirror) (stale bool, err error) {
-	sourceMeta, existingMeta := world.Metadata(mirror.Source), world.Metadata(mirror.Target)
+	sourceMeta, existingMeta := world.Metadata(mirror.Original), world.Metadata(mirror.Target)
 	if sourceMeta == nil {
 		return false, nil // an optional one, or a finding says so
 	}
 	if existingMeta != nil && r.inputs.isVerified(world.Key(), mirror.Target, existingMeta, sourceMeta) {
 		return false, nil
 	}
-	source, err := r.readSource(ctx, mirror.Source, sourceMeta)
+	source, err := r.readSource(ctx, mirror.Original, sourceMeta)
 	if err != nil {
 		return false, client.IgnoreNotFound(err) // its deletion is an event
 	}

@@ -76,7 +76,7 @@ func TestAWatchOfSecretsStaysThatSomebodyBeganToNeed(t *testing.T) {
 	r.secrets.connect, r.secrets.lost = func(cache.SharedIndexInformer) error { return nil }, func(client.Object) {}
 	comes := func(namespace string) {
 		plan := &reference.Plan{Reference: types.NamespacedName{Namespace: namespace, Name: "demo"}}
-		plan.Mirrors = []reference.Mirror{{Source: finding.Object{Kind: "Secret", Namespace: namespace + "-physical", Name: "token"},
+		plan.Mirrors = []reference.Mirror{{Original: finding.Object{Kind: "Secret", Namespace: namespace + "-physical", Name: "token"},
 			Target: finding.Object{Kind: "Secret", Namespace: namespace, Name: "demo-token"}}}
 		r.inputs.remember(plan)
 		if _, err := r.watchSecrets(plan.Reference); err != nil {

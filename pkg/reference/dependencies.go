@@ -90,7 +90,7 @@ func (p *Plan) namedObjects(w *World, mirrors []Mirror) []finding.Object {
 	}
 	objects = append(objects, finding.Object{Kind: kindNamespace, Name: w.Dataset.Namespace})
 	for _, mirror := range mirrors {
-		objects = append(objects, mirror.Source, mirror.Target)
+		objects = append(objects, mirror.Original, mirror.Target)
 	}
 	if w.Physical != nil {
 		if store, ok := CredentialStore(w.Physical); ok && HasEncryptOptions(w.Physical) {

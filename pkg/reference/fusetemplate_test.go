@@ -29,10 +29,10 @@ func TestFuseTemplateNamesMirrorsOnly(t *testing.T) {
 			for _, mirror := range reference.NewPlan(again).Mirrors {
 				named := false
 				for _, own := range plan.Mirrors {
-					named = named || own.Target.Name == mirror.Source.Name
+					named = named || own.Target.Name == mirror.Original.Name
 				}
 				if !named {
-					t.Errorf("it names %s, which is no mirror", mirror.Source)
+					t.Errorf("it names %s, which is no mirror", mirror.Original)
 				}
 			}
 			for key, value := range daemonSet.Spec.Selector.MatchLabels {

@@ -63,7 +63,7 @@ func (p *Plan) checkNeeds(w *World) {
 		p.noteSourceNames(w, needs)
 	}
 	for _, need := range needs {
-		p.Names = append(p.Names, p.holderOf(w, need))
+		p.Needed = append(p.Needed, p.holderOf(w, need))
 	}
 }
 
@@ -81,7 +81,7 @@ func (p *Plan) needs(w *World) []need {
 	}
 	needs := make([]need, len(p.Mirrors))
 	for i, mirror := range p.Mirrors {
-		needs[i] = need{target: mirror.Target, source: mirror.Source}
+		needs[i] = need{target: mirror.Target, source: mirror.Original}
 	}
 	return needs
 }
@@ -118,7 +118,7 @@ func sourceNeeds(w *World, source Source) []need {
 	}
 	if w.Physical != nil && w.Dataset.Namespace != source.Namespace {
 		runtime, _ := RuntimeOfDataset(w.Physical)
-		for _, pattern := range runtime.Copies {
+		for _, pattern := range runtime.CopiedByFluid {
 			name := strings.ReplaceAll(pattern, "*", source.Name)
 			add(name, finding.Object{Kind: kindConfigMap, Namespace: source.Namespace, Name: name})
 		}

@@ -61,7 +61,7 @@ func needed(w *reference.World) []finding.Object {
 // collisions returns who has the names that a reference needs, and what was found about that.
 func collisions(w *reference.World) ([]reference.NameNeed, finding.List) {
 	plan := reference.NewPlan(w)
-	return plan.Names, slices.DeleteFunc(plan.Findings, func(f finding.Finding) bool {
+	return plan.Needed, slices.DeleteFunc(plan.Findings, func(f finding.Finding) bool {
 		return f.Object.Kind != "ConfigMap"
 	})
 }

@@ -33,7 +33,7 @@ func (p *Plan) Neighbours(w *World, datasets []*datav1alpha1.Dataset) finding.Li
 func (n need) meet(findings *finding.List, w *World, source Source, neighbour *datav1alpha1.Dataset) {
 	if !IsReference(neighbour) {
 		runtime, known := RuntimeOfDataset(neighbour)
-		if known && slices.ContainsFunc(runtime.Copies, func(pattern string) bool {
+		if known && slices.ContainsFunc(runtime.CopiedByFluid, func(pattern string) bool {
 			return n.target.Kind == kindConfigMap && strings.ReplaceAll(pattern, "*", neighbour.Name) == n.target.Name
 		}) {
 			findings.Add(finding.CodeNameNeededByNeighbour, n.target, "the copy of %s needs this name, and so does the %s of Dataset %s/%s, which makes a ConfigMap of its own with it",

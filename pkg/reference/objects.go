@@ -122,7 +122,7 @@ func NewMirror(reference *datav1alpha1.Dataset, mirror Mirror, source metav1.Obj
 	labels := marked(reference, foreignKeysDropped(source.GetLabels()))
 	labels[datav1alpha1.LabelDatasetID] = DatasetID(reference)
 	annotations := foreignKeysDropped(source.GetAnnotations())
-	annotations[AnnotationMirrorOf] = mirror.Source.Namespace + "/" + mirror.Source.Name
+	annotations[AnnotationMirrorOf] = mirror.Original.Namespace + "/" + mirror.Original.Name
 	annotations[AnnotationSourceVersion] = SourceVersion(source)
 	return metav1.ObjectMeta{
 		Name: mirror.Target.Name, Namespace: mirror.Target.Namespace,

@@ -36,8 +36,8 @@ type Plan struct {
 	// RuntimeStatus is the ThinRuntime's status; nil leaves it alone.
 	RuntimeStatus *datav1alpha1.RuntimeStatus
 
-	// Names are the names of ConfigMaps and Secrets that the reference needs in its namespace.
-	Names []NameNeed
+	// Needed are the names of ConfigMaps and Secrets that the reference needs in its namespace.
+	Needed []NameNeed
 
 	// Findings are about the Dataset. What they mean for pods, PodFindings says.
 	Findings finding.List
@@ -314,11 +314,11 @@ func (p *Plan) checkMirrors(w *World) {
 		return
 	}
 	for _, mirror := range p.Mirrors {
-		if !mirror.Optional && w.lacks(mirror.Source) {
-			p.Findings.Add(finding.CodeSourceMissing, mirror.Source, "it doesn't exist, and the FUSE container of %s needs it", p.Source)
+		if !mirror.Optional && w.lacks(mirror.Original) {
+			p.Findings.Add(finding.CodeSourceMissing, mirror.Original, "it doesn't exist, and the FUSE container of %s needs it", p.Source)
 		}
 		if w.Outcome.Stale[mirror.Target] {
-			p.Findings.Add(finding.CodeCopyStale, mirror.Target, "Fluid made it as the copy of %s, and it differs from that", mirror.Source)
+			p.Findings.Add(finding.CodeCopyStale, mirror.Target, "Fluid made it as the copy of %s, and it differs from that", mirror.Original)
 		}
 	}
 }

@@ -344,7 +344,7 @@ func TestAccessModes(t *testing.T) {
 func TestMirrorDropsHelm(t *testing.T) {
 	w := referencetest.World(t, "alluxio", "dataset://default/phy")
 	mirror := NewPlan(w).Mirrors[0]
-	source := w.Metadata(mirror.Source)
+	source := w.Metadata(mirror.Original)
 	source.Annotations["note"], source.Labels["team"] = "kept", "kept"
 	meta := NewMirror(w.Dataset, mirror, source)
 	for key := range meta.Annotations {

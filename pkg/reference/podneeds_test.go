@@ -151,12 +151,12 @@ func TestEveryWayToNameAnObjectIsMirrored(t *testing.T) {
 	text := marshal(t, sidecar)
 	var got []string
 	for _, mirror := range mirrors {
-		got = append(got, mirror.Source.Name)
-		if kind := map[byte]string{'c': "ConfigMap", 's': "Secret"}[mirror.Source.Name[0]]; mirror.Source.Kind != kind || !strings.Contains(text, mirror.Target.Name) {
-			t.Errorf("the sidecar doesn't name the mirror %s of %s:\n%s", mirror.Target, mirror.Source, text)
+		got = append(got, mirror.Original.Name)
+		if kind := map[byte]string{'c': "ConfigMap", 's': "Secret"}[mirror.Original.Name[0]]; mirror.Original.Kind != kind || !strings.Contains(text, mirror.Target.Name) {
+			t.Errorf("the sidecar doesn't name the mirror %s of %s:\n%s", mirror.Target, mirror.Original, text)
 		}
-		if strings.Contains(text, ": "+mirror.Source.Name+"\n") {
-			t.Errorf("the sidecar still names the source %s:\n%s", mirror.Source, text)
+		if strings.Contains(text, ": "+mirror.Original.Name+"\n") {
+			t.Errorf("the sidecar still names the source %s:\n%s", mirror.Original, text)
 		}
 	}
 	if !slices.Equal(got, want) {

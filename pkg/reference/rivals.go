@@ -28,7 +28,7 @@ func rivals(w *World, physical Runtime, mirrors []Mirror) []finding.Object {
 			continue
 		}
 		for _, runtime := range runtimes {
-			for _, pattern := range runtime.Brings {
+			for _, pattern := range runtime.MadeForDataset {
 				name, ok := fits(pattern, mirror.Target.Name)
 				if ok {
 					add(datav1alpha1.DatasetKind, name)
@@ -56,7 +56,7 @@ func (p *Plan) isRival(w *World, object finding.Object) bool {
 		}
 		runtime, bound := RuntimeOfDataset(found)
 		return !bound || slices.ContainsFunc(p.Mirrors, func(mirror Mirror) bool {
-			return mirror.Target.Kind == kindConfigMap && slices.ContainsFunc(runtime.Brings, func(pattern string) bool {
+			return mirror.Target.Kind == kindConfigMap && slices.ContainsFunc(runtime.MadeForDataset, func(pattern string) bool {
 				return strings.ReplaceAll(pattern, "*", found.Name) == mirror.Target.Name
 			})
 		})

@@ -21,13 +21,14 @@ type Runtime struct {
 	MountVolume string
 	// MountTypes maps the mount_type of a volume to what /proc/self/mountinfo shows, where the two differ.
 	MountTypes map[string]string
-	// Copies are the ConfigMaps that Fluid v1.0.8 copies under their own names; * stands for the physical Dataset.
-	Copies []string
+	// CopiedByFluid are the ConfigMaps that Fluid v1.0.8 copies under their own names; * stands for the physical Dataset.
+	CopiedByFluid []string
 	// Metrics says that the runtime's spec says whether sidecars are scraped for metrics.
 	Metrics bool
-	// Brings are the ConfigMaps that a runtime brings to its own namespace under names made from its own; * stands for it.
-	Brings []string
-	// MountConfig is the ConfigMap that keeps credentials out of Brings; empty where they are never in there.
+	// MadeForDataset are the ConfigMaps that a runtime makes in its own namespace, with names made from its own; * stands
+	// for that.
+	MadeForDataset []string
+	// MountConfig is the ConfigMap that keeps credentials out of MadeForDataset; empty where they are never in there.
 	MountConfig string
 	// NoSidecar says why the runtime's FUSE client can't be a sidecar; empty if it can.
 	NoSidecar string
@@ -52,20 +53,20 @@ const jindoType = "jindo"
 
 // runtimes lists Fluid's runtimes (contract of Fluid v1.0.8). Read it through RuntimeOf.
 var runtimes = []Runtime{
-	{Type: AlluxioType, Kind: "AlluxioRuntime", FuseSuffix: "-fuse", MountVolume: "alluxio-fuse-mount", Copies: []string{"*-config"},
-		Brings: []string{"*-config", "*-mount-config", "*-alluxio-values"}, MountConfig: "*-mount-config"},
-	{Type: "juicefs", Kind: "JuiceFSRuntime", FuseSuffix: "-fuse", MountVolume: "juicefs-fuse-mount", Copies: []string{"*-fuse-script"},
-		Brings: []string{"*-fuse-script"}},
+	{Type: AlluxioType, Kind: "AlluxioRuntime", FuseSuffix: "-fuse", MountVolume: "alluxio-fuse-mount", CopiedByFluid: []string{"*-config"},
+		MadeForDataset: []string{"*-config", "*-mount-config", "*-alluxio-values"}, MountConfig: "*-mount-config"},
+	{Type: "juicefs", Kind: "JuiceFSRuntime", FuseSuffix: "-fuse", MountVolume: "juicefs-fuse-mount", CopiedByFluid: []string{"*-fuse-script"},
+		MadeForDataset: []string{"*-fuse-script"}},
 	{Type: jindoType, Kind: "JindoRuntime", FuseSuffix: "-jindofs-fuse", MountVolume: "jindofs-fuse-mount",
-		MountTypes: map[string]string{"jindo": "fuse"}, Metrics: true, Copies: []string{"*-jindofs-client-config", "*-jindofs-config"},
-		Brings: []string{"*-jindofs-client-config", "*-jindofs-config"}},
-	{Type: ThinType, Kind: datav1alpha1.ThinRuntimeKind, FuseSuffix: "-fuse", MountVolume: "thin-fuse-mount", Brings: []string{"*-fuse-conf"}},
+		MountTypes: map[string]string{"jindo": "fuse"}, Metrics: true, CopiedByFluid: []string{"*-jindofs-client-config", "*-jindofs-config"},
+		MadeForDataset: []string{"*-jindofs-client-config", "*-jindofs-config"}},
+	{Type: ThinType, Kind: datav1alpha1.ThinRuntimeKind, FuseSuffix: "-fuse", MountVolume: "thin-fuse-mount", MadeForDataset: []string{"*-fuse-conf"}},
 	{Type: "efc", Kind: "EFCRuntime", FuseSuffix: "-fuse", MountVolume: "efc-fuse-mount",
-		Brings: []string{"*-worker-endpoints"}, NoSidecar: "its FUSE client needs a session manager on the node, which Fluid starts where its own FUSE pods are"},
+		MadeForDataset: []string{"*-worker-endpoints"}, NoSidecar: "its FUSE client needs a session manager on the node, which Fluid starts where its own FUSE pods are"},
 	{Type: "vineyard", Kind: "VineyardRuntime", FuseSuffix: "-fuse", MountVolume: "vineyard-fuse-mount",
-		Brings: []string{"*-rpc-conf"}, NoSidecar: "its FUSE client gives apps a worker's socket on the node and no files"},
+		MadeForDataset: []string{"*-rpc-conf"}, NoSidecar: "its FUSE client gives apps a worker's socket on the node and no files"},
 	{Type: "cache", Kind: "CacheRuntime", FuseSuffix: "-client", MountVolume: "fluid-cache-runtime-shared-path",
-		Copies: []string{"fluid-runtime-config-*"}, Brings: []string{"fluid-runtime-config-*"},
+		CopiedByFluid: []string{"fluid-runtime-config-*"}, MadeForDataset: []string{"fluid-runtime-config-*"},
 		NoSidecar: "its client's pod often prepares its configuration in init containers, which a sidecar doesn't have"},
 }
 

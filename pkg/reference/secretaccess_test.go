@@ -55,8 +55,8 @@ func TestMissingRoleBindingIsSaidWithItsCommand(t *testing.T) {
 	mirrors := NewPlan(w).Mirrors
 	clear(w.Seen)
 	for _, mirror := range mirrors {
-		if mirror.Source.Kind == "Secret" {
-			w.Seen[mirror.Source], w.Seen[mirror.Target] = State{Unread: "secrets is forbidden"}, State{Unread: "secrets is forbidden"}
+		if mirror.Original.Kind == "Secret" {
+			w.Seen[mirror.Original], w.Seen[mirror.Target] = State{Unread: "secrets is forbidden"}, State{Unread: "secrets is forbidden"}
 		}
 	}
 	w.Seen[finding.Object{Kind: "Secret", Namespace: "default", Name: "another"}] = State{Unread: "secrets is forbidden"}

@@ -15,9 +15,9 @@ import (
 
 // Mirror is a ConfigMap or Secret of the physical's namespace that the reference's namespace needs a copy of.
 type Mirror struct {
-	Source finding.Object
-	Target finding.Object
-	// Optional mirrors needn't have a source.
+	Original finding.Object
+	Target   finding.Object
+	// Optional mirrors needn't have an original.
 	Optional bool
 }
 
@@ -326,7 +326,7 @@ func (s *Sidecar) rename(findings *finding.List, fuse finding.Object, names Mirr
 			continue
 		}
 		index[from] = len(mirrors)
-		mirrors = append(mirrors, Mirror{Source: from, Target: to, Optional: use.optional})
+		mirrors = append(mirrors, Mirror{Original: from, Target: to, Optional: use.optional})
 	}
 	return mirrors
 }

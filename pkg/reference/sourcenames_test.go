@@ -124,7 +124,7 @@ func TestTwoPhysicalsOfOneNameMeetInOneNamespace(t *testing.T) {
 	second.Dataset.Name, second.Dataset.UID = "another", "another-uid"
 	second.Physical.Status.DatasetRef = []string{"ref/another"}
 	mirror := NewPlan(first).Mirrors[0]
-	meta := NewMirror(first.Dataset, mirror, first.Metadata(mirror.Source))
+	meta := NewMirror(first.Dataset, mirror, first.Metadata(mirror.Original))
 	second.Seen[mirror.Target] = State{Object: &metav1.PartialObjectMetadata{ObjectMeta: meta}}
 	if codes := codesOf(NewPlan(second).Findings); !slices.Equal(codes, []finding.Code{finding.CodeMirrorNameTaken}) {
 		t.Errorf("the findings are %v", codes)

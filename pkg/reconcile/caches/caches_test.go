@@ -28,7 +28,7 @@ func healthyWorld(t *testing.T, runtime string) *reference.World {
 	w.ThinRuntime, w.Volume, w.Claim = plan.ThinRuntime, plan.Volume, plan.Claim
 	w.ThinRuntime.Status = *plan.RuntimeStatus
 	for _, mirror := range plan.Mirrors {
-		source := w.Metadata(mirror.Source)
+		source := w.Metadata(mirror.Original)
 		if source == nil {
 			continue // an optional one
 		}

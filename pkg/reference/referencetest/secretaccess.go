@@ -24,8 +24,8 @@ type SecretAccess struct {
 func SecretAccessOf(plan *reference.Plan, controller types.NamespacedName) []SecretAccess {
 	var sources, targets []string
 	for _, mirror := range plan.Mirrors {
-		if mirror.Source.Kind == "Secret" {
-			sources, targets = append(sources, mirror.Source.Name), append(targets, mirror.Target.Name)
+		if mirror.Original.Kind == "Secret" {
+			sources, targets = append(sources, mirror.Original.Name), append(targets, mirror.Target.Name)
 		}
 	}
 	if len(sources) == 0 {

@@ -48,7 +48,8 @@ func ValidateNaming(cmd *cobra.Command, naming string, more ...string) error {
 
 // Settings are what the controller of a cluster was told, as far as the plugin depends on it.
 type Settings struct {
-	Names reference.MirrorNames
+	// MirrorNames says how mirrors are named.
+	MirrorNames reference.MirrorNames
 	// Sharing is empty where it can't be known.
 	Sharing reference.Sharing
 	// Privileges says whether there are privileged sidecars; empty for all of them, as before there were others.
@@ -59,7 +60,7 @@ type Settings struct {
 
 // Policy returns what plans depend on, beside objects.
 func (s Settings) Policy(depth reference.Depth) reference.Policy {
-	return reference.Policy{MirrorNames: s.Names, Sharing: s.Sharing, Depth: depth}
+	return reference.Policy{MirrorNames: s.MirrorNames, Sharing: s.Sharing, Depth: depth}
 }
 
 // ResolveSettings finds out the settings of a cluster, and tells a person what about them isn't as it should be.
@@ -75,7 +76,7 @@ func ResolveSettings(ctx context.Context, env command.Environment, reader client
 func resolveSettings(ctx context.Context, reader client.Reader, naming string) (s Settings, note string, err error) {
 	own, ownErr := WebhookAnnotations(ctx, reader, OwnWebhook)
 	s.Privileges = inject.Privileges(own[inject.LabelPrivileges])
-	s.Names, note, err = resolveNaming(ctx, reader, naming, own, ownErr)
+	s.MirrorNames, note, err = resolveNaming(ctx, reader, naming, own, ownErr)
 	switch sharing, parseErr := reference.ParseSharing(own[reference.AnnotationSharing]); {
 	case apierrors.IsNotFound(ownErr):
 		s.Sharing = reference.SharingOpen // Nobody asks for consent where the controller isn't.

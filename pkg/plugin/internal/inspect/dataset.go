@@ -207,7 +207,7 @@ func (r *datasetResult) inspectPhysical(ctx context.Context, c *cluster.View, da
 func (c *chain) addCopies(p *preflight.Preflight) {
 	b := &chainBuilder{findings: p.Findings, world: p.World}
 	for _, mirror := range p.Plan.Mirrors {
-		b.add("copy of "+mirror.Source.Namespace+"/"+mirror.Source.Name, mirror.Target, p.World.Metadata(mirror.Target) != nil, "OK")
+		b.add("copy of "+mirror.Original.Namespace+"/"+mirror.Original.Name, mirror.Target, p.World.Metadata(mirror.Target) != nil, "OK")
 	}
 	c.Links = append(c.Links, b.links...)
 }

@@ -40,7 +40,7 @@ func (i *inspector) inspectFuture(subject *podSubject, r *podReport) error {
 	if err != nil {
 		return err
 	}
-	handler := &inject.PodHandler{Reader: i.c, MirrorNames: s.Names, Sharing: s.Sharing, NativeSidecars: true, SelfHealing: i.selfHealing(), Privileges: s.Privileges}
+	handler := &inject.PodHandler{Reader: i.c, MirrorNames: s.MirrorNames, Sharing: s.Sharing, NativeSidecars: true, SelfHealing: i.selfHealing(), Privileges: s.Privileges}
 	response := handler.Handle(log.IntoContext(i.ctx, logr.Discard()), webhookadmission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
 		UID: types.UID(requestUID), Namespace: subject.key.Namespace, Operation: admissionv1.Create,
 		Object: runtime.RawExtension{Raw: subject.raw},

@@ -85,7 +85,7 @@ func (i *inspector) inspectInjected(subject *podSubject, r *podReport) error {
 		if sidecar.Dataset == "" {
 			continue
 		}
-		c, _, err := i.followDataset(sidecar.Key, cluster.Settings{Names: reference.UniqueNames}, 0)
+		c, _, err := i.followDataset(sidecar.Key, cluster.Settings{MirrorNames: reference.UniqueNames}, 0)
 		if err != nil {
 			return err
 		}

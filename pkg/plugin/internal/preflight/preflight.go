@@ -82,8 +82,8 @@ func (p *Preflight) physicalChecks() []report.Result {
 			"its container %s can be a sidecar", p.Plan.Sidecar.Container.Name)...)
 	}
 	for _, mirror := range p.Plan.Mirrors {
-		if p.World.Metadata(mirror.Source) != nil {
-			list = append(list, p.fine(mirror.Source, "it exists; the FUSE client needs it")...)
+		if p.World.Metadata(mirror.Original) != nil {
+			list = append(list, p.fine(mirror.Original, "it exists; the FUSE client needs it")...)
 		}
 	}
 	return list
@@ -106,7 +106,7 @@ func (p *Preflight) nameChecks() []report.Result {
 			list = append(list, p.free(own.object)...)
 		}
 	}
-	for _, name := range p.Plan.Names {
+	for _, name := range p.Plan.Needed {
 		object := finding.Object{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name}
 		switch name.State {
 		case reference.NameFree:
@@ -137,7 +137,7 @@ func (p *Preflight) PrintObjects(out terminal.Screen) error {
 		t.Add("PersistentVolumeClaim", key.String(), "")
 	}
 	for _, mirror := range p.Plan.Mirrors {
-		t.Add(mirror.Target.Kind, mirror.Target.Namespace+"/"+mirror.Target.Name, "copy of "+mirror.Source.Namespace+"/"+mirror.Source.Name)
+		t.Add(mirror.Target.Kind, mirror.Target.Namespace+"/"+mirror.Target.Name, "copy of "+mirror.Original.Namespace+"/"+mirror.Original.Name)
 	}
 	if p.Plan.Sidecar == nil && p.Plan.Volume == nil {
 		t.Add("ConfigMap, Secret", key.Namespace+"/...", "copies of what the FUSE client needs; not known yet")

@@ -198,7 +198,7 @@ func (o *refCheckOptions) run(ctx context.Context, env command.Environment) erro
 			if err := p.LookAtNeighbours(ctx, c); err != nil {
 				return err
 			}
-			document.add(p, s.Names, extra, o.selection, c, o.output.Language)
+			document.add(p, s.MirrorNames, extra, o.selection, c, o.output.Language)
 		}
 	}
 	if len(document.References) == 0 && o.output.Human() {

@@ -44,7 +44,7 @@ func newReferenceReport() *ReferenceReport {
 func (r *ReferenceReport) add(p *preflight.Preflight, names reference.MirrorNames, extra finding.List, chosen output.Selection, c *cluster.View, language finding.Language) {
 	result := referenceResult{
 		Namespace: p.World.Dataset.Namespace, Name: p.World.Dataset.Name, From: cluster.SourceText(p.World.Dataset),
-		Exists: p.World.Dataset.UID != "", MirrorNames: names, Names: p.Plan.Names,
+		Exists: p.World.Dataset.UID != "", MirrorNames: names, Names: p.Plan.Needed,
 	}
 	if result.Names == nil {
 		result.Names = []reference.NameNeed{}

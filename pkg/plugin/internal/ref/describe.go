@@ -177,7 +177,7 @@ func newDescription(p *preflight.Preflight, language finding.Language) *Descript
 	add(finding.Object{Kind: "PersistentVolume", Name: reference.VolumeName(key)}, w.Volume != nil, volume, "leads to the mount on the node")
 	add(finding.Object{Kind: "PersistentVolumeClaim", Namespace: key.Namespace, Name: key.Name}, w.Claim != nil, claim, "what pods mount")
 	for _, mirror := range p.Plan.Mirrors {
-		add(mirror.Target, w.Metadata(mirror.Target) != nil, "exists", "copy of "+mirror.Source.Namespace+"/"+mirror.Source.Name)
+		add(mirror.Target, w.Metadata(mirror.Target) != nil, "exists", "copy of "+mirror.Original.Namespace+"/"+mirror.Original.Name)
 	}
 	return d
 }

@@ -129,7 +129,7 @@ func (d *differ) compareClaim() {
 
 // compareMirror compares the data of a copy with that of its source.
 func (d *differ) compareMirror(mirror reference.Mirror) {
-	if mirror.Source.Kind == "Secret" {
+	if mirror.Original.Kind == "Secret" {
 		source, target := &corev1.Secret{}, &corev1.Secret{}
 		if d.bothExist(mirror, source, target) {
 			d.compareData(mirror, "data", source.Data, target.Data, target, func([]byte) string { return "" })
@@ -154,23 +154,23 @@ func bytesOf(data map[string]string) map[string][]byte {
 
 // bothExist reads a mirror and its source, and says what is missing or somebody else's.
 func (d *differ) bothExist(mirror reference.Mirror, source, target client.Object) bool {
-	sourceExists, targetExists := d.get(mirror.Source, source), d.get(mirror.Target, target)
+	sourceExists, targetExists := d.get(mirror.Original, source), d.get(mirror.Target, target)
 	switch {
-	case d.err != nil || d.unread(mirror.Source) || d.unread(mirror.Target):
+	case d.err != nil || d.unread(mirror.Original) || d.unread(mirror.Target):
 		return false
 	case !sourceExists && !targetExists && mirror.Optional:
 		return false
 	case !sourceExists:
 		d.compared(mirror.Target)
-		d.found(difference{Object: mirror.Target.String(), Source: mirror.Source.String(), Message: "its source doesn't exist"})
+		d.found(difference{Object: mirror.Target.String(), Source: mirror.Original.String(), Message: "its source doesn't exist"})
 		return false
 	case !targetExists:
-		d.missing(mirror.Target, mirror.Source)
+		d.missing(mirror.Target, mirror.Original)
 		return false
 	}
 	d.compared(mirror.Target)
 	if !reference.Owns(d.preflight.World.Dataset, target) {
-		d.found(difference{Object: mirror.Target.String(), Source: mirror.Source.String(),
+		d.found(difference{Object: mirror.Target.String(), Source: mirror.Original.String(),
 			Message: "it doesn't belong to the reference: " + reference.Holder(target), ChangedBy: ChangedBy(target)})
 	}
 	return true
@@ -188,7 +188,7 @@ func (d *differ) compareData(mirror reference.Mirror, field string, want, have m
 	for _, key := range keys {
 		w, wanted := want[key]
 		h, has := have[key]
-		entry := difference{Object: mirror.Target.String(), Field: field + "." + key, Source: mirror.Source.String(), Want: show(w), Have: show(h)}
+		entry := difference{Object: mirror.Target.String(), Field: field + "." + key, Source: mirror.Original.String(), Want: show(w), Have: show(h)}
 		switch {
 		case wanted && has && bytes.Equal(w, h):
 			continue
@@ -217,7 +217,7 @@ func (d *differ) compareFuseCopy() {
 	d.compared(object)
 	names := map[string]string{}
 	for _, mirror := range d.preflight.Plan.Mirrors {
-		names[mirror.Target.Name] = mirror.Source.Name
+		names[mirror.Target.Name] = mirror.Original.Name
 	}
 	want, have := d.preflight.World.Fuse.Spec.Template.Spec, fuse.Spec.Template.Spec
 	d.comparePart(object, source, []any{"spec", "template", "spec", "containers"}, "spec.template.spec.containers",
