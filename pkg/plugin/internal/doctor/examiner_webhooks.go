@@ -1,10 +1,7 @@
 package doctor
 
 import (
-	"bytes"
 	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/cert"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
@@ -105,11 +103,12 @@ func (e *examiner) checkCertificates() {
 }
 
 // checkBundle looks at the certificates of which the API server accepts one. A third of its life before the end the
-// controller has a new one (package certificate); Fluid's lasts ten years.
+// controller has a new one (package certificate); Fluid's lasts ten years. The API server parses a caBundle with the same
+// function, of client-go.
 func (e *examiner) checkBundle(object finding.Object, bundle []byte) {
-	certificates, err := parseCertificates(bundle)
+	certificates, err := cert.ParseCertsPEM(bundle)
 	if err != nil {
-		e.find(finding.CodeCertificateInvalid, object, "its caBundle: %v", err)
+		e.find(finding.CodeCertificateInvalid, object, "its caBundle can't be parsed: %v", err)
 		return
 	}
 	now := e.env.Now()
@@ -127,27 +126,6 @@ func (e *examiner) checkBundle(object finding.Object, bundle []byte) {
 	default:
 		e.pass(object, "its caBundle is valid until %s", last.NotAfter.UTC().Format(time.RFC3339))
 	}
-}
-
-func parseCertificates(bundle []byte) ([]*x509.Certificate, error) {
-	var certificates []*x509.Certificate
-	rest := bytes.TrimSpace(bundle)
-	if len(rest) == 0 {
-		return nil, errors.New("it is empty")
-	}
-	for len(rest) > 0 {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			return nil, errors.New("it isn't PEM")
-		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		certificates = append(certificates, certificate)
-		rest = bytes.TrimSpace(rest)
-	}
-	return certificates, nil
 }
 
 // ProbeName is the name of objects that are created in dry runs only.
