@@ -141,10 +141,10 @@ func TestBesideFluidBothServeAReferenceInPeace(t *testing.T) {
 	}
 }
 
-// TestBesideEachSubsetOfFluidAllComesToRest: whichever of Fluid's components run, under whatever name, a reference that is
+// TestBesideSubsetsOfFluidAllComesToRest: whichever of Fluid's components run, under whatever name, a reference that is
 // Bound stays so when they start, and when they end and start again; at most 5 writes of its status each time, of both sides,
 // and then none.
-func TestBesideEachSubsetOfFluidAllComesToRest(t *testing.T) {
+func TestBesideSubsetsOfFluidAllComesToRest(t *testing.T) {
 	for _, parts := range subsets() {
 		t.Run(parts.String(), func(t *testing.T) {
 			ref, physical := newAlluxioReference(t)

@@ -10,6 +10,9 @@ import (
 // Variable is the environment's variable that says how many times as much tests do, a number; without it, once.
 const Variable = "KUBECTL_FLUID_SOAK"
 
+// Asked reports whether somebody has the time for all combinations.
+func Asked() bool { return os.Getenv(Variable) != "" }
+
 // Times returns how often a test does what it usually does n times, as with random cases.
 func Times(t testing.TB, n int) int {
 	t.Helper()
