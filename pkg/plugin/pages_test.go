@@ -1,9 +1,11 @@
 package plugin
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,8 +18,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 )
 
 // pagesOf makes a cluster in memory list size objects at once and say where the rest begins, as an API server does of
@@ -174,5 +179,41 @@ func TestWatchesThatEndBeginAnew(t *testing.T) {
 			}
 			cancel()
 		}
+	}
+}
+
+// TestRealPages lists more references than an API server gives at once, and follows them: all are shown, and what comes
+// after the list.
+func TestRealPages(t *testing.T) {
+	r := newRealCluster(t)
+	r.put(t, "pages")
+	const many = 501
+	create := func(name string) {
+		dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: "pages", Name: name}}
+		dataset.Spec.Mounts = []datav1alpha1.Mount{{MountPoint: "dataset://default/phy"}}
+		if err := r.admin.Create(t.Context(), dataset); err != nil {
+			t.Error(err)
+		}
+	}
+	for i := range many {
+		create(fmt.Sprintf("many-%03d", i))
+	}
+	if res := r.run(t, "ref list -n pages -o name"); strings.Count(res.out, "\n") != many {
+		t.Errorf("%d of %d: %s", strings.Count(res.out, "\n"), many, res.err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	listed, followed := listenFor("many-500"), listenFor("later")
+	defer meanwhile(func() {
+		listed.wait()
+		create("later")
+		followed.wait()
+		cancel()
+	})()
+	var out bytes.Buffer
+	code := Main(ctx, Environment{IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.MultiWriter(&out, listed, followed), ErrOut: io.Discard}, Now: testNow},
+		[]string{"ref", "list", "-n", "pages", "--watch", "--kubeconfig", r.kubeconfig})
+	if lines := strings.Count(out.String(), "\n"); code != ExitInterrupted || lines != 1+many+1 {
+		t.Errorf("exit code %d, %d lines", code, lines)
 	}
 }
