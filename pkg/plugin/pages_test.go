@@ -187,6 +187,11 @@ func TestWatchesThatEndBeginAnew(t *testing.T) {
 func TestRealPages(t *testing.T) {
 	r := newRealCluster(t)
 	r.put(t, "pages")
+	t.Cleanup(func() { // Other tests list all references of the cluster.
+		if err := r.admin.DeleteAllOf(context.Background(), &datav1alpha1.Dataset{}, client.InNamespace("pages")); err != nil {
+			t.Error(err)
+		}
+	})
 	const many = 501
 	create := func(name string) {
 		dataset := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{Namespace: "pages", Name: name}}
