@@ -77,7 +77,7 @@ func main() {
 	flag.StringVar(&o.mirrorNames, "mirror-names", string(reference.UniqueNames), "unique gives each mirrored ConfigMap and Secret a name of its own, source the name of its source, as Fluid does")
 	flag.StringVar(&o.sharing, "sharing", string(reference.SharingRBAC), "whose consent a reference to another namespace needs: rbac that of RBAC (the verb use on the Dataset) or of the Dataset's owner (its list of namespaces), owner only the owner's, open nobody's; say the same in the annotation "+reference.AnnotationSharing+" of the MutatingWebhookConfiguration")
 	flag.StringVar(&o.sidecarMode, "sidecar-mode", "", "where sidecars are in pods that don't say, and whose namespaces don't: native (init containers that go on running) or classic (the first of the ordinary containers); empty for native where the API server has it (Kubernetes 1.29) and classic otherwise")
-	flag.StringVar(&o.privileges, "sidecar-privileges", "", "whether there are privileged sidecars, which mount by themselves: none (the node plugin mounts for all), allowed (in namespaces with the label "+inject.LabelPrivileges+"=allowed), or empty for all; say the same in the annotation "+inject.LabelPrivileges+" of the MutatingWebhookConfiguration")
+	flag.StringVar(&o.privileges, "sidecar-privileges", string(inject.PrivilegesNone), "whether there are privileged sidecars, which mount by themselves: none (the node plugin mounts for all) or allowed (in namespaces with the label "+inject.LabelPrivileges+"=allowed); say the same in the annotation "+inject.LabelPrivileges+" of the MutatingWebhookConfiguration")
 	flag.StringVar(&o.sidecarUser, "sidecar-user", strconv.Itoa(inject.DefaultUser), "number of the user that sidecars without privileges have where neither their FUSE pods (root doesn't count) nor their pod say, or none for their image's")
 	flag.StringVar(&o.besideFluid, "beside-fluid", string(reconcile.BesideFluidAuto), "whether Fluid's own controllers serve references too: true, false, or auto for whether Fluid's webhook is configured; then statuses are written as Fluid writes them and its webhook gets the right templates")
 	flag.StringVar(&o.mountRoot, "mount-root", "/runtime-mnt", "directory on the nodes below which ThinRuntimes mount")
@@ -113,10 +113,8 @@ func (o options) validate() error {
 			return fmt.Errorf("--sidecar-mode: %w", err)
 		}
 	}
-	if o.privileges != "" {
-		if _, err := inject.ParsePrivileges(o.privileges); err != nil {
-			return fmt.Errorf("--sidecar-privileges: %w", err)
-		}
+	if _, err := inject.ParsePrivileges(o.privileges); err != nil {
+		return fmt.Errorf("--sidecar-privileges: %w", err)
 	}
 	if _, err := inject.ParseUser(o.sidecarUser); err != nil {
 		return fmt.Errorf("--sidecar-user: %w", err)

@@ -27,7 +27,7 @@ func TestOptionsThatCantBeAreNamed(t *testing.T) {
 		{func(o *options) { o.alluxio = "auto" }, nil},
 		{func(o *options) { o.alluxio = "yes" }, []string{"--alluxio-runtimes", `"yes"`, "true, false or auto"}},
 	} {
-		o := options{namespace: "system", sharing: "rbac", mirrorNames: "unique", alluxio: "false", sidecarUser: "65534"}
+		o := options{namespace: "system", sharing: "rbac", mirrorNames: "unique", alluxio: "false", privileges: "none", sidecarUser: "65534"}
 		test.change(&o)
 		err := o.validate()
 		if (err == nil) != (test.want == nil) {

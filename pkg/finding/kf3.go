@@ -228,13 +228,13 @@ var referenceKinds = []kind{
 		CodePodSecurity, Warning, "PodSecurityForbidsSidecar",
 		text{
 			"The namespace refuses pods with the sidecar",
-			"Of the Pod Security Standards only the level privileged allows hostPath volumes, by which the FUSE mount reaches the app.",
-			"let the namespace enforce the level privileged, or run these pods in another namespace",
+			"The namespace asks for privileged sidecars. Of the Pod Security Standards only the level privileged allows their hostPath volumes.",
+			"take the label kubectl-fluid.dev/sidecar-privileges off the namespace, so that the node plugin mounts, or let it enforce the level privileged",
 		},
 		text{
 			"命名空间会拒绝带有 Sidecar 的 Pod",
-			"Pod 安全标准中只有 privileged 级别允许 hostPath 卷，而 FUSE 挂载要通过它到达应用容器。",
-			"让该命名空间执行 privileged 级别，或在另一个命名空间运行这些 Pod",
+			"该命名空间要求使用特权 Sidecar。Pod 安全标准中只有 privileged 级别允许它们所需的 hostPath 卷。",
+			"去掉命名空间上的标签 kubectl-fluid.dev/sidecar-privileges，由节点插件挂载；或让该命名空间执行 privileged 级别",
 		},
 	},
 	{

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
 // Switches of pods: labels and annotations, of Fluid v1.0.8 but for the first. docs/pod-switches.md explains them.
@@ -28,9 +29,8 @@ const (
 	AnnotationFilePrefetcher = "file-prefetcher.fluid.io/inject"
 )
 
-// LabelPrivileges on a namespace lets its pods' sidecars have privileges, if it is allowed and the controller allows that.
-// It is a label because labels of namespaces are what Pod Security, and policies about it, go by.
-const LabelPrivileges = "kubectl-fluid.dev/sidecar-privileges"
+// LabelPrivileges on a namespace lets its pods' sidecars have privileges.
+const LabelPrivileges = reference.LabelPrivileges
 
 const (
 	directoryFixed        = "fixed"
@@ -67,7 +67,7 @@ const (
 	// PrivilegesNone gives no sidecar a privilege: the node plugin mounts.
 	PrivilegesNone Privileges = "none"
 	// PrivilegesAllowed gives them to the pods of namespaces with LabelPrivileges.
-	PrivilegesAllowed Privileges = "allowed"
+	PrivilegesAllowed Privileges = reference.PrivilegesAllowed
 )
 
 // ParsePrivileges reads whether there are privileged sidecars.

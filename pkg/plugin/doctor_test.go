@@ -293,7 +293,7 @@ func TestDefinitionsOfLargeClusters(t *testing.T) {
 func TestDoctorTakesAnUnknownPodSecurityLevelForRestricted(t *testing.T) {
 	for level, want := range map[string]bool{"privileged": false, "Privileged": true, "": true, "baseline": true} {
 		c := fakeClient(t)
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "odd", Labels: map[string]string{"pod-security.kubernetes.io/enforce": level}}}
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "odd", Labels: map[string]string{"pod-security.kubernetes.io/enforce": level, "kubectl-fluid.dev/sidecar-privileges": "allowed"}}}
 		if err := c.Create(t.Context(), namespace); err != nil {
 			t.Fatal(err)
 		}

@@ -113,7 +113,7 @@ func sameAsEngine(t *testing.T, before, after []byte) {
 		t.Fatal(err)
 	}
 	i := &injection.Injector{Ctx: t.Context(), Reader: c, Settings: cluster.Settings{MirrorNames: reference.UniqueNames},
-		Options: inject.TemplateOptions{Namespace: "ref", Unasked: true, Variant: inject.Variant{SelfHealing: true}}}
+		Options: inject.TemplateOptions{Namespace: "ref", Unasked: true, Variant: inject.Variant{SelfHealing: true, Served: true, User: inject.DefaultUser}}}
 	object, err := manifest.JSON(before)
 	if err != nil {
 		t.Fatal(err)

@@ -210,5 +210,5 @@ func rivalOf(object finding.Object) metav1.Object {
 // enforce gives the reference's namespace a Pod Security level.
 func enforce(w *World, level string) {
 	w.Seen[finding.Object{Kind: "Namespace", Name: w.Dataset.Namespace}] = State{Object: &metav1.PartialObjectMetadata{
-		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"pod-security.kubernetes.io/enforce": level}}}}
+		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"pod-security.kubernetes.io/enforce": level, LabelPrivileges: PrivilegesAllowed}}}}
 }

@@ -55,7 +55,7 @@ func run(ctx context.Context, state string, down, prepare bool) error {
 	if down {
 		return cluster.Teardown(ctx, state)
 	}
-	e, err := walkthrough.Start(ctx, state, os.Stdout)
+	e, err := walkthrough.Start(ctx, walkthrough.Options{StateDir: state, Out: os.Stdout})
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,8 @@ func executed() []string {
 	}
 	before, after := walkthrough.RemoveData()
 	first, second, third := walkthrough.MoveFromFluid()
-	commands = append(commands, first, second, third)
+	give, take := walkthrough.AllowPrivileges()
+	commands = append(commands, first, second, third, give, take)
 	return slices.Concat(commands, walkthrough.Install(), walkthrough.InstallFromSource(), walkthrough.Restart(), walkthrough.Remove(), before, after,
 		walkthrough.Look(), walkthrough.Consent(), walkthrough.BesideFluid(), walkthrough.Helm())
 }

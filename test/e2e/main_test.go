@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
 )
 
@@ -61,7 +62,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	environment, err := walkthrough.Start(ctx, state, os.Stdout)
+	environment, err := walkthrough.Start(ctx, walkthrough.Options{StateDir: state, Out: os.Stdout, Privileges: inject.PrivilegesAllowed})
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "starting the cluster: %v\n", err)
 		return 1
@@ -87,8 +88,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
-	if mounts, directories, err := shared.onNode(""); code == 0 && shared.Node && (err != nil || len(mounts)+len(directories) > 0) {
-		fmt.Fprintf(os.Stderr, "the pods of the tests have left on the node the FUSE mounts %q and the directories %q (%v)\n", mounts, directories, err)
+	if err := shared.leftOnNode(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
 	if code != 0 {
@@ -180,10 +181,16 @@ func kubectlError(t *testing.T, stdin, line string) string {
 	return err.Error()
 }
 
-// newNamespace makes a namespace for one test.
+// newNamespace makes a namespace for one test, whose sidecars are privileged.
 func newNamespace(t *testing.T, prefix string) string {
 	t.Helper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix + "-"}}
+	return newLabelledNamespace(t, prefix, map[string]string{inject.LabelPrivileges: string(inject.PrivilegesAllowed)})
+}
+
+// newLabelledNamespace makes a namespace for one test.
+func newLabelledNamespace(t *testing.T, prefix string, labels map[string]string) string {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix + "-", Labels: labels}}
 	if err := shared.client.Create(t.Context(), namespace); err != nil {
 		t.Fatal(err)
 	}

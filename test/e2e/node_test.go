@@ -51,6 +51,48 @@ func (s *suite) onNode(namespace string) (mounts, directories []string, err erro
 	return mounts, directories, nil
 }
 
+// volumesOnNode returns the lines of the node's mount table that are volumes of the node plugin.
+func (s *suite) volumesOnNode(table string) []string {
+	var found []string
+	for line := range strings.Lines(table) {
+		if strings.Contains(line, " "+s.Cluster.KubeletDirectory()+"/pods/") && strings.Contains(line, "/volumes/kubernetes.io~csi/") {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// served returns the lines of a mount table that are file systems which the node plugin has mounted.
+func served(table string) []string {
+	var found []string
+	for line := range strings.Lines(table) {
+		if strings.Contains(line, " fuse.kubectl-fluid ") {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// leftOnNode returns an error if pods have left anything on the node.
+func (s *suite) leftOnNode() error {
+	if !s.Node {
+		return nil
+	}
+	mounts, directories, err := s.onNode("")
+	if err != nil {
+		return err
+	}
+	table, err := os.ReadFile("/proc/mounts")
+	if err != nil {
+		return fmt.Errorf("reading the mounts of the node: %w", err)
+	}
+	mounts = append(mounts, s.volumesOnNode(string(table))...)
+	if len(mounts)+len(directories) > 0 {
+		return fmt.Errorf("the pods of the tests have left on the node the mounts %q and the directories %q", mounts, directories)
+	}
+	return nil
+}
+
 // nodeHas makes sure that the pods of a namespace have a number of FUSE mounts on the node, each in a directory of its
 // own.
 func nodeHas(t *testing.T, number int, namespace string) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
 )
@@ -59,7 +60,7 @@ func TestInstallation(t *testing.T) {
 	}{
 		{"both replicas answer the webhooks, and one runs the controllers", replicasShareTheWork},
 		{"a rolling restart under load fails no pod creation", restartUnderLoad},
-		{"pods get sidecars without privileges where the controller is told to", withoutPrivileges},
+		{"sidecars have no privileges", withoutPrivileges},
 		{"a release's manifests can be applied over config/default", func(t *testing.T) { documented(t, walkthrough.Install()...) }},
 		{"removing it leaves users' data and pods alone, and nothing behind", removeUnderPods},
 		{"the controller before it can be upgraded under a running pod", upgrade},
@@ -153,7 +154,8 @@ func nothingOfOurs(t *testing.T) {
 }
 
 // upgrade installs an earlier version from its manifests, lets it take over the reference that is there, and applies
-// the manifests of now over it.
+// the manifests of now over it: first with privileged sidecars in the namespace, as the earlier version has them, then with
+// none.
 func upgrade(t *testing.T) {
 	if live.noPrevious != nil {
 		t.Skip(live.noPrevious)
@@ -163,6 +165,7 @@ func upgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	const image, argument = "image: kubectl-fluid/controller:latest\n", "        - --leader-elect\n"
+	kubectl(t, "", "label namespace ref pod-security.kubernetes.io/enforce=privileged --overwrite")
 	text := string(previous)
 	if strings.Count(text, image) != 1 || strings.Count(text, argument) != 1 {
 		t.Fatal("the manifests before aren't as this test knows them")
@@ -176,6 +179,9 @@ func upgrade(t *testing.T) {
 	ready(t)
 	running := identity(t)
 
+	give, take := walkthrough.AllowPrivileges()
+	documented(t, give)
+	live.Privileges = inject.PrivilegesAllowed
 	documented(t, walkthrough.Install()...)
 	if images := kubectl(t, "", "get pods -n kubectl-fluid-system -l app.kubernetes.io/name=kubectl-fluid-controller --field-selector=status.phase=Running -o jsonpath={.items[*].spec.containers[*].image}"); !strings.Contains(images, "kubectl-fluid/controller:latest") {
 		t.Errorf("the images that run are %s", images)
@@ -185,6 +191,12 @@ func upgrade(t *testing.T) {
 		t.Errorf("the pod was %s, and is %s", running, after)
 	}
 	readsData(t)
+	privileged(t, true)
+	documented(t, take)
+	privileged(t, false)
+	live.Privileges = ""
+	documented(t, walkthrough.Install()...)
+	privileged(t, false)
 	kubectl(t, "", "create namespace upgraded")
 	if _, err := live.Output(t.Context(), "", "kubectl", "fluid", "ref", "create", "later", "--from", "default/phy", "-n", "upgraded", "--wait"); err != nil {
 		t.Error(err)
@@ -210,6 +222,18 @@ func ready(t *testing.T) {
 		output, err := live.Output(t.Context(), pod("another"), "kubectl", strings.Fields("create -f - --dry-run=server -o jsonpath={.spec.initContainers[*].name}")...)
 		if err == nil && output != "fluid-fuse-0" {
 			err = fmt.Errorf("the pod has the init containers %q", output)
+		}
+		return err
+	})
+}
+
+// privileged waits until a pod's sidecar would be privileged, or would have the node plugin mount.
+func privileged(t *testing.T, want bool) {
+	t.Helper()
+	harness.Eventually(t, time.Minute, func() error {
+		output, err := live.Output(t.Context(), pod("another"), "kubectl", strings.Fields("create -f - --dry-run=server -o jsonpath={.spec.initContainers[*].securityContext.privileged}{.spec.volumes[*].csi.driver}")...)
+		if err == nil && (output == "true") != want {
+			err = fmt.Errorf("the pod has %q", output)
 		}
 		return err
 	})

@@ -50,7 +50,7 @@ func run(m *testing.M) int {
 		images = append(images, previous)
 	}
 	live.noPrevious = err
-	if live.Environment, err = walkthrough.Start(ctx, filepath.Join(state, "c"), os.Stdout, images...); err != nil {
+	if live.Environment, err = walkthrough.Start(ctx, walkthrough.Options{StateDir: filepath.Join(state, "c"), Out: os.Stdout, Images: images}); err != nil {
 		fmt.Fprintf(os.Stderr, "starting the cluster: %v\n", err)
 		return 1
 	}

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/node/volume"
 	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 )
@@ -29,26 +30,41 @@ type Environment struct {
 	// Node says whether pods run.
 	Node bool
 
+	// Privileges is the --sidecar-privileges of the controller that is installed next; empty for its default.
+	Privileges inject.Privileges
+
 	source    string // the root of this source tree
 	directory string // of commands
 	out       io.Writer
 }
 
-// Start sets everything up: packages (if it may), the cluster in a state directory, the plugin, and the controller as a
-// Deployment. Without a node (see cluster.ErrNodeUnsupported) there is only the control plane, out says why, and the
-// controller is a process beside it. A node gets more images, if there are any.
-func Start(ctx context.Context, stateDir string, out io.Writer, more ...cluster.Image) (*Environment, error) {
+// Options say what an Environment is like.
+type Options struct {
+	// StateDir is the directory of everything that the cluster writes; a short path.
+	StateDir string
+	// Out is told what is done.
+	Out io.Writer
+	// Images are those that the node has beside the example's and the controller's.
+	Images []cluster.Image
+	// Privileges is the controller's --sidecar-privileges; empty for its default.
+	Privileges inject.Privileges
+}
+
+// Start sets everything up: packages (if it may), the cluster, the plugin, and the controller as a Deployment. Without a
+// node (see cluster.ErrNodeUnsupported) there is only the control plane, Out says why, and the controller is a process
+// beside it.
+func Start(ctx context.Context, o Options) (*Environment, error) {
 	source, err := cluster.SourceRoot()
 	if err != nil {
 		return nil, err
 	}
-	e := &Environment{source: source, directory: source, out: out, Node: true}
-	err = e.startNode(ctx, stateDir, more)
+	e := &Environment{source: source, directory: source, out: o.Out, Node: true, Privileges: o.Privileges}
+	err = e.startNode(ctx, o.StateDir, o.Images)
 	if errors.Is(err, cluster.ErrNodeUnsupported) {
-		fmt.Fprintf(out, "%v.\nGoing on with the control plane alone: pods are created and injected, but don't run.\n", err)
+		fmt.Fprintf(o.Out, "%v.\nGoing on with the control plane alone: pods are created and injected, but don't run.\n", err)
 		e.Node = false
 		// The webhook's Service is an ExternalName then, which the API server resolves without endpoints only.
-		e.Cluster, err = cluster.Start(ctx, cluster.Options{StateDir: stateDir, Out: out, APIServerArgs: []string{"--enable-aggregator-routing=false"}})
+		e.Cluster, err = cluster.Start(ctx, cluster.Options{StateDir: o.StateDir, Out: o.Out, APIServerArgs: []string{"--enable-aggregator-routing=false"}})
 	}
 	if err != nil {
 		return nil, err
@@ -203,13 +219,32 @@ patches:
 		fmt.Fprintf(&out, "    - {op: replace, path: /spec/template/spec/containers/0/volumeMounts/%d/mountPath, value: %s/%s}\n", i, kubelet, path)
 		fmt.Fprintf(&out, "    - {op: replace, path: /spec/template/spec/volumes/%d/hostPath/path, value: %s/%s}\n", i, kubelet, path)
 	}
+	var arguments []string
 	if e.Cluster.MountRoot() != mountRoot {
-		fmt.Fprintf(&out, `- target: {kind: Deployment, name: kubectl-fluid-controller}
+		arguments = append(arguments, "--mount-root="+e.Cluster.MountRoot())
+	}
+	arguments = append(arguments, e.privilegesArgument()...)
+	if len(arguments) > 0 {
+		out.WriteString("- target: {kind: Deployment, name: kubectl-fluid-controller}\n  patch: |\n")
+	}
+	for _, argument := range arguments {
+		fmt.Fprintf(&out, "    - {op: add, path: /spec/template/spec/containers/0/args/-, value: %s}\n", argument)
+	}
+	if e.Privileges != "" {
+		fmt.Fprintf(&out, `- target: {kind: MutatingWebhookConfiguration, name: kubectl-fluid-sidecar-injector$}
   patch: |
-    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --mount-root=%s}
-`, e.Cluster.MountRoot())
+    - {op: replace, path: /metadata/annotations/%s, value: %s}
+`, strings.ReplaceAll(inject.LabelPrivileges, "/", "~1"), e.Privileges)
 	}
 	return out.String()
+}
+
+// privilegesArgument is the controller's argument about privileged sidecars, if there is to be one.
+func (e *Environment) privilegesArgument() []string {
+	if e.Privileges == "" {
+		return nil
+	}
+	return []string{"--sidecar-privileges=" + string(e.Privileges)}
 }
 
 // installProcess applies the manifests for a controller beside the API server and starts it.
@@ -233,11 +268,11 @@ func (e *Environment) installProcess(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintln(e.out, "Starting the controller ...")
-	err = e.Cluster.Run("controller",
+	err = e.Cluster.Run("controller", append(e.privilegesArgument(),
 		"--kubeconfig="+kubeconfig, "--namespace=kubectl-fluid-system",
 		"--webhook-port="+ports[0], "--metrics-bind-address=0",
 		"--health-probe-bind-address=127.0.0.1:"+ports[1],
-		"--mount-root="+e.Cluster.MountRoot())
+		"--mount-root="+e.Cluster.MountRoot())...)
 	if err != nil {
 		return err
 	}

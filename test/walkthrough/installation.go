@@ -26,6 +26,12 @@ func Restart() []string {
 	}
 }
 
+// AllowPrivileges returns the commands by which a namespace gets privileged sidecars, where the controller allows it, and
+// gets none any more.
+func AllowPrivileges() (give, take string) {
+	return "kubectl label namespace ref kubectl-fluid.dev/sidecar-privileges=allowed", "kubectl label namespace ref kubectl-fluid.dev/sidecar-privileges-"
+}
+
 // Remove returns the commands that remove the controller and leave all Datasets, volumes and pods as they are.
 func Remove() []string {
 	return []string{
@@ -45,6 +51,7 @@ func Look() []string {
 		"kubectl fluid doctor",
 		"kubectl get pods -n kubectl-fluid-system -o wide",
 		"kubectl logs -n kubectl-fluid-system -l app.kubernetes.io/name=kubectl-fluid-controller --tail=20",
+		"kubectl logs -n kubectl-fluid-node -l app.kubernetes.io/component=node-plugin",
 		"kubectl get events -n ref",
 		"kubectl get events --field-selector reason=FailedCreate",
 		"kubectl logs nginx -n ref -c fluid-fuse-0",

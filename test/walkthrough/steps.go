@@ -23,6 +23,7 @@ func (e *Environment) Prepare() []Step {
 		}},
 		{"The reference refdemo in ref", [][]string{
 			words("kubectl create namespace ref"),
+			words("kubectl label namespace ref pod-security.kubernetes.io/enforce=baseline"),
 			words("kubectl fluid ref create refdemo --from default/phy -n ref --wait"),
 			words("kubectl fluid ref list -n ref"),
 		}},

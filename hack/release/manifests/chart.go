@@ -37,6 +37,7 @@ func values(image string) []value {
 		{name: "memoryTarget", standard: "460MiB", in: `name: GOMEMLIMIT\n\s+value: (\S+)\n`, kind: "Deployment"},
 		{name: "mirrorNames", text: "unique, or source for the names that Fluid gives its copies.", standard: "unique", in: `kubectl-fluid.dev/mirror-names: (\S+)\n`, everywhere: true},
 		{name: "sharing", text: "Whose consent a reference needs: rbac, owner or open.", standard: "rbac", in: `kubectl-fluid.dev/sharing: (\S+)\n`, everywhere: true},
+		{name: "sidecarPrivileges", text: "none, or allowed for privileged sidecars in namespaces with the label kubectl-fluid.dev/sidecar-privileges=allowed.", standard: "none", in: `kubectl-fluid.dev/sidecar-privileges: (\S+)\n`},
 		{name: "kubeletDirectory", text: "Kubelet's --root-dir on the nodes: /var/lib/k0s/kubelet with k0s, /var/snap/microk8s/common/var/lib/kubelet with MicroK8s.", standard: "/var/lib/kubelet", in: `(/var/lib/kubelet)\b`, everywhere: true, kind: "DaemonSet"},
 	}
 }
@@ -105,6 +106,7 @@ func chartTemplate(image, install string) (string, error) {
 	template = strings.Replace(template, argument, argument+
 		"{{- if ne .Values.mirrorNames \"unique\" }}\n        - --mirror-names={{ .Values.mirrorNames }}\n{{- end }}\n"+
 		"{{- if ne .Values.sharing \"rbac\" }}\n        - --sharing={{ .Values.sharing }}\n{{- end }}\n"+
+		"{{- if ne .Values.sidecarPrivileges \"none\" }}\n        - --sidecar-privileges={{ .Values.sidecarPrivileges }}\n{{- end }}\n"+
 		"{{- range .Values.extraArgs }}\n        - {{ . }}\n{{- end }}\n", 1)
 	return strings.ReplaceAll(template, standardNamespace, "{{ .Release.Namespace }}"), nil
 }

@@ -116,7 +116,7 @@ func TestChartTakesEachValue(t *testing.T) {
 	files, _ := chart(t)
 	set := map[string]string{
 		"image": "other.example/i:2", "replicas": "5", "cpuRequest": "70m", "memoryRequest": "71Mi", "memoryLimit": "720Mi", "memoryTarget": "650MiB",
-		"mirrorNames": "source", "sharing": "owner", "kubeletDirectory": "/var/lib/k0s/kubelet",
+		"mirrorNames": "source", "sharing": "owner", "sidecarPrivileges": "allowed", "kubeletDirectory": "/var/lib/k0s/kubelet",
 	}
 	var text strings.Builder
 	for name, value := range set {
@@ -126,8 +126,8 @@ func TestChartTakesEachValue(t *testing.T) {
 	got := execute(t, files, "elsewhere", text.String())
 	for _, want := range []string{
 		"image: other.example/i:2\n", "replicas: 5\n", "cpu: 70m\n", "memory: 71Mi\n", "memory: 720Mi\n", "value: 650MiB\n",
-		"kubectl-fluid.dev/mirror-names: source\n", "kubectl-fluid.dev/sharing: owner\n",
-		"        - --leader-elect\n        - --mirror-names=source\n        - --sharing=owner\n        - --thin-runtimes=false\n        - --mount-root=/mnt\n",
+		"kubectl-fluid.dev/mirror-names: source\n", "kubectl-fluid.dev/sharing: owner\n", "kubectl-fluid.dev/sidecar-privileges: allowed\n",
+		"        - --leader-elect\n        - --mirror-names=source\n        - --sharing=owner\n        - --sidecar-privileges=allowed\n        - --thin-runtimes=false\n        - --mount-root=/mnt\n",
 		"- --kubelet-directory=/var/lib/k0s/kubelet\n", "path: /var/lib/k0s/kubelet/pods\n", "mountPath: /var/lib/k0s/kubelet/pods\n",
 		"namespace: elsewhere\n", "      - elsewhere\n",
 	} {

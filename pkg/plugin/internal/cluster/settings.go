@@ -52,7 +52,8 @@ type Settings struct {
 	MirrorNames reference.MirrorNames
 	// Sharing is empty where it can't be known.
 	Sharing reference.Sharing
-	// Privileges says whether there are privileged sidecars; empty for all of them, as before there were others.
+	// Privileges says whether there are privileged sidecars; empty for all of them, as controllers have it that don't know
+	// others and don't say.
 	Privileges inject.Privileges
 	// Offline says that nobody looked in a cluster.
 	Offline bool
@@ -75,7 +76,9 @@ func ResolveSettings(ctx context.Context, env command.Environment, reader client
 // resolveSettings is ResolveSettings that returns what a person is told.
 func resolveSettings(ctx context.Context, reader client.Reader, naming string) (s Settings, note string, err error) {
 	own, ownErr := WebhookAnnotations(ctx, reader, OwnWebhook)
-	s.Privileges = inject.Privileges(own[inject.LabelPrivileges])
+	if s.Privileges = inject.PrivilegesNone; ownErr == nil {
+		s.Privileges = inject.Privileges(own[inject.LabelPrivileges])
+	}
 	s.MirrorNames, note, err = resolveNaming(ctx, reader, naming, own, ownErr)
 	switch sharing, parseErr := reference.ParseSharing(own[reference.AnnotationSharing]); {
 	case apierrors.IsNotFound(ownErr):

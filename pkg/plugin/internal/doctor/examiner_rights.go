@@ -128,7 +128,7 @@ func (e *examiner) checkPodSecurity() {
 	}
 	switch level, allowed := reference.PodSecurityLevel(namespace.Labels); {
 	case !allowed:
-		e.find(finding.CodePodSecurity, object, "it enforces the Pod Security level %s, and the sidecar needs a hostPath volume", level)
+		e.find(finding.CodePodSecurity, object, "it enforces the Pod Security level %s, and asks for privileged sidecars, which need a hostPath volume", level)
 	case level == "":
 		e.pass(object, "it says no Pod Security level; the API server's default holds")
 	default:

@@ -98,7 +98,7 @@ injects don't: where two of them meet, the end of one ends the other's mount.`,
 	cluster.AddNamingFlag(cmd, &flags.naming)
 	cmd.Flags().StringVar(&flags.mode, "mode", "", "native (init containers that go on running) or classic (the first of the ordinary containers). Default: native, where the server has it.")
 	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]cobra.Completion{string(inject.ModeNative), string(inject.ModeClassic)}, cobra.ShellCompDirectiveNoFileComp))
-	cmd.Flags().StringVar(&flags.privileges, "sidecar-privileges", "", "none (the node plugin mounts for all sidecars) or allowed (those of namespaces with the label "+inject.LabelPrivileges+"=allowed mount by themselves, and are privileged). Default: as the cluster has it.")
+	cmd.Flags().StringVar(&flags.privileges, "sidecar-privileges", "", "none (the node plugin mounts for all sidecars) or allowed (those of namespaces with the label "+inject.LabelPrivileges+"=allowed mount by themselves, and are privileged). Default: as the cluster has it, offline none.")
 	_ = cmd.RegisterFlagCompletionFunc("sidecar-privileges", cobra.FixedCompletions([]cobra.Completion{string(inject.PrivilegesNone), string(inject.PrivilegesAllowed)}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringVar(&flags.user, "sidecar-user", strconv.Itoa(inject.DefaultUser), "The number of the user of sidecars without privileges where neither their FUSE pods nor their pod say, or none.")
 	cmd.Flags().StringVar(&flags.server, "kubernetes", "", "The version of Kubernetes to inject for, 1.36 for example. Default: the API server's, offline the newest.")
