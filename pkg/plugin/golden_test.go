@@ -81,6 +81,7 @@ func TestGolden(t *testing.T) {
 
 		{"inspect-native", "inspect sidecar native -n ref", everything, []*unstructured.Unstructured{own("unique")}},
 		{"inspect-native-json", "inspect sidecar native -n ref -o json", everything, []*unstructured.Unstructured{own("unique")}},
+		{"inspect-unprivileged", "inspect sidecar unprivileged -n ref", append([]string{"unprivileged-pod.yaml"}, everything...), []*unstructured.Unstructured{own("unique")}},
 		{"inspect-classic", "inspect sidecar classic -n ref", everything, []*unstructured.Unstructured{webhook(reference.FluidWebhook, nil)}},
 		{"inspect-not-labelled", "inspect sidecar not-labelled -n ref", everything, []*unstructured.Unstructured{own("unique")}},
 		{"inspect-forbidden", "inspect sidecar forbidden -n ref", everything, []*unstructured.Unstructured{own("unique")}},

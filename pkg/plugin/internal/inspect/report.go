@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -164,7 +165,7 @@ func (r *podReport) printSidecars(out terminal.Screen) error {
 		t.Add(s.Container, s.Mode, terminal.OrNone(s.Dataset), strconv.FormatBool(s.Ready), strconv.FormatBool(s.Started),
 			strconv.Itoa(int(s.Restarts)), s.State, terminal.OrNone(s.LastExit), s.MountCheck, s.Image)
 		for _, m := range s.Mounts {
-			mounts.Add(terminal.OrNone(s.Dataset), m.Container, m.Path, m.NodePath)
+			mounts.Add(terminal.OrNone(s.Dataset), m.Container, m.Path, cmp.Or(m.NodePath, "mounted by the node plugin"))
 		}
 	}
 	if err := t.Print(out); err != nil || len(mounts.Rows) == 0 {

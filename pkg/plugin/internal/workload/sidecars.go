@@ -3,6 +3,7 @@ package workload
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +11,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/node/volume"
 )
 
 // Modes of sidecars.
@@ -42,7 +44,7 @@ type Sidecar struct {
 type Mount struct {
 	Container string `json:"container"`
 	Path      string `json:"path"`
-	// NodePath is the directory on the node that is mounted there.
+	// NodePath is the directory on the node that is mounted there; empty if the node plugin mounts.
 	NodePath string `json:"nodePath"`
 
 	// Volume is the name of the pod's volume that is mounted.
@@ -142,11 +144,18 @@ func withMessage(text, message string) string {
 	return text + ": " + message
 }
 
-// Problem says why a sidecar doesn't serve; empty if it does.
+// Problem says why a sidecar doesn't serve, with the last words of its hook or its client; empty if it does.
 func (v *Sidecar) Problem() string {
-	if v.Ready {
+	switch {
+	case v.Ready:
 		return ""
+	case v.LastExit != "":
+		return v.waitsFor() + "; before, it ended with " + v.LastExit
 	}
+	return v.waitsFor()
+}
+
+func (v *Sidecar) waitsFor() string {
 	switch {
 	case v.State == "Running" && !v.Started:
 		return "it runs, but its mount isn't there yet"
@@ -156,8 +165,8 @@ func (v *Sidecar) Problem() string {
 	return v.State
 }
 
-// mountsOf returns where other containers see what a sidecar mounts: volumes of directories on the node at or below
-// one that the sidecar mounts with Bidirectional propagation.
+// mountsOf returns where other containers see what a sidecar serves: volumes that the node plugin mounts for it, or of
+// directories on the node at or below one that the sidecar mounts with Bidirectional propagation.
 func mountsOf(pod *corev1.Pod, sidecar *corev1.Container) []Mount {
 	shared := []string{}
 	for _, mount := range sidecar.VolumeMounts {
@@ -174,13 +183,23 @@ func mountsOf(pod *corev1.Pod, sidecar *corev1.Container) []Mount {
 				continue
 			}
 			for _, mount := range c.VolumeMounts {
-				if directory := nodePath(pod, mount.Name); within(directory, shared) {
+				if directory := nodePath(pod, mount.Name); servedFor(pod, mount.Name, sidecar.Name) {
+					mounts = append(mounts, Mount{Container: c.Name, Path: mount.MountPath, Volume: mount.Name})
+				} else if within(directory, shared) {
 					mounts = append(mounts, Mount{c.Name, mount.MountPath, path.Join(directory, mount.SubPath), mount.Name})
 				}
 			}
 		}
 	}
 	return mounts
+}
+
+// servedFor reports whether the node plugin mounts a volume for a sidecar.
+func servedFor(pod *corev1.Pod, name, sidecar string) bool {
+	return slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.Name == name && v.CSI != nil && v.CSI.Driver == volume.Driver &&
+			v.CSI.VolumeAttributes[volume.AttributeRole] == volume.RoleData && v.CSI.VolumeAttributes[volume.AttributeClient] == sidecar
+	})
 }
 
 // nodePath returns the directory on the node of a hostPath volume.
