@@ -55,7 +55,7 @@ func (c *Cluster) startProcess(name string, args ...string) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	p := &process{record: processRecord{Name: name, PID: cmd.Process.Pid, Log: log}, exited: make(chan struct{})}
+	p := &process{record: processRecord{Name: name, PID: cmd.Process.Pid, Log: log}, args: args, exited: make(chan struct{})}
 	started, identErr := processStart(p.record.PID)
 	p.record.Started = started
 	go func() {
@@ -99,6 +99,7 @@ func systemPath() string {
 // process is a running program that this process started.
 type process struct {
 	record processRecord
+	args   []string
 	exited chan struct{} // closed when the program has ended
 	err    error         // how it ended; valid once exited is closed
 }

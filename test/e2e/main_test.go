@@ -25,6 +25,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
+	"github.com/kubectl-fluid/kubectl-fluid/test/cluster"
 	"github.com/kubectl-fluid/kubectl-fluid/test/walkthrough"
 )
 
@@ -62,7 +63,12 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	environment, err := walkthrough.Start(ctx, walkthrough.Options{StateDir: state, Out: os.Stdout, Privileges: inject.PrivilegesAllowed})
+	images, err := images()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	environment, err := walkthrough.Start(ctx, walkthrough.Options{StateDir: state, Out: os.Stdout, Images: images, Privileges: inject.PrivilegesAllowed})
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "starting the cluster: %v\n", err)
 		return 1
@@ -100,6 +106,19 @@ func run(m *testing.M) int {
 		os.RemoveAll(state)
 	}
 	return code
+}
+
+// images are those of the tests' own.
+func images() ([]cluster.Image, error) {
+	var images []cluster.Image
+	for _, name := range []string{"tenant"} {
+		image, err := cluster.LoadImage(filepath.Join("testdata", name))
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, image)
+	}
+	return images, nil
 }
 
 func newSuite(environment *walkthrough.Environment) (*suite, error) {
