@@ -75,7 +75,7 @@ func run(ctx context.Context, state string, down, prepare bool) error {
 	return nil
 }
 
-// ensureImages builds the images of the examples.
+// ensureImages builds the images of the examples, and one of the end-to-end tests.
 func ensureImages(ctx context.Context) error {
 	var images []cluster.Image
 	for _, name := range []string{"nginx", "rclone-fuse", "alluxio"} {
@@ -85,7 +85,15 @@ func ensureImages(ctx context.Context) error {
 		}
 		images = append(images, image)
 	}
-	return cluster.EnsureImages(ctx, os.Stdout, images...)
+	root, err := cluster.SourceRoot()
+	if err != nil {
+		return err
+	}
+	image, err := cluster.LoadImage(filepath.Join(root, "test", "e2e", "testdata", "squashfuse"))
+	if err != nil {
+		return err
+	}
+	return cluster.EnsureImages(ctx, os.Stdout, append(images, image)...)
 }
 
 // explain says where to look after a step has failed.

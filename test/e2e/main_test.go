@@ -108,10 +108,10 @@ func run(m *testing.M) int {
 	return code
 }
 
-// images are those of the tests' own.
+// images are those of the tests' own FUSE clients.
 func images() ([]cluster.Image, error) {
 	var images []cluster.Image
-	for _, name := range []string{"tenant"} {
+	for _, name := range []string{"squashfuse", "tenant"} {
 		image, err := cluster.LoadImage(filepath.Join("testdata", name))
 		if err != nil {
 			return nil, err

@@ -157,6 +157,22 @@ func (c *consumer) makeOwn(t *testing.T, image, script string) {
 	kubectl(t, "wait dataset/own --for=jsonpath={.status.phase}=Bound --timeout=60s -n "+c.namespace)
 }
 
+// TestClientOfLibfuse3Serves as the user 65534: squashfuse, with an image that it makes before.
+func TestClientOfLibfuse3Serves(t *testing.T) {
+	t.Parallel()
+	c := newServedConsumer(t, "libfuse", "default/phy")
+	defer c.leavesNoVolume(t, 15*time.Second)
+	c.makeOwn(t, "kubectl-fluid/squashfuse", `set -e; target=$(jq -r .targetPath /etc/fluid/config/config.json); mkdir -p "$target" /tmp/files/spark; echo "Apache Spark, or at least its name." >/tmp/files/spark/README.md; mksquashfs /tmp/files /tmp/image -noappend -quiet; exec squashfuse -f /tmp/image "$target"`)
+	spec := restrictedSpec("own")
+	spec.SecurityContext.RunAsUser = nil
+	spec.Containers[0].SecurityContext.RunAsUser = new(int64(1000))
+	c.run(t, "reader", spec)
+	c.reads(t, "reader", "/data/"+dataFile)
+	if user, err := c.exec(t, "reader", "fluid-fuse-0", "id -u"); err != nil || user != "65534\n" {
+		t.Errorf("the client is the user %q, %v", user, err)
+	}
+}
+
 // hookTime is how long kubelet, which waits for the sidecar's hook, may not hear that a pod of servedDataset is to end: the
 // mount-timeout.
 const hookTime = 10 * time.Second
