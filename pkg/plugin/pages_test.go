@@ -163,7 +163,8 @@ func TestWatchesThatEndBeginAnew(t *testing.T) {
 	for name, end := range map[string]func() (watch.Interface, error){
 		"closed":  func() (watch.Interface, error) { w := watch.NewFake(); w.Stop(); return w, nil },
 		"expired": func() (watch.Interface, error) { return errorEvent(apierrors.NewResourceExpired("too old")) },
-		"gone":    func() (watch.Interface, error) { return errorEvent(apierrors.NewGone("too old")) },
+		//lint:ignore SA1019 the reason that it gives is one which API servers may still answer with
+		"gone": func() (watch.Interface, error) { return errorEvent(apierrors.NewGone("too old")) },
 	} {
 		for _, command := range watchingCommands() {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
