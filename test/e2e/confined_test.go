@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -183,9 +184,18 @@ func TestChangedMirrorReachesNothing(t *testing.T) {
 	if len(mirrors) != 1 {
 		t.Fatalf("the mirrors are %q", mirrors)
 	}
-	config := fmt.Sprintf(`{"mounts": %s, "targetPath": "/runtime-mnt/thin/default/phy/thin-fuse", "accessModes": ["ReadOnlyMany"]}`, hostileMounts())
-	patch := fmt.Sprintf(`{"metadata": {"labels": {%q: null}, "ownerReferences": null}, "data": {"config.json": %s}}`, reference.LabelReferenceUID, strconv.Quote(config))
-	if _, err := shared.Output(t.Context(), "", "kubectl", "patch", mirrors[0], "--type=merge", "-p", patch, "-n", a.namespace); err != nil {
+	config := map[string]any{}
+	mirrored := kubectl(t, `get -o jsonpath={.data.config\.json} `+mirrors[0]+" -n "+a.namespace)
+	if err := json.Unmarshal([]byte(mirrored), &config); err != nil {
+		t.Fatalf("the configuration is %q: %v", mirrored, err)
+	}
+	config["mounts"] = json.RawMessage(hostileMounts())
+	changed, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	patch := fmt.Sprintf(`{"metadata": {"labels": {%q: null}, "ownerReferences": null}, "data": {"config.json": %s}}`, reference.LabelReferenceUID, strconv.Quote(string(changed)))
+	if _, err = shared.Output(t.Context(), "", "kubectl", "patch", mirrors[0], "--type=merge", "-p", patch, "-n", a.namespace); err != nil {
 		t.Fatal(err)
 	}
 	a.run(t, "taken", restrictedSpec("refdemo"))
