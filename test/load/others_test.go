@@ -18,9 +18,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/node/volume"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/test/harness"
 )
 
@@ -35,16 +38,42 @@ func TestBesideOthers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("tests on a cluster")
 	}
-	n := install(t, newEnvironment(t))
-	namespace := n.newConsumer(t)
-	t.Run("webhooks before ours", func(t *testing.T) { n.testBefore(t, namespace) })
-	t.Run("webhooks after ours", func(t *testing.T) { n.testAfter(t, namespace) })
-	t.Run("sidecars lost and altered", func(t *testing.T) { n.testPolicy(t, namespace) })
+	n := install(t, newEnvironment(t), "--sidecar-privileges=allowed")
+	namespace, privileged := n.newConsumer(t), n.newConsumer(t)
+	n.allowPrivileges(t, privileged)
+	for way, namespace := range map[string]string{"without privileges": namespace, "privileged": privileged} {
+		t.Run(way, func(t *testing.T) {
+			t.Run("webhooks before ours", func(t *testing.T) { n.testBefore(t, namespace) })
+			t.Run("webhooks after ours", func(t *testing.T) { n.testAfter(t, namespace) })
+			t.Run("sidecars lost and altered", func(t *testing.T) { n.testPolicy(t, namespace) })
+		})
+	}
 	t.Run("pods that aren't concerned", func(t *testing.T) { n.testUnconcerned(t, namespace) })
 	t.Run("calls for pods that are", func(t *testing.T) { n.testCalls(t, namespace) })
 	t.Run("resources by default", n.testLimitRange)
 	t.Run("denials of workloads", n.testWorkloads)
 	t.Run("references of a moment ago", func(t *testing.T) { n.testAtOnce(t, namespace) })
+}
+
+// allowPrivileges lets a namespace have privileged sidecars, and waits until the replicas know it.
+func (n *installation) allowPrivileges(t *testing.T, namespace string) {
+	t.Helper()
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"`+reference.LabelPrivileges+`":"allowed"}}}`))
+	if err := n.client.Patch(n.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, patch); err != nil {
+		t.Fatal(err)
+	}
+	for range n.replicas { // a call in turn
+		harness.Eventually(t, 10*time.Second, func() error {
+			pod := newPod(namespace, "privileged")
+			if err := n.client.Create(n.ctx, pod, client.DryRunAll); err != nil {
+				return err
+			}
+			if pod.Spec.Volumes[0].HostPath == nil {
+				return errors.New("its sidecar has no privileges")
+			}
+			return nil
+		})
+	}
 }
 
 // testAtOnce creates pods right after their reference and all that it refers to, without a look at either: each gets its
@@ -166,7 +195,10 @@ func checkInjected(t *testing.T, pod *corev1.Pod, inits, containers []string) {
 	}
 	for _, container := range pod.Spec.Containers {
 		for _, mount := range container.VolumeMounts {
-			if mount.Name == "data" && (mount.MountPropagation == nil || *mount.MountPropagation != corev1.MountPropagationHostToContainer) {
+			if mount.Name != "data" || isServed(pod) {
+				continue
+			}
+			if mount.MountPropagation == nil || *mount.MountPropagation != corev1.MountPropagationHostToContainer {
 				t.Errorf("container %s doesn't see the data: %+v", container.Name, mount)
 			}
 		}
@@ -176,25 +208,44 @@ func checkInjected(t *testing.T, pod *corev1.Pod, inits, containers []string) {
 	}
 }
 
+// isServed reports whether the node plugin mounts the documented volume for the sidecar.
+func isServed(pod *corev1.Pod) bool {
+	data := pod.Spec.Volumes[0]
+	return data.Name == "data" && data.CSI != nil && data.CSI.Driver == volume.Driver && data.CSI.VolumeAttributes[volume.AttributeClient] == "fluid-fuse-0"
+}
+
+// isBroker reports whether the node plugin gives a sidecar its mounts by a volume.
+func isBroker(pod *corev1.Pod, name string) bool {
+	return slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.Name == name && v.CSI != nil && v.CSI.VolumeAttributes[volume.AttributeRole] == volume.RoleBroker
+	})
+}
+
 // testPolicy has doubles that break what we injected.
 func (n *installation) testPolicy(t *testing.T, namespace string) {
 	isSidecar := func(pod *corev1.Pod) bool {
 		return slices.Contains(containerNames(pod.Spec.InitContainers), "fluid-fuse-0")
 	}
-	propagation := func(pod *corev1.Pod) string {
+	// The mount by which a sidecar shares what it mounts: of a directory on the node, or of the volume by which the node
+	// plugin gives it its mounts.
+	sharing := func(pod *corev1.Pod) string {
+		var operations []string
 		for i, mount := range pod.Spec.InitContainers[0].VolumeMounts {
 			if mount.MountPropagation != nil && *mount.MountPropagation == corev1.MountPropagationBidirectional {
-				return fmt.Sprintf(`{"op":"replace","path":"/spec/initContainers/0/volumeMounts/%d/mountPropagation","value":"HostToContainer"}`, i)
+				operations = append(operations, fmt.Sprintf(`{"op":"replace","path":"/spec/initContainers/0/volumeMounts/%d/mountPropagation","value":"HostToContainer"}`, i))
+			}
+			if isServed(pod) && isBroker(pod, mount.Name) {
+				operations = append(operations, fmt.Sprintf(`{"op":"replace","path":"/spec/initContainers/0/volumeMounts/%d/name","value":"data"}`, i))
 			}
 		}
-		return ""
+		return strings.Join(operations, ",")
 	}
 	for label, test := range map[string]struct {
 		operation func(*corev1.Pod) string
 		want      finding.Code
 	}{
 		"lost":    {func(*corev1.Pod) string { return `{"op":"remove","path":"/spec/initContainers/0"}` }, finding.CodeSidecarLost},
-		"altered": {propagation, finding.CodeSidecarAltered},
+		"altered": {sharing, finding.CodeSidecarAltered},
 		"early": {func(*corev1.Pod) string {
 			return `{"op":"add","path":"/spec/initContainers/0","value":{"name":"early","image":"x","volumeMounts":[{"name":"data","mountPath":"/d"}]}}`
 		}, finding.CodeMountAltered},

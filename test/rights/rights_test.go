@@ -208,7 +208,11 @@ kind: ThinRuntimeProfile
 metadata: {name: nfs}
 spec:
   fileSystemType: nfs
-  fuse: {image: example.com/nfs, imageTag: v1, command: [/entrypoint.sh]}
+  fuse:
+    image: example.com/nfs
+    imageTag: v1
+    command: [/entrypoint.sh]
+    podMetadata: {annotations: {kubectl-fluid.dev/unprivileged-client: "{}"}}
 ---
 apiVersion: v1
 kind: Secret
