@@ -83,7 +83,7 @@ test-matrix: ## Run the end-to-end tests on each version of Kubernetes in KUBERN
 	  echo "Kubernetes $$version"; go run ./test/demo -prepare && $(TEST) -timeout 20m -parallel 8 -v ./test/e2e || exit 1; done
 
 .PHONY: check
-check: analyze test-short ## Check a change in a minute: formatting, go vet, staticcheck, and the tests that need no cluster
+check: analyze test-short ## Check a change in a minute: formatting, golangci-lint, and the tests that need no cluster
 
 .PHONY: test-short
 test-short: ## Run the tests that need no cluster
@@ -129,7 +129,7 @@ verify: generate ## Fail if generated files or go.mod aren't up to date
 	git diff --exit-code -- api config
 
 .PHONY: lint
-lint: analyze ## Check formatting, modules and vulnerabilities, and run go vet, staticcheck and, if there is one, shellcheck
+lint: analyze ## Check formatting, modules and vulnerabilities, and run golangci-lint and, if there is one, shellcheck
 	@for module in $$(git ls-files '*go.mod'); do echo "go mod verify: $$module"; (cd $$(dirname $$module) && go mod verify) || exit 1; done
 	@if command -v shellcheck >/dev/null; then cd pkg/inject/scripts && shellcheck --shell sh *.sh; else echo "no shellcheck: the scripts aren't checked"; fi
 	@$(MAKE) --no-print-directory vulncheck
@@ -137,8 +137,8 @@ lint: analyze ## Check formatting, modules and vulnerabilities, and run go vet, 
 .PHONY: analyze
 analyze:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
-	@cd $(DEVTOOLS) && go build -o ../../bin/ honnef.co/go/tools/cmd/staticcheck
-	@for module in $(MODULES); do echo "go vet, staticcheck: $$module"; (cd $$module && go vet ./... && $(CURDIR)/bin/staticcheck ./...) || exit 1; done
+	@cd hack/golangci-lint && go build -o ../../bin/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@for module in $(MODULES); do echo "golangci-lint: $$module"; (cd $$module && $(CURDIR)/bin/golangci-lint run --config $(CURDIR)/.golangci.yaml ./...) || exit 1; done
 
 # Where the Go vulnerability database is, or a mirror of it.
 VULNDB ?= https://vuln.go.dev

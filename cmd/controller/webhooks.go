@@ -56,7 +56,7 @@ func addSeat(mgr manager.Manager, namespace, pod string) error {
 func addWebhooks(told context.Context, mgr manager.Manager, o options, f reference.Features, keeper *certificate.Keeper) error {
 	names, sharing := reference.MirrorNames(o.mirrorNames), reference.Sharing(o.sharing)
 	counted, err := inject.NewMetrics(metrics.Registry)
-	if err := errors.Join(err, keeper.RegisterMetrics(metrics.Registry)); err != nil {
+	if err = errors.Join(err, keeper.RegisterMetrics(metrics.Registry)); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	handlers, limits := http.NewServeMux(), webhook.DefaultLimits(webhook.BudgetOfProcess())

@@ -189,7 +189,7 @@ func (k *Keeper) authorities(ctx context.Context) (Authorities, error) {
 	exists := err == nil
 	var present Authorities
 	if !exists {
-		if err := k.mayMake(ctx); err != nil {
+		if err = k.mayMake(ctx); err != nil {
 			return nil, err
 		}
 	}

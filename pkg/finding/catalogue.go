@@ -79,9 +79,9 @@ func ExplainIn(language Language, code Code) (Entry, bool) {
 }
 
 func (k *kind) in(language Language) Entry {
-	text := k.english
+	words := k.english
 	if language == Chinese {
-		text = k.chinese
+		words = k.chinese
 	}
-	return Entry{Code: k.code, Severity: k.severity, Reason: k.reason, Title: text.title, Meaning: text.meaning, Remedy: text.remedy}
+	return Entry{Code: k.code, Severity: k.severity, Reason: k.reason, Title: words.title, Meaning: words.meaning, Remedy: words.remedy}
 }

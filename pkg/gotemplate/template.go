@@ -49,7 +49,7 @@ func (t *Template) Execute(out io.Writer, data any) (err error) {
 			panic(stopped)
 		}
 	}()
-	e.walk(data, tree.Root)
+	_ = e.walk(data, tree.Root) // there is no range to leave
 	_, err = io.WriteString(out, e.out.String())
 	return err
 }

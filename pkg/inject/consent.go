@@ -62,7 +62,7 @@ func (h *DatasetHandler) validateConsent(ctx context.Context, request admission.
 		return admission.Allowed("") // It refers to nothing; the plan says so.
 	}
 	physical := &datav1alpha1.Dataset{}
-	if err := h.Reader.Get(ctx, source.Key(), physical); apierrors.IsNotFound(err) {
+	if err = h.Reader.Get(ctx, source.Key(), physical); apierrors.IsNotFound(err) {
 		physical = nil
 	} else if err != nil {
 		return admission.Errored(http.StatusInternalServerError, fmt.Errorf("reading Dataset %s: %w", source.Key(), err))

@@ -360,8 +360,8 @@ func injectedVolumes(labels, annotations map[string]string) map[string]bool {
 		return nil
 	}
 	volumes := map[string]bool{}
-	for name := range strings.SplitSeq(annotations[AnnotationDatasetVolumes], ",") {
-		name, readOnly := strings.CutSuffix(name, readOnlyMark)
+	for entry := range strings.SplitSeq(annotations[AnnotationDatasetVolumes], ",") {
+		name, readOnly := strings.CutSuffix(entry, readOnlyMark)
 		volumes[name] = readOnly
 	}
 	return volumes

@@ -82,7 +82,7 @@ func listen(path string) (*net.UnixListener, error) {
 		return nil, err
 	}
 	defer unix.Close(directory)
-	if err := unix.Unlinkat(directory, volume.Socket, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err = unix.Unlinkat(directory, volume.Socket, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("removing what is at the socket's place in %s: %w", path, err)
 	}
 	name := fmt.Sprintf("/proc/self/fd/%d/%s", directory, volume.Socket)
@@ -169,24 +169,24 @@ func (c *client) accept(b *broker) {
 // what is longer, and the descriptors that come with it.
 func (c *client) answer(conn *net.UnixConn) {
 	packet := make([]byte, wire.RequestBytes+1)
-	conn.SetReadDeadline(time.Now().Add(requestTime))
+	_ = conn.SetReadDeadline(time.Now().Add(requestTime)) // it fails where Read does
 	n, err := conn.Read(packet)
 	if err != nil {
 		return
 	}
 	request, err := wire.ParseRequest(packet[:n])
 	if err != nil {
-		reply(conn, wire.Reply{Kind: wire.Failed, Text: err.Error()}, -1)
+		_ = reply(conn, wire.Reply{Kind: wire.Failed, Text: err.Error()}, -1)
 		return
 	}
 	switch request {
 	case wire.Mount:
 		c.answerMount(conn)
 	case wire.Run:
-		reply(conn, wire.StartAfter(int(c.run().Seconds())), -1)
+		_ = reply(conn, wire.StartAfter(int(c.run().Seconds())), -1)
 	case wire.Ended:
 		c.ended()
-		reply(conn, wire.Reply{Kind: wire.Noted}, -1)
+		_ = reply(conn, wire.Reply{Kind: wire.Noted}, -1)
 	case wire.Watch:
 		c.watch(conn)
 	}
@@ -197,7 +197,7 @@ func (c *client) answerMount(conn *net.UnixConn) {
 	device, options, a, err := c.attempt()
 	if err != nil {
 		c.log.Error("Can't mount", "error", err)
-		reply(conn, wire.Reply{Kind: wire.Failed, Text: err.Error()}, -1)
+		_ = reply(conn, wire.Reply{Kind: wire.Failed, Text: err.Error()}, -1)
 		return
 	}
 	// If the reply doesn't arrive, nobody has the descriptor, and the attempt ends for that.
@@ -208,13 +208,14 @@ func (c *client) answerMount(conn *net.UnixConn) {
 	go a.serve()
 }
 
-// reply sends a reply, with a descriptor unless that is negative.
+// reply sends a reply, with a descriptor unless that is negative. An error says that the peer is gone, which only matters to
+// who has a descriptor to give.
 func reply(conn *net.UnixConn, r wire.Reply, descriptor int) error {
 	var rights []byte
 	if descriptor >= 0 {
 		rights = unix.UnixRights(descriptor)
 	}
-	conn.SetWriteDeadline(time.Now().Add(replyTime))
+	_ = conn.SetWriteDeadline(time.Now().Add(replyTime)) // it fails where the write does
 	_, _, err := conn.WriteMsgUnix(r.Encode(), rights, nil)
 	return err
 }

@@ -54,7 +54,7 @@ func writeWhole(path string, contents []byte) error {
 		return err
 	}
 	_, err = f.Write(contents)
-	if err := errors.Join(err, f.Chmod(0o555), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Chmod(0o555), f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(path+".new"))
 	}
 	return os.Rename(path+".new", path)

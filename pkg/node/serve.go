@@ -62,7 +62,7 @@ func (c *client) attempt() (device int, options mount.Options, a *attempt, err e
 	c.cancel()
 	options = c.broker.options
 	directory := filepath.Join(c.plugin.config.HiddenDirectory, strconv.FormatInt(c.plugin.hidden.Add(1), 10))
-	if err := os.Mkdir(directory, 0o700); err != nil {
+	if err = os.Mkdir(directory, 0o700); err != nil {
 		return -1, options, nil, err
 	}
 	device, err = mount.FUSE(directory, "kubectl-fluid", unix.S_IFDIR, options)

@@ -14,8 +14,8 @@ import (
 // watcher is a connection that is told of the client's states.
 type watcher struct{ conn *net.UnixConn }
 
-// wake ends the wait of a watcher.
-func (w *watcher) wake() { w.conn.SetReadDeadline(time.Unix(1, 0)) }
+// wake ends the wait of a watcher. It fails for one that is gone, which waits no more.
+func (w *watcher) wake() { _ = w.conn.SetReadDeadline(time.Unix(1, 0)) }
 
 // watch tells a connection the state now and whenever it changes, until the peer is gone. While somebody watches, the client
 // is asked now and then whether it's there.
@@ -58,7 +58,7 @@ func (c *client) rest(w *watcher, version int) bool {
 		c.mu.Unlock()
 		return true
 	}
-	w.conn.SetReadDeadline(time.Now().Add(probeInterval))
+	_ = w.conn.SetReadDeadline(time.Now().Add(probeInterval)) // it fails where Read does
 	c.mu.Unlock()
 	_, err := w.conn.Read(make([]byte, 1))
 	return errors.Is(err, os.ErrDeadlineExceeded)

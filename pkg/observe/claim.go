@@ -25,7 +25,7 @@ func DatasetOfClaim(ctx context.Context, reader client.Reader, key types.Namespa
 		return dataset, nil, err
 	}
 	claim := &corev1.PersistentVolumeClaim{}
-	if err := reader.Get(ctx, key, claim); apierrors.IsNotFound(err) {
+	if err = reader.Get(ctx, key, claim); apierrors.IsNotFound(err) {
 		return dataset, nil, nil
 	} else if err != nil {
 		return nil, nil, fmt.Errorf("reading PersistentVolumeClaim %s: %w", key, err)

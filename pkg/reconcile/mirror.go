@@ -44,7 +44,7 @@ func (r *ReferenceReconciler) applyMirror(ctx context.Context, world *reference.
 		return false, err
 	}
 	if existingMeta == nil {
-		err := r.create(ctx, world.Key(), wanted)
+		err = r.create(ctx, world.Key(), wanted)
 		if err == nil {
 			r.inputs.verify(world.Key(), mirror.Target, wanted, source)
 		}

@@ -92,8 +92,7 @@ func (r *ReferenceReconciler) reconcile(ctx context.Context, key types.Namespace
 func (r *ReferenceReconciler) reconcileLive(ctx context.Context, dataset *datav1alpha1.Dataset) (again time.Duration, err error) {
 	key := client.ObjectKeyFromObject(dataset)
 	if dataset.DeletionTimestamp != nil {
-		again, err := r.finalize(ctx, dataset)
-		if err != nil {
+		if again, err = r.finalize(ctx, dataset); err != nil {
 			return r.tellRefused(dataset, tell.ReasonErrorDeleteDataset, err)
 		}
 		return again, nil
@@ -102,11 +101,12 @@ func (r *ReferenceReconciler) reconcileLive(ctx context.Context, dataset *datav1
 	if err != nil {
 		return 0, err
 	}
-	if removed, err := r.removeLeftover(ctx, dataset); err != nil || removed {
+	removed, err := r.removeLeftover(ctx, dataset)
+	if err != nil || removed {
 		return 0, err // its end is an event
 	}
 	var adoption reference.Outcome
-	if err := noteRefused(&adoption, r.adopt(ctx, dataset)); err != nil {
+	if err = noteRefused(&adoption, r.adopt(ctx, dataset)); err != nil {
 		return 0, err
 	}
 	policy := reference.Policy{MirrorNames: r.MirrorNames, Sharing: r.Sharing, Controller: &r.Controller, Depth: reference.ForWriting}
@@ -114,7 +114,7 @@ func (r *ReferenceReconciler) reconcileLive(ctx context.Context, dataset *datav1
 	if err != nil {
 		return 0, err
 	}
-	if err := r.runtimes.ensure(world.Physical); err != nil {
+	if err = r.runtimes.ensure(world.Physical); err != nil {
 		return 0, err
 	}
 	if left := r.created.awaited(world, r.Now()); left > 0 {
@@ -215,8 +215,8 @@ func (r *ReferenceReconciler) patch(ctx context.Context, object, before client.O
 // on; but the claim isn't made before all mirrors are there: pods that have it could start without them.
 func (r *ReferenceReconciler) apply(ctx context.Context, world *reference.World, plan *reference.Plan) (outcome reference.Outcome, err error) {
 	for _, mirror := range plan.Mirrors {
-		stale, err := r.applyMirror(ctx, world, mirror)
-		if err := noteRefused(&outcome, err); err != nil {
+		stale, refusal := r.applyMirror(ctx, world, mirror)
+		if err = noteRefused(&outcome, refusal); err != nil {
 			return outcome, err
 		}
 		if stale {
@@ -224,10 +224,10 @@ func (r *ReferenceReconciler) apply(ctx context.Context, world *reference.World,
 		}
 	}
 	allMirrors := len(outcome.Refused) == 0
-	if err := noteRefused(&outcome, r.removeMirrors(ctx, world.Dataset, plan)); err != nil {
+	if err = noteRefused(&outcome, r.removeMirrors(ctx, world.Dataset, plan)); err != nil {
 		return outcome, err
 	}
-	if err := r.createMissing(ctx, world, plan, allMirrors, &outcome); err != nil {
+	if err = r.createMissing(ctx, world, plan, allMirrors, &outcome); err != nil {
 		return outcome, err
 	}
 	templated, err := r.hasFluidWebhook(ctx)
@@ -244,7 +244,7 @@ func (r *ReferenceReconciler) createMissing(ctx context.Context, world *referenc
 		if err == nil {
 			outcome.ThinRuntime = plan.ThinRuntime
 		}
-		if err := noteRefused(outcome, err); err != nil {
+		if err = noteRefused(outcome, err); err != nil {
 			return err
 		}
 	}

@@ -96,7 +96,7 @@ func (r *ReferenceReconciler) releaseThinRuntime(ctx context.Context, dataset *d
 // since Fluid gets some time to take it down itself.
 func (r *ReferenceReconciler) releaseOrphan(ctx context.Context, key types.NamespacedName, present types.UID) (again time.Duration, err error) {
 	thin := &datav1alpha1.ThinRuntime{}
-	if err := r.Client.Get(ctx, key, thin); err != nil {
+	if err = r.Client.Get(ctx, key, thin); err != nil {
 		return 0, client.IgnoreNotFound(err)
 	}
 	former := &datav1alpha1.Dataset{ObjectMeta: metav1.ObjectMeta{UID: types.UID(thin.Labels[reference.LabelReferenceUID])}}

@@ -170,8 +170,8 @@ func listedInOne(before, after []string) []types.NamespacedName {
 		count[name]++
 	}
 	var keys []types.NamespacedName
-	for name, times := range count {
-		if namespace, name, ok := strings.Cut(name, "/"); ok && times == 1 {
+	for entry, times := range count {
+		if namespace, name, ok := strings.Cut(entry, "/"); ok && times == 1 {
 			keys = append(keys, types.NamespacedName{Namespace: namespace, Name: name})
 		}
 	}

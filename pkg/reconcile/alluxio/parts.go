@@ -64,7 +64,7 @@ func (r *Reconciler) readPart(ctx context.Context, wanted client.Object) (client
 	key := client.ObjectKeyFromObject(wanted)
 	err := r.parts.Get(ctx, key, live)
 	if apierrors.IsNotFound(err) {
-		live, err = newLike(wanted), nil
+		live = newLike(wanted)
 		err = r.Live.Get(ctx, key, live)
 	}
 	if apierrors.IsNotFound(err) {

@@ -199,12 +199,12 @@ func (r *Reconciler) step(ctx context.Context, p pair, e *engine) (time.Duration
 		return 0, err
 	}
 	step := e.Decide(o)
-	if err := r.do(ctx, p, o, step); err != nil {
+	if err = r.do(ctx, p, o, step); err != nil {
 		return 0, r.refused(ctx, p, err)
 	}
 	figures := Figures{Info: o.Info}
 	if attempt, ok := o.Attempts[JobCount]; ok {
-		if counts, err := attempt.counts(); err == nil {
+		if counts, unread := attempt.counts(); unread == nil {
 			figures.Counts = &counts
 		}
 	}

@@ -31,7 +31,7 @@ func Unsupported(spec map[string]any) ([]string, error) {
 		return nil, fmt.Errorf("encoding the spec of an AlluxioRuntime: %w", err)
 	}
 	var typed datav1alpha1.AlluxioRuntimeSpec
-	if err := json.Unmarshal(text, &typed); err != nil {
+	if err = json.Unmarshal(text, &typed); err != nil {
 		return nil, fmt.Errorf("reading the spec of an AlluxioRuntime: %w", err)
 	}
 	kept, err := json.Marshal(typed)
@@ -39,10 +39,10 @@ func Unsupported(spec map[string]any) ([]string, error) {
 		return nil, fmt.Errorf("encoding the spec of an AlluxioRuntime: %w", err)
 	}
 	var from, to map[string]any
-	if err := json.Unmarshal(text, &from); err != nil {
+	if err = json.Unmarshal(text, &from); err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(kept, &to); err != nil {
+	if err = json.Unmarshal(kept, &to); err != nil {
 		return nil, err
 	}
 	lost := map[string]bool{}

@@ -53,7 +53,7 @@ func (r *Reconciler) applyOver(ctx context.Context, live, wanted client.Object) 
 	if owned.Contains(present, applied) {
 		return nil
 	}
-	if err := owned.OwnByApply(ctx, r.Live, r.Client, client.ObjectKeyFromObject(live), kind); err != nil {
+	if err = owned.OwnByApply(ctx, r.Live, r.Client, client.ObjectKeyFromObject(live), kind); err != nil {
 		return describe("taking over the fields of", err)
 	}
 	configuration := &unstructured.Unstructured{Object: applied}

@@ -104,8 +104,8 @@ func (r *Reconciler) unbind(ctx context.Context, dataset *datav1alpha1.Dataset) 
 // holders says what keeps a Dataset from going: references to it, and pods that have its sidecar.
 func (r *Reconciler) holders(ctx context.Context, p pair) (string, error) {
 	var references []string
-	for _, name := range p.dataset.Status.DatasetRef {
-		namespace, name, _ := strings.Cut(name, "/")
+	for _, entry := range p.dataset.Status.DatasetRef {
+		namespace, name, _ := strings.Cut(entry, "/")
 		err := r.Client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &datav1alpha1.Dataset{})
 		if client.IgnoreNotFound(err) != nil {
 			return "", fmt.Errorf("reading Dataset %s/%s, a reference to %s: %w", namespace, name, p.key, err)

@@ -124,7 +124,7 @@ func partKeys(key types.NamespacedName) []types.NamespacedName {
 
 // desired returns the objects that should exist, or what the user has to change before that can be said.
 func (r *Reconciler) desired(ctx context.Context, p pair) (objects thin.Objects, problem, err error) {
-	if problem := reference.ValidateName(p.key.Name); problem != nil {
+	if problem = reference.ValidateName(p.key.Name); problem != nil {
 		return objects, fmt.Errorf("%w; Fluid's controllers refuse it: create Dataset and ThinRuntime under another name", problem), nil
 	}
 	if p.runtime.Spec.ProfileName == "" {

@@ -118,17 +118,17 @@ func (r *Reconciler) setUp(ctx context.Context, p pair) error {
 	case plan.servedByFluid:
 		return nil
 	case plan.leftover:
-		_, err := r.volume(p).Delete(ctx, p.dataset.UID)
+		_, err = r.volume(p).Delete(ctx, p.dataset.UID)
 		return err
 	case plan.waiting:
 		return nil
 	case plan.problem != nil:
 		return r.fail(ctx, p, plan)
 	}
-	if err := r.adopt(ctx, p); err != nil { // without a finalizer nothing must be made
+	if err = r.adopt(ctx, p); err != nil { // without a finalizer nothing must be made
 		return r.refused(ctx, p, plan, client.IgnoreNotFound(err))
 	}
-	if err := r.apply(ctx, plan); err != nil {
+	if err = r.apply(ctx, plan); err != nil {
 		return r.refused(ctx, p, plan, err)
 	}
 	now := metav1.NewTime(r.Now())

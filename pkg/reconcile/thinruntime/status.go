@@ -31,7 +31,7 @@ func (r *Reconciler) patchStatus(ctx context.Context, cached client.Object, chan
 	}
 	live := &unstructured.Unstructured{}
 	live.SetGroupVersionKind(gvk)
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached), live); err != nil {
+	if err = r.Live.Get(ctx, client.ObjectKeyFromObject(cached), live); err != nil {
 		return false, describe(client.IgnoreNotFound(err))
 	}
 	if live.GetUID() != cached.GetUID() {

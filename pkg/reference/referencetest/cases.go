@@ -214,8 +214,8 @@ func (c *Case) WriteFiles(t testing.TB, directory string) {
 // that one must come before it.
 func (c *Case) Create(ctx context.Context, writer client.Client) error {
 	uids := map[types.UID]types.UID{}
-	for _, object := range c.Objects {
-		object := object.DeepCopy()
+	for _, written := range c.Objects {
+		object := written.DeepCopy()
 		uid := object.GetUID()
 		object.SetUID("")
 		object.SetResourceVersion("")

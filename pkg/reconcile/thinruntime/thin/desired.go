@@ -55,7 +55,7 @@ func Desired(dataset *datav1alpha1.Dataset, runtime *datav1alpha1.ThinRuntime, p
 	merged, err := mergeFuse(profile, runtime, volumes, mounts)
 	e.fuse = merged
 	capacity, capacityErr := capacityOf(dataset)
-	if err := errors.Join(e.validate(mountRoot), err, capacityErr); err != nil {
+	if err = errors.Join(e.validate(mountRoot), err, capacityErr); err != nil {
 		return Objects{}, err
 	}
 	configMap, err := e.configMap()
