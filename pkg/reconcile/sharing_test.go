@@ -192,10 +192,11 @@ func TestRevocationWhileThePhysicalIsBroken(t *testing.T) {
 // TestRevocationWhileTheControllerWasDown: what changed meanwhile is made true at the start.
 func TestRevocationWhileTheControllerWasDown(t *testing.T) {
 	var ref *datav1alpha1.Dataset
-	physical := newPhysicalOf(t, "juicefs")
+	physical, namespace := newPhysicalOf(t, "juicefs"), livetest.NewNamespace(t)
 	t.Run("before", func(t *testing.T) {
 		startSharing(t, reference.SharingRBAC)
-		ref = newBoundReference(t, physical)
+		ref = newReference(t, namespace, "refdemo", physical)
+		awaitBound(t, ref)
 	})
 	share(t, physical, "somebody-else")
 	startSharing(t, reference.SharingRBAC)
