@@ -29,7 +29,7 @@ func run(directory string) error {
 			return err
 		}
 		crd := map[string]any{}
-		if err := yaml.Unmarshal(text, &crd); err != nil {
+		if err = yaml.Unmarshal(text, &crd); err != nil {
 			return fmt.Errorf("reading %s: %w", file, err)
 		}
 		complete(crd, false)

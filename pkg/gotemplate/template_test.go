@@ -52,7 +52,7 @@ func compare(t *testing.T, text string) {
 	}
 	reference, err := template.New("t").Parse(text)
 	if err != nil {
-		if _, err := Parse("t", text); err == nil {
+		if _, ourErr := Parse("t", text); ourErr == nil {
 			t.Errorf("%q can be parsed, and text/template says %v", text, err)
 		}
 		return

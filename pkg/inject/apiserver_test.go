@@ -38,8 +38,8 @@ func startAPIServer(t *testing.T) (client.Client, *rest.Config) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(c.Stop(ctx), os.RemoveAll(stateDir)); err != nil {
-			t.Error(err)
+		if stopErr := errors.Join(c.Stop(ctx), os.RemoveAll(stateDir)); stopErr != nil {
+			t.Error(stopErr)
 		}
 	})
 	config, err := c.RESTConfig()
@@ -51,12 +51,12 @@ func startAPIServer(t *testing.T) (client.Client, *rest.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ref"}}); err != nil {
+	if err = admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ref"}}); err != nil {
 		t.Fatal(err)
 	}
 	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-		err := admin.Get(ctx, client.ObjectKey{Namespace: "ref", Name: "default"}, &corev1.ServiceAccount{})
-		return err == nil, client.IgnoreNotFound(err)
+		getErr := admin.Get(ctx, client.ObjectKey{Namespace: "ref", Name: "default"}, &corev1.ServiceAccount{})
+		return getErr == nil, client.IgnoreNotFound(getErr)
 	})
 	if err != nil {
 		t.Fatal("waiting for the ServiceAccount of the namespace ref: ", err)
@@ -87,17 +87,17 @@ func installPolicy(t *testing.T, admin client.Client) {
 	}
 	for document := range bytes.SplitSeq(text, []byte("\n---\n")) {
 		object := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal(document, object); err != nil {
+		if err = yaml.Unmarshal(document, object); err != nil {
 			t.Fatal(err)
 		}
-		if err := admin.Create(t.Context(), object); err != nil {
+		if err = admin.Create(t.Context(), object); err != nil {
 			t.Fatal(err)
 		}
 	}
 	lost := switched(t, "nginx", "{done.sidecar.fluid.io/inject: 'true', dataset-name.sidecar.fluid.io/fluid-fuse-0: refdemo}", AnnotationInjectedBy+": somebody")
 	err = wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
-		_, err := tryPod(t, admin, lost, false)
-		return apierrors.IsForbidden(err), nil
+		_, tryErr := tryPod(t, admin, lost, false)
+		return apierrors.IsForbidden(tryErr), nil
 	})
 	if err != nil {
 		t.Fatal("waiting for the policy to refuse a pod that has lost its sidecar: ", err)

@@ -202,9 +202,9 @@ func testDeprecatedLabel(t *testing.T, config *rest.Config) {
 		"{serverless.fluid.io/inject: 'true', fuse.sidecar.fluid.io/inject: 'true'}":   false, // The webhook tells.
 		"{}": false,
 	} {
-		told, config := &warningLog{}, rest.CopyConfig(config)
-		config.WarningHandler = told
-		warned, err := client.New(config, client.Options{})
+		told, telling := &warningLog{}, rest.CopyConfig(config)
+		telling.WarningHandler = told
+		warned, err := client.New(telling, client.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -83,7 +83,7 @@ func converted[A, B any](list []A, convert func(A) B) []B {
 func decodePod(raw []byte) (*Pod, error) {
 	var d decodedPod
 	twice, err := sigsjson.UnmarshalStrict(raw, &d, sigsjson.DisallowDuplicateFields)
-	if err := errors.Join(append(twice, err)...); err != nil {
+	if err = errors.Join(append(twice, err)...); err != nil {
 		return nil, err
 	}
 	p := &Pod{}

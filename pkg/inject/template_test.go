@@ -58,7 +58,7 @@ func TestTemplatesOfAllKindsGetTheSidecar(t *testing.T) {
 		template := s.Find(podTemplate(kind)...)
 		checkPod(t, []byte(template), true)
 		var pod corev1.Pod
-		if err := json.Unmarshal([]byte(template), &pod); err != nil {
+		if err = json.Unmarshal([]byte(template), &pod); err != nil {
 			t.Fatal(err)
 		}
 		if len(pod.Spec.InitContainers) != 1 || pod.Spec.Volumes[0].HostPath == nil {

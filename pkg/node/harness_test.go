@@ -280,8 +280,17 @@ func start(t *testing.T, c *exec.Cmd) *container {
 
 // kill kills a container's first process, and by that all, and waits for the end.
 func (c *container) kill() {
-	c.cmd.Process.Kill()
+	// It may have ended before.
+	_ = c.cmd.Process.Kill()
 	c.exit()
+}
+
+// signal sends a signal to a container's first process, which must still run.
+func (c *container) signal(s os.Signal) {
+	c.t.Helper()
+	if err := c.cmd.Process.Signal(s); err != nil {
+		c.t.Errorf("sending %v to %v: %v", s, c.cmd.Args, err)
+	}
 }
 
 // exit waits for the end and returns the exit code.

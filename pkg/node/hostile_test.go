@@ -122,16 +122,17 @@ func TestGarbageAndFloodsOnTheSocketHarmNobody(t *testing.T) {
 				if err != nil {
 					continue
 				}
+				// The broker may close the connection before it has read anything.
 				switch i % 4 {
 				case 0:
-					conn.Write(bytes.Repeat([]byte("x"), 100_000))
+					_, _ = conn.Write(bytes.Repeat([]byte("x"), 100_000))
 				case 1:
 					// Descriptors that nobody asked for.
-					conn.WriteMsgUnix([]byte("mount please"), unix.UnixRights(0, 1, 2), nil)
+					_, _, _ = conn.WriteMsgUnix([]byte("mount please"), unix.UnixRights(0, 1, 2), nil)
 				case 2:
 					time.Sleep(50 * time.Millisecond)
 				case 3:
-					conn.Write([]byte{})
+					_, _ = conn.Write([]byte{})
 				}
 				mu.Lock()
 				most = max(most, runtime.NumGoroutine()-20)
@@ -166,9 +167,13 @@ func TestManyMountsLeaveOneAtMost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.Write([]byte(wire.Mount))
+		if _, err = conn.Write([]byte(wire.Mount)); err != nil {
+			t.Fatal(err)
+		}
 		packet, rights := make([]byte, wire.ReplyBytes), make([]byte, unix.CmsgSpace(4))
-		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if err = conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
 		n, m, _, _, err := conn.ReadMsgUnix(packet, rights)
 		if err != nil || !bytes.HasPrefix(packet[:n], []byte(wire.Mounted)) {
 			t.Fatalf("%q, %v", packet[:n], err)
@@ -213,8 +218,10 @@ func TestAWatcherThatTakesNothingIsLetGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.Write([]byte(wire.Watch))
 		defer conn.Close()
+		if _, err = conn.Write([]byte(wire.Watch)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	time.Sleep(300 * time.Millisecond)
 	conn, err := p.connect("broker")
@@ -222,8 +229,11 @@ func TestAWatcherThatTakesNothingIsLetGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.Write([]byte(wire.Watch))
-	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	// The broker may have closed it already.
+	_, _ = conn.Write([]byte(wire.Watch))
+	if err = conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	if n, err := conn.Read(make([]byte, 100)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("one connection more than allowed got an answer: %d bytes, %v", n, err)
 	}
@@ -253,10 +263,10 @@ func TestABrokerThatThePodHasSpoiledCanBeTakenOverAndUnpublished(t *testing.T) {
 			k := newPlugin(t)
 			p := newPod(t, k, "11111111-2222-3333-4444-555555555555")
 			p.broker("broker", "fluid-fuse-0", "")
-			if err := k.Plugin.Close(); err != nil {
+			if err = k.Plugin.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if err := spoil(p.target("broker")); err != nil {
+			if err = spoil(p.target("broker")); err != nil {
 				t.Fatal(err)
 			}
 			again, err := New(testConfig(&log{}))

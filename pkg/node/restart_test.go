@@ -36,7 +36,7 @@ func TestReadersNeverNoticeThatThePluginIsKilledOrReplaced(t *testing.T) {
 	reader.SysProcAttr.Cloneflags = unix.CLONE_NEWNS
 	app := start(t, reader)
 	for _, signal := range []unix.Signal{unix.SIGKILL, unix.SIGTERM} {
-		plugin.cmd.Process.Signal(signal)
+		plugin.signal(signal)
 		plugin.exit()
 		time.Sleep(200 * time.Millisecond)
 		plugin = startPlugin(t)
@@ -53,9 +53,10 @@ func TestReadersNeverNoticeThatThePluginIsKilledOrReplaced(t *testing.T) {
 	app.kill()
 
 	// A client that is killed at once after the plugin has its successor's data shown.
-	plugin.cmd.Process.Kill()
-	plugin.exit()
-	unix.Kill(pidOf("serve", "text"), unix.SIGKILL)
+	plugin.kill()
+	if err := unix.Kill(pidOf("serve", "text"), unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
 	plugin = startPlugin(t)
 	if code := c.exit(); code != volume.ExitRestartAll {
 		t.Errorf("the sidecar of a client killed without a plugin: exit code %d", code)
@@ -63,7 +64,7 @@ func TestReadersNeverNoticeThatThePluginIsKilledOrReplaced(t *testing.T) {
 	p.sidecar("broker", 65534, "serve", "next")
 	p.reads("data", "file", "next")
 	p.delete()
-	plugin.cmd.Process.Signal(unix.SIGTERM)
+	plugin.signal(unix.SIGTERM)
 	plugin.exit()
 	nothingLeft(t)
 }

@@ -52,19 +52,19 @@ func playSidecar(arguments []string) error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+	if err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
 	}
-	if err := unix.Mount(arguments[1], volume.MountPath, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+	if err = unix.Mount(arguments[1], volume.MountPath, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return err
 	}
-	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+	if err = unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return err
 	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+	if err = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(uid), syscall.Setuid(uid)); err != nil {
+	if err = errors.Join(syscall.Setgroups(nil), syscall.Setgid(uid), syscall.Setuid(uid)); err != nil {
 		return err
 	}
 	path, err := exec.LookPath(arguments[2])

@@ -32,7 +32,7 @@ func TestClientServesAsAnyUserAndIsBackAfterItWasKilled(t *testing.T) {
 		if err := os.WriteFile(p.target("data")+"/new", nil, 0o600); !errors.Is(err, unix.EROFS) {
 			t.Errorf("writing to a read-only file system: %v", err)
 		}
-		second.cmd.Process.Signal(unix.SIGTERM)
+		second.signal(unix.SIGTERM)
 		if code := second.exit(); code != 0 {
 			t.Errorf("told to end, the sidecar ended with %d", code)
 		}
@@ -82,7 +82,7 @@ func TestToldToEndASidecarEndsWithZeroWhateverRunsInIt(t *testing.T) {
 	for _, client := range []string{"serve", "background", "script"} {
 		c := p.sidecar("broker", 65534, client, client)
 		p.reads("data", "file", client)
-		c.cmd.Process.Signal(unix.SIGTERM)
+		c.signal(unix.SIGTERM)
 		if code := c.exit(); code != 0 {
 			t.Errorf("%s: exit code %d", client, code)
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -163,8 +164,12 @@ func TestWatchesThatEndBeginAnew(t *testing.T) {
 	for name, end := range map[string]func() (watch.Interface, error){
 		"closed":  func() (watch.Interface, error) { w := watch.NewFake(); w.Stop(); return w, nil },
 		"expired": func() (watch.Interface, error) { return errorEvent(apierrors.NewResourceExpired("too old")) },
-		//lint:ignore SA1019 the reason that it gives is one which API servers may still answer with
-		"gone": func() (watch.Interface, error) { return errorEvent(apierrors.NewGone("too old")) },
+		// API servers may still answer with the reason that Expired replaced. The function that makes it is deprecated.
+		"gone": func() (watch.Interface, error) {
+			return errorEvent(&apierrors.StatusError{ErrStatus: metav1.Status{
+				Status: metav1.StatusFailure, Code: http.StatusGone, Reason: metav1.StatusReasonGone, Message: "too old",
+			}})
+		},
 	} {
 		for _, command := range watchingCommands() {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

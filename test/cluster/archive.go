@@ -122,7 +122,7 @@ func writeTarEntry(w *tar.Writer, name string, e entry) error {
 		return err
 	}
 	header.Size = info.Size()
-	if err := w.WriteHeader(header); err != nil {
+	if err = w.WriteHeader(header); err != nil {
 		return err
 	}
 	_, err = io.Copy(w, f)

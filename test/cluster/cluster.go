@@ -96,9 +96,9 @@ func start(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	if err != nil {
 		// Not with ctx: it may be why Start ends.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		teardownCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
-		return nil, errors.Join(err, teardown(ctx, o.StateDir, o.Out))
+		return nil, errors.Join(err, teardown(teardownCtx, o.StateDir, o.Out))
 	}
 	fmt.Fprintf(o.Out, "The cluster was ready after %s.\n", since(started))
 	return c, nil

@@ -97,18 +97,18 @@ func useControlPlane(ctx context.Context, t *testing.T, c *Cluster) {
 		t.Fatal(err)
 	}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "test"}}
-	if _, err := client.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{}); err != nil {
+	if _, err = client.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	err = waitFor(ctx, "the default ServiceAccount of a new namespace", 20*time.Second, nil, func(ctx context.Context) error {
-		_, err := client.CoreV1().ServiceAccounts("test").Get(ctx, "default", metav1.GetOptions{})
-		return err
+		_, getErr := client.CoreV1().ServiceAccounts("test").Get(ctx, "default", metav1.GetOptions{})
+		return getErr
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "pod"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
-	if _, err := client.CoreV1().Pods("test").Create(ctx, pod, metav1.CreateOptions{}); err != nil {
+	if _, err = client.CoreV1().Pods("test").Create(ctx, pod, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	out, err := exec.Command(filepath.Join(c.BinDir(), "kubectl"), "--kubeconfig", c.Kubeconfig(), "delete", "namespace", "test", "--timeout=30s").CombinedOutput()

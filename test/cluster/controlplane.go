@@ -33,17 +33,17 @@ func (c *Cluster) startControlPlane(ctx context.Context, apiServerArgs []string)
 	if network := c.journal.get().Network; network != nil {
 		// Pods reach this address, and nothing outside the machine does.
 		address = network.DNS
-		if err := c.forwardAPIServer(ctx, ports[2]); err != nil {
+		if err = c.forwardAPIServer(ctx, ports[2]); err != nil {
 			return err
 		}
 	}
-	if err := c.writePKI("https://"+address+":"+ports[2], net.ParseIP(address)); err != nil {
+	if err = c.writePKI("https://"+address+":"+ports[2], net.ParseIP(address)); err != nil {
 		return err
 	}
-	if err := c.run("etcd", c.etcdArgs(etcdURL, peerURL)); err != nil {
+	if err = c.run("etcd", c.etcdArgs(etcdURL, peerURL)); err != nil {
 		return err
 	}
-	if err := c.run("kube-apiserver", append(c.apiServerArgs(address, ports[2], etcdURL), apiServerArgs...)); err != nil {
+	if err = c.run("kube-apiserver", append(c.apiServerArgs(address, ports[2], etcdURL), apiServerArgs...)); err != nil {
 		return err
 	}
 	client, err := c.client()
@@ -51,8 +51,8 @@ func (c *Cluster) startControlPlane(ctx context.Context, apiServerArgs []string)
 		return err
 	}
 	err = waitFor(ctx, "the API server", readinessTimeout, c.running, func(ctx context.Context) error {
-		_, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
-		return err
+		_, getErr := client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
+		return getErr
 	})
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (c *Cluster) writePKI(server string, address net.IP) error {
 	if err != nil {
 		return err
 	}
-	if err := etcdCA.issue(identity{file: "etcd", user: "etcd", server: true}); err != nil {
+	if err = etcdCA.issue(identity{file: "etcd", user: "etcd", server: true}); err != nil {
 		return err
 	}
 	ca, err := newAuthority(pki, "ca")

@@ -30,7 +30,7 @@ func resolvePackages(ctx context.Context, names []string) ([]string, error) {
 	output, err := command(ctx, "", "apt-get", args...)
 	if err != nil && ctx.Err() == nil && os.Geteuid() == 0 {
 		// The machine may never have fetched package lists.
-		if err := aptGet(ctx, "update"); err != nil {
+		if err = aptGet(ctx, "update"); err != nil {
 			return nil, err
 		}
 		output, err = command(ctx, "", "apt-get", args...)
@@ -75,7 +75,7 @@ func unpackPackages(ctx context.Context, dir string, names []string) (unpackedDe
 	_, err := command(ctx, "", "apt-get", args...)
 	if err != nil && ctx.Err() == nil && os.Geteuid() == 0 {
 		// Old package lists name versions that are gone from the archive.
-		if err := aptGet(ctx, "update"); err != nil {
+		if err = aptGet(ctx, "update"); err != nil {
 			return unpacked, err
 		}
 		_, err = command(ctx, "", "apt-get", args...)

@@ -138,11 +138,11 @@ func buildImage(ctx context.Context, image Image, own string, out io.Writer) (st
 			return "", err
 		}
 	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
+	if err = os.MkdirAll(cache, 0o755); err != nil {
 		return "", fmt.Errorf("create the cache of images: %w", err)
 	}
 	archive := filepath.Join(cache, key+".tar")
-	if _, err := os.Stat(archive); !errors.Is(err, fs.ErrNotExist) {
+	if _, err = os.Stat(archive); !errors.Is(err, fs.ErrNotExist) {
 		return archive, err
 	}
 	unlock, err := lockFile(ctx, filepath.Join(cache, "lock"))
@@ -150,7 +150,7 @@ func buildImage(ctx context.Context, image Image, own string, out io.Writer) (st
 		return "", err
 	}
 	defer unlock()
-	if _, err := os.Stat(archive); !errors.Is(err, fs.ErrNotExist) {
+	if _, err = os.Stat(archive); !errors.Is(err, fs.ErrNotExist) {
 		return archive, err
 	}
 	fmt.Fprintf(out, "Building the image %s ...\n", image.Name)

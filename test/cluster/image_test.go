@@ -227,7 +227,7 @@ func TestJavaReadsTheKeyStore(t *testing.T) {
 		t.Skip("there is no Java on this machine")
 	}
 	file := filepath.Join(t.TempDir(), "cacerts")
-	if err := os.WriteFile(file, store, 0o600); err != nil {
+	if err = os.WriteFile(file, store, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	output, err := exec.CommandContext(t.Context(), keytool, "-list", "-keystore", file, "-storepass", "changeit").CombinedOutput()

@@ -56,12 +56,12 @@ func (tr traces) assertGone(t *testing.T) {
 		t.Errorf("left behind: the mount %s", m)
 	}
 	if tr.mountRoot != "" {
-		if _, err := os.Stat(tr.mountRoot); err == nil {
+		if _, err = os.Stat(tr.mountRoot); err == nil {
 			t.Errorf("left behind: the mount root %s", tr.mountRoot)
 		}
 	}
 	for _, socket := range tr.sockets {
-		if _, err := os.Stat(socket); err == nil {
+		if _, err = os.Stat(socket); err == nil {
 			t.Errorf("left behind: the socket %s", socket)
 		}
 	}

@@ -68,10 +68,10 @@ func (m Maven) build(ctx context.Context, work string, out io.Writer) (string, e
 	project := filepath.Join(work, "maven")
 	for name, content := range files {
 		path := filepath.Join(project, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		if err = os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return "", fmt.Errorf("copy the Maven project: %w", err)
 		}
-		if err := os.WriteFile(path, content, 0o644); err != nil {
+		if err = os.WriteFile(path, content, 0o644); err != nil {
 			return "", fmt.Errorf("copy the Maven project: %w", err)
 		}
 	}

@@ -110,11 +110,11 @@ func (c *Cluster) claimNetwork(ctx context.Context) (*podNetwork, error) {
 		return nil, errors.New("find a free network for pods: every 10.217.<n>.0/24 or 169.254.217.<n> is used by an interface or a route of this machine; " +
 			"stop other clusters, or a VPN that uses them")
 	}
-	if err := saveSysctls(); err != nil {
+	if err = saveSysctls(); err != nil {
 		return nil, err
 	}
 	network.Rules = network.firewallRules()
-	if err := c.journal.update(func(r *record) { r.Network = network }); err != nil {
+	if err = c.journal.update(func(r *record) { r.Network = network }); err != nil {
 		return nil, err
 	}
 	_, err = command(ctx, "", "ip", "address", "add", network.DNS+"/32", "dev", "lo")
@@ -200,7 +200,7 @@ func (c *Cluster) removeNetwork(ctx context.Context, n *podNetwork) error {
 	for _, rule := range n.Rules {
 		// Rules that were not added yet can't be checked for.
 		for rule.apply(ctx, "-C") == nil {
-			if err := rule.apply(ctx, "-D"); err != nil {
+			if err = rule.apply(ctx, "-D"); err != nil {
 				errs = append(errs, err)
 				break
 			}

@@ -149,8 +149,8 @@ func waitFor(ctx context.Context, what string, timeout time.Duration, processes 
 			return nil
 		}
 		for _, p := range processes {
-			if err := p.ended(); err != nil {
-				return fmt.Errorf("wait for %s: %w", what, err)
+			if endErr := p.ended(); endErr != nil {
+				return fmt.Errorf("wait for %s: %w", what, endErr)
 			}
 		}
 		if sleep(ctx, 50*time.Millisecond) == nil {

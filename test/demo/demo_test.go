@@ -23,8 +23,8 @@ func TestDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := cluster.Teardown(context.Background(), state); err != nil {
-			t.Error(err)
+		if teardownErr := cluster.Teardown(context.Background(), state); teardownErr != nil {
+			t.Error(teardownErr)
 		}
 		os.RemoveAll(state)
 	})
@@ -52,7 +52,7 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	typed(t, "make", "demo-down", "DEMOFLAGS=-state="+state)
-	if _, err := cluster.Open(state); err == nil {
+	if _, err = cluster.Open(state); err == nil {
 		t.Error("the cluster still runs")
 	}
 	left, err := filepath.Glob(filepath.Join(state, "*"))

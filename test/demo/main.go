@@ -38,16 +38,16 @@ func run(ctx context.Context, state string, down, prepare bool) error {
 	}
 	if prepare {
 		root := os.Geteuid() == 0
-		if _, err := exec.LookPath("busybox"); err != nil && root {
+		if _, err = exec.LookPath("busybox"); err != nil && root {
 			// The sidecar's scripts are tested with the shell that most FUSE images have, too.
-			if err := cluster.EnsurePackages(ctx, os.Stdout, "busybox"); err != nil {
+			if err = cluster.EnsurePackages(ctx, os.Stdout, "busybox"); err != nil {
 				return err
 			}
 		}
-		if err := cluster.EnsureBinaries(ctx, os.Stdout, root); err != nil || !root {
+		if err = cluster.EnsureBinaries(ctx, os.Stdout, root); err != nil || !root {
 			return err
 		}
-		if err := ensureImages(ctx); !errors.Is(err, cluster.ErrNodeUnsupported) {
+		if err = ensureImages(ctx); !errors.Is(err, cluster.ErrNodeUnsupported) {
 			return err
 		}
 		return nil

@@ -74,8 +74,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	down := func() {
-		if err := environment.Cluster.Stop(context.WithoutCancel(ctx)); err != nil {
-			fmt.Fprintf(os.Stderr, "stopping the cluster: %v\n", err)
+		if stopErr := environment.Cluster.Stop(context.WithoutCancel(ctx)); stopErr != nil {
+			fmt.Fprintf(os.Stderr, "stopping the cluster: %v\n", stopErr)
 		}
 	}
 	// A test binary that is interrupted ends without its deferred functions.
@@ -127,10 +127,10 @@ func newSuite(environment *walkthrough.Environment) (*suite, error) {
 		return nil, err
 	}
 	scheme := runtime.NewScheme()
-	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+	if err = clientgoscheme.AddToScheme(scheme); err != nil {
 		return nil, err
 	}
-	if err := datav1alpha1.AddToScheme(scheme); err != nil {
+	if err = datav1alpha1.AddToScheme(scheme); err != nil {
 		return nil, err
 	}
 	c, err := client.New(config, client.Options{Scheme: scheme})

@@ -26,8 +26,8 @@ func TestCRDsOfOthersStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := c.Stop(t.Context()); err != nil {
-			t.Error(err)
+		if stopErr := c.Stop(t.Context()); stopErr != nil {
+			t.Error(stopErr)
 		}
 	}()
 	run := func(stdin, line string) (string, error) {
@@ -36,11 +36,11 @@ func TestCRDsOfOthersStay(t *testing.T) {
 		command.Stdin, command.Stderr = strings.NewReader(stdin), &stderr
 		// The plugin is beside the other cluster's kubectl.
 		command.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig(), "PATH="+live.Cluster.BinDir()+":"+os.Getenv("PATH"))
-		output, err := command.Output()
-		if err != nil {
-			err = fmt.Errorf("kubectl %s: %w\n%s", line, err, stderr.String())
+		output, runErr := command.Output()
+		if runErr != nil {
+			runErr = fmt.Errorf("kubectl %s: %w\n%s", line, runErr, stderr.String())
 		}
-		return string(output), err
+		return string(output), runErr
 	}
 	root, err := cluster.SourceRoot()
 	if err != nil {

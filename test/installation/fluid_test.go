@@ -293,7 +293,7 @@ func TestHelmValuesOfFluidAreNamedRight(t *testing.T) {
 		t.Fatal(err)
 	}
 	values := map[string]any{}
-	if err := yaml.Unmarshal(text, &values); err != nil {
+	if err = yaml.Unmarshal(text, &values); err != nil {
 		t.Fatal(err)
 	}
 	page, err := os.ReadFile("../../docs/with-fluid.md")

@@ -112,7 +112,7 @@ func (n *installation) rotate(t *testing.T) {
 			return nil
 		})
 		last = secret.UID
-		if err := errors.Join(err, client.IgnoreNotFound(n.client.Delete(n.ctx, secret.DeepCopy()))); err != nil {
+		if err = errors.Join(err, client.IgnoreNotFound(n.client.Delete(n.ctx, secret.DeepCopy()))); err != nil {
 			t.Error("rotating: ", err)
 		}
 		time.Sleep(200 * time.Millisecond)

@@ -62,15 +62,15 @@ func newEnvironment(b testing.TB) *environment {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
-		if err := c.Stop(ctx); err != nil {
-			b.Error(err)
+		if stopErr := c.Stop(ctx); stopErr != nil {
+			b.Error(stopErr)
 		}
 	})
 	e := &environment{ctx: ctx, cluster: c, scheme: runtime.NewScheme()}
 	if e.config, err = c.RESTConfig(); err != nil {
 		b.Fatal(err)
 	}
-	if err := errors.Join(clientgoscheme.AddToScheme(e.scheme), datav1alpha1.AddToScheme(e.scheme)); err != nil {
+	if err = errors.Join(clientgoscheme.AddToScheme(e.scheme), datav1alpha1.AddToScheme(e.scheme)); err != nil {
 		b.Fatal(err)
 	}
 	e.config.WarningHandlerWithContext, e.config.DisableCompression = rest.NoWarnings{}, true // as the controller's
@@ -147,7 +147,7 @@ func (e *environment) startController(b *testing.B) (stop func()) {
 	writer := client.WithFieldOwner(manager.GetClient(), reference.FieldManager)
 	references := &reconcile.ReferenceReconciler{Client: writer, Live: manager.GetAPIReader(), Recorder: manager.GetEventRecorder(reference.FieldManager),
 		MirrorNames: reference.UniqueNames, Now: time.Now}
-	if err := errors.Join(references.SetupWithManager(manager), (&reconcile.DatasetRefReconciler{Client: writer}).SetupWithManager(manager)); err != nil {
+	if err = errors.Join(references.SetupWithManager(manager), (&reconcile.DatasetRefReconciler{Client: writer}).SetupWithManager(manager)); err != nil {
 		b.Fatal("setting up the reconcilers:", err)
 	}
 	if e.datasets, err = manager.GetCache().GetInformer(e.ctx, &datav1alpha1.Dataset{}, cache.BlockUntilSynced(false)); err != nil {

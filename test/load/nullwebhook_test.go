@@ -95,7 +95,7 @@ func (n *installation) startNullWebhook(b *testing.B, patch []byte) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := command.Start(); err != nil {
+	if err = command.Start(); err != nil {
 		b.Fatal(err)
 	}
 	n.null = command.Process

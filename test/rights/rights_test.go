@@ -92,7 +92,7 @@ func start(t *testing.T) *world {
 	t.Cleanup(func() { _ = os.RemoveAll(directory) })
 	w := &world{T: t, source: source, audit: filepath.Join(directory, "audit.log")}
 	policyFile := filepath.Join(directory, "policy.yaml")
-	if err := os.WriteFile(policyFile, []byte(policy), 0o600); err != nil {
+	if err = os.WriteFile(policyFile, []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
@@ -103,8 +103,8 @@ func start(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := w.cluster.Stop(ctx); err != nil {
-			t.Error(err)
+		if stopErr := w.cluster.Stop(ctx); stopErr != nil {
+			t.Error(stopErr)
 		}
 	})
 	config, err := w.cluster.RESTConfig()
@@ -113,7 +113,7 @@ func start(t *testing.T) *world {
 	}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, datav1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
+		if err = add(scheme); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -160,8 +160,8 @@ func (w *world) install() {
 		"  containers: [{name: c, image: c, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]\n", "create", "-f", "-")
 	build := exec.Command("go", "build", "-o", w.cluster.BinDir()+"/", "./cmd/controller")
 	build.Dir = w.source
-	if output, err := build.CombinedOutput(); err != nil {
-		w.Fatalf("%v\n%s", err, output)
+	if output, buildErr := build.CombinedOutput(); buildErr != nil {
+		w.Fatalf("%v\n%s", buildErr, output)
 	}
 	kubeconfig, err := w.cluster.ServiceAccountKubeconfig(w.Context(), namespace, "kubectl-fluid-controller")
 	if err != nil {

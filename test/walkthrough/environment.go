@@ -98,7 +98,7 @@ func (e *Environment) startNode(ctx context.Context, stateDir string, images []c
 	}
 	defer os.RemoveAll(directory)
 	fmt.Fprintln(e.out, "Building the controller's image ...")
-	if err := Release(ctx, directory, "-version", developed, "-image", controllerImage, "-platforms", runtime.GOOS+"/"+runtime.GOARCH, "image"); err != nil {
+	if err = Release(ctx, directory, "-version", developed, "-image", controllerImage, "-platforms", runtime.GOOS+"/"+runtime.GOARCH, "image"); err != nil {
 		return err
 	}
 	images = append(images, cluster.Image{Name: controllerImage, Archive: filepath.Join(directory, "controller.oci.tar")})
@@ -178,7 +178,7 @@ func (e *Environment) installDeployment(ctx context.Context) error {
 			fmt.Fprintln(e.out, "Waiting for the controller ...")
 		}
 		command = strings.ReplaceAll(command, "config/default", kustomization)
-		if _, err := e.Output(ctx, "", "kubectl", strings.Fields(command)[1:]...); err != nil {
+		if _, err = e.Output(ctx, "", "kubectl", strings.Fields(command)[1:]...); err != nil {
 			return err
 		}
 	}
@@ -257,10 +257,10 @@ func (e *Environment) installProcess(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := e.apply(ctx, manifests); err != nil {
+	if err = e.apply(ctx, manifests); err != nil {
 		return err
 	}
-	if err := e.build(ctx, "controller"); err != nil {
+	if err = e.build(ctx, "controller"); err != nil {
 		return err
 	}
 	kubeconfig, err := e.Cluster.ServiceAccountKubeconfig(ctx, "kubectl-fluid-system", "kubectl-fluid-controller")

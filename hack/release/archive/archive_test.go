@@ -72,7 +72,7 @@ func TestOtherProgramsReadTheArchives(t *testing.T) {
 	if mode := r.File[1].Mode().String(); r.File[1].Name != "program" || mode != "-rwxr-xr-x" || !r.File[1].Modified.Equal(date) {
 		t.Errorf("the zip has %s, %s, %s", r.File[1].Name, mode, r.File[1].Modified)
 	}
-	if _, err := exec.LookPath("tar"); err != nil {
+	if _, err = exec.LookPath("tar"); err != nil {
 		t.Skip("there is no tar on this machine")
 	}
 	output, err := exec.Command("tar", "--utc", "--full-time", "-tvzf", tarball).CombinedOutput()

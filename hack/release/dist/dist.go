@@ -57,7 +57,7 @@ func Make(ctx context.Context, o Options) error {
 		return fmt.Errorf("making a release: %w", err)
 	}
 	defer os.RemoveAll(work)
-	if err := os.MkdirAll(o.Directory, 0o755); err != nil {
+	if err = os.MkdirAll(o.Directory, 0o755); err != nil {
 		return fmt.Errorf("making a release: %w", err)
 	}
 	modules, err := license.Modules(ctx, o.Source, o.allPlatforms(), append(image.Packages(), "./cmd/kubectl-fluid")...)
@@ -65,14 +65,14 @@ func Make(ctx context.Context, o Options) error {
 		return err
 	}
 	noticesFile := filepath.Join(work, notices)
-	if err := os.WriteFile(noticesFile, license.Notices(modules), 0o644); err != nil {
+	if err = os.WriteFile(noticesFile, license.Notices(modules), 0o644); err != nil {
 		return fmt.Errorf("making a release: %w", err)
 	}
 	programs, files, err := o.archives(ctx, work, noticesFile)
 	if err != nil {
 		return err
 	}
-	if err := o.krewManifest(ctx, work, files); err != nil {
+	if err = o.krewManifest(ctx, work, files); err != nil {
 		return err
 	}
 	materials, err := bom.Document(o.Release, programs, modules)
@@ -127,7 +127,7 @@ func (o Options) krewManifest(ctx context.Context, work string, digests map[buil
 	if err != nil {
 		return err
 	}
-	if err := o.write(KrewManifest, manifest); err != nil {
+	if err = o.write(KrewManifest, manifest); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.Out, "Trying krew with %s ...\n", KrewManifest)
@@ -169,12 +169,12 @@ func (o Options) describe() error {
 	var checksums strings.Builder
 	for _, entry := range entries {
 		if name := entry.Name(); name != Checksums && name != Provenance {
-			digest, err := o.sha256(name)
-			if err != nil {
+			file := digestedFile{name: name}
+			if file.sha256, err = o.sha256(name); err != nil {
 				return err
 			}
-			files = append(files, digestedFile{name, digest})
-			fmt.Fprintf(&checksums, "%s  %s\n", digest, name)
+			files = append(files, file)
+			fmt.Fprintf(&checksums, "%s  %s\n", file.sha256, name)
 		}
 	}
 	statement, err := provenanceOf(o.Release, runtime.Version(), files)

@@ -69,7 +69,7 @@ func pack(path, directory string, date time.Time) (err error) {
 			return err
 		}
 		header := &tar.Header{Typeflag: tar.TypeReg, Name: filepath.ToSlash(relative), Mode: 0o644, Size: int64(len(data)), ModTime: date.UTC(), Format: tar.FormatUSTAR}
-		if err := w.WriteHeader(header); err != nil {
+		if err = w.WriteHeader(header); err != nil {
 			return err
 		}
 		_, err = w.Write(data)

@@ -29,15 +29,15 @@ func TestDockerfileBuildsWhatItCopies(t *testing.T) {
 		case len(words) == 0:
 		case words[0] == "COPY" && !strings.HasPrefix(words[1], "--from"):
 			for _, name := range words[1 : len(words)-1] {
-				if output, err := exec.CommandContext(t.Context(), "cp", "-r", filepath.Join(root, name), work).CombinedOutput(); err != nil {
+				if output, copyErr := exec.CommandContext(t.Context(), "cp", "-r", filepath.Join(root, name), work).CombinedOutput(); copyErr != nil {
 					t.Fatalf("%s: %s", line, output)
 				}
 			}
 		case strings.Contains(line, "go build"):
 			command := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(strings.TrimPrefix(line, "RUN "), "-o /out/", "-o "+programs+"/", 1))
 			command.Dir, command.Env = work, append(build.Environment(build.Host()), "TARGETOS="+build.Host().OS, "TARGETARCH="+build.Host().Arch, "VERSION=v1.2.3")
-			if output, err := command.CombinedOutput(); err != nil {
-				t.Fatalf("%s: %v\n%s", line, err, output)
+			if output, buildErr := command.CombinedOutput(); buildErr != nil {
+				t.Fatalf("%s: %v\n%s", line, buildErr, output)
 			}
 			compiled = true
 		}

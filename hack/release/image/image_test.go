@@ -39,7 +39,7 @@ func write(t *testing.T) (archive string, digest v1.Hash) {
 		t.Fatal(err)
 	}
 	archive = filepath.Join(directory, "image.tar")
-	if err := Write(archive, index, "kubectl-fluid/controller:v1.2.3", release.Date); err != nil {
+	if err = Write(archive, index, "kubectl-fluid/controller:v1.2.3", release.Date); err != nil {
 		t.Fatal(err)
 	}
 	if digest, err = index.Digest(); err != nil {
@@ -82,10 +82,11 @@ func TestARegistryTakesTheImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := validate.Index(index); err != nil {
+	if err = validate.Index(index); err != nil {
 		t.Error(err)
 	}
-	if got, err := index.Digest(); err != nil || got != digest {
+	got, err := index.Digest()
+	if err != nil || got != digest {
 		t.Errorf("the registry has %s, %v; built was %s", got, err, digest)
 	}
 	manifest, err := index.IndexManifest()
