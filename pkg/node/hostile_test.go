@@ -60,7 +60,7 @@ func TestAClientThatStopsAnsweringCanBeUnpublishedWhileReadersWait(t *testing.T)
 	p.data("data", "fluid-fuse-0", "")
 	p.sidecar("broker", 65534, "serve", "stops")
 	p.reads("data", "file", "stops")
-	if err := unix.Kill(pidOf("serve", "stops"), unix.SIGSTOP); err != nil {
+	if err := unix.Kill(pidOf(t, "serve", "stops"), unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	waited := make(chan error, 1)

@@ -54,7 +54,7 @@ func TestReadersNeverNoticeThatThePluginIsKilledOrReplaced(t *testing.T) {
 
 	// A client that is killed at once after the plugin has its successor's data shown.
 	plugin.kill()
-	if err := unix.Kill(pidOf("serve", "text"), unix.SIGKILL); err != nil {
+	if err := unix.Kill(pidOf(t, "serve", "text"), unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	plugin = startPlugin(t)

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fs"
@@ -228,8 +229,10 @@ func serveFUSE(device int, text string) (*fuse.Server, error) {
 	return server, nil
 }
 
-// pidOf returns the process whose arguments, without its name, are these, zero if there is none.
-func pidOf(arguments ...string) int {
+// pidOf returns the process whose arguments, without its name, are these. There must be one: a signal to zero would be one to
+// the tests themselves.
+func pidOf(t *testing.T, arguments ...string) int {
+	t.Helper()
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
@@ -241,5 +244,6 @@ func pidOf(arguments ...string) int {
 			return pid
 		}
 	}
+	t.Fatalf("no process has the arguments %q", arguments)
 	return 0
 }

@@ -56,7 +56,7 @@ func TestExitCodeSaysWhetherTheFileSystemWasThere(t *testing.T) {
 		text := test.client + " " + test.signal.String()
 		c := p.sidecar("broker", 65534, test.client, text)
 		p.reads("data", "file", text)
-		if err := unix.Kill(pidOf("serve", text), test.signal); err != nil {
+		if err := unix.Kill(pidOf(t, "serve", text), test.signal); err != nil {
 			// The client that isn't in the background.
 			t.Fatalf("%s: %v", text, err)
 		}
