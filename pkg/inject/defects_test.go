@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject/scripts"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference/referencetest"
 )
@@ -126,7 +127,7 @@ func TestTheMastersOfAnotherNamespaceAreFound(t *testing.T) {
 		world.Physical.Status.Runtimes[0].MasterReplicas = masters
 		sidecar := reference.NewPlan(world).Sidecar
 		container := sidecarContainer(sidecar, "x", "x", Variant{})
-		if got := expand(container.Command[2]) == masterScript+superviseScript() && slices.Equal(container.Command[4:6], []string{"phy-master-", "default"}); got != want {
+		if got := expand(container.Command[2]) == scripts.Masters()+scripts.Supervise() && slices.Equal(container.Command[4:6], []string{"phy-master-", "default"}); got != want {
 			t.Errorf("%d masters: %q", masters, container.Command)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject/scripts"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -301,10 +302,10 @@ func TestAFixedDirectoryIsTheOneOfFluidAndOnlyLosesDeadMounts(t *testing.T) {
 	if path := pod.Spec.Volumes[0].HostPath.Path; path != "/runtime-mnt/thin/default/phy/thin-fuse" {
 		t.Error(path)
 	}
-	if words := pod.Spec.InitContainers[0].Command; words[2] != sharedScript() || words[6] != "" {
+	if words := pod.Spec.InitContainers[0].Command; words[2] != scripts.SuperviseShared() || words[6] != "" {
 		t.Errorf("%q", words)
 	}
-	if sharedScript() == superviseScript() {
+	if scripts.SuperviseShared() == scripts.Supervise() {
 		t.Error("the script takes all mounts off")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject/scripts"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/jsonscan"
 )
 
@@ -67,7 +68,7 @@ func TestTemplatesOfAllKindsGetTheSidecar(t *testing.T) {
 		// Pods of one template share what it says, and know it.
 		script := pod.Spec.InitContainers[0].Command[2]
 		shares := slices.Equal(findingCodes(results[0].Findings), []finding.Code{finding.CodeSharedDirectory})
-		if own := kind == "Pod"; own != (script == superviseScript()) || own == (script == sharedScript()) || own == shares {
+		if own := kind == "Pod"; own != (script == scripts.Supervise()) || own == (script == scripts.SuperviseShared()) || own == shares {
 			t.Errorf("%s: %v %s", kind, results[0].Findings, script)
 		}
 		again, err := Template(apply(t, raw, results[0].Patch), lookupRefdemo(t), TemplateOptions{})

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject/scripts"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/node/volume"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -135,7 +136,7 @@ const servedMountType = "fuse"
 const appMountTimeout = "10"
 
 // appHook begins the command of a container's own check of its mounts.
-func appHook() []string { return []string{"sh", "-c", awaitScript(), "await", appMountTimeout} }
+func appHook() []string { return []string{"sh", "-c", scripts.Await(), "await", appMountTimeout} }
 
 // isAppHook reports whether a command is such a check, perhaps one that an earlier release wrote.
 func isAppHook(command []string) bool {

@@ -1,4 +1,4 @@
-package inject
+package scripts
 
 import (
 	"bufio"
@@ -107,7 +107,7 @@ func TestAwaitScriptWaitsForAllMounts(t *testing.T) {
 			{[]string{"0", "/proc", "*", ""}, "the file system at /proc is proc from proc, and not *"},
 		} {
 			ends := t.TempDir() // where the container's termination message and log are in a pod
-			here := strings.NewReplacer("/dev/termination-log", ends+"/message", "/proc/1/fd/2", ends+"/log").Replace(awaitScript())
+			here := strings.NewReplacer("/dev/termination-log", ends+"/message", "/proc/1/fd/2", ends+"/log").Replace(Await())
 			got, want, said := exitCode(t, command(t, slices.Concat(shell, []string{"-c", here, "await"}, test.arguments)...).Run()), 0, ""
 			if test.want != "" {
 				want, said = 1, test.want+" (waited for "+test.arguments[0]+" s)\n"
@@ -125,7 +125,7 @@ func TestAwaitScriptWaitsForAllMounts(t *testing.T) {
 		}
 		const outside = `mkdir -p "$1"; (sleep 1; mount -t tmpfs late "$1") & at=$1; shift; "$@"`
 		words := slices.Concat([]string{"unshare", "-m", "--propagation", "private", "sh", "-c", outside, "outside", at},
-			shell, []string{"-c", awaitScript(), "await", "20", at, "tmpfs", ""})
+			shell, []string{"-c", Await(), "await", "20", at, "tmpfs", ""})
 		if output, err := command(t, words...).CombinedOutput(); err != nil {
 			t.Errorf("%v: %s", err, output)
 		}
@@ -136,7 +136,7 @@ func TestMasterScriptGivesMastersTheirNamespaceAndNothingElse(t *testing.T) {
 	const options = "-Dalluxio.master.embedded.journal.addresses=phy-master-0:19200,phy-master-1:19200,phy-master-10:19200 -Dx=other-phy-master-0:1,phy-master-0.default:2,phy-master-a:3 -Dy=a b$(id)"
 	const want = "-Dalluxio.master.embedded.journal.addresses=phy-master-0.default:19200,phy-master-1.default:19200,phy-master-10.default:19200 -Dx=other-phy-master-0:1,phy-master-0.default:2,phy-master-a:3 -Dy=a b$(id)"
 	withShells(t, func(t *testing.T, shell ...string) {
-		words := slices.Concat(shell, []string{"-c", masterScript + superviseScript(), "supervise", "phy-master-", "default", "/nosuch", "", "", "", "printenv", "ALLUXIO_JAVA_OPTS"})
+		words := slices.Concat(shell, []string{"-c", masters + Supervise(), "supervise", "phy-master-", "default", "/nosuch", "", "", "", "printenv", "ALLUXIO_JAVA_OPTS"})
 		script := command(t, words...)
 		script.Env = append(os.Environ(), "ALLUXIO_JAVA_OPTS="+options)
 		if output, err := script.Output(); err != nil || strings.TrimSpace(string(output)) != want {
@@ -159,7 +159,7 @@ func TestSharedScriptLeavesLiveMountsOfOthersAlone(t *testing.T) {
 	withShells(t, func(t *testing.T, shell ...string) {
 		at := t.TempDir()
 		const outside = `at=$1; shift; mount -t tmpfs other "$at"; "$@"; grep -c " $at " /proc/self/mountinfo`
-		for script, want := range map[string]string{sharedScript(): "1\n1\n", superviseScript(): "0\n0\n"} {
+		for script, want := range map[string]string{SuperviseShared(): "1\n1\n", Supervise(): "0\n0\n"} {
 			words := slices.Concat([]string{"unshare", "-m", "--propagation", "private", "sh", "-c", outside, "outside", at},
 				shell, []string{"-c", script, "supervise", at, "", "", "", "sh", "-c", `grep -c " $1 " /proc/self/mountinfo`, "client", at})
 			output, _ := command(t, words...).Output() // grep -c fails on 0
@@ -173,7 +173,7 @@ func TestSharedScriptLeavesLiveMountsOfOthersAlone(t *testing.T) {
 // superviseCommand makes the command of a supervised client.
 func superviseCommand(t *testing.T, shell []string, path string, client ...string) *exec.Cmd {
 	t.Helper()
-	return command(t, slices.Concat(shell, []string{"-c", superviseScript(), "supervise", path, "", "", ""}, client)...)
+	return command(t, slices.Concat(shell, []string{"-c", Supervise(), "supervise", path, "", "", ""}, client)...)
 }
 
 func TestSuperviseScriptPassesArgumentsOnAsTheyAre(t *testing.T) {
@@ -221,9 +221,9 @@ func TestSuperviseScriptPassesTheExitCodeOn(t *testing.T) {
 	})
 }
 
-// longRunning is superviseScript for clients that seem to have begun long ago.
+// longRunning is Supervise for clients that seem to have begun long ago.
 func longRunning() string {
-	return strings.Replace(superviseScript(), "fluid_began=$fluid_now", "fluid_began=", 1)
+	return strings.Replace(Supervise(), "fluid_began=$fluid_now", "fluid_began=", 1)
 }
 
 // TestSuperviseScriptKeepsCrashesAtTheStartFromTheRestartRule: those get kubelet's back-off, unless they took long.
@@ -233,7 +233,7 @@ func TestSuperviseScriptKeepsCrashesAtTheStartFromTheRestartRule(t *testing.T) {
 		if err := os.WriteFile(clock, []byte("1234.56 7.89\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		still := strings.ReplaceAll(superviseScript(), "/proc/uptime", clock)
+		still := strings.ReplaceAll(Supervise(), "/proc/uptime", clock)
 		for _, test := range []struct {
 			script, path, anew, client string
 			want                       int
@@ -282,7 +282,7 @@ func TestSuperviseScriptKnowsAnInterruptedWaitFromTheClientsEnd(t *testing.T) {
 			`trap 'exit 7' TERM; echo TERM; while :; do sleep 0.05; done`: 7,
 			`exit 5`: 5,
 		} {
-			script := command(t, slices.Concat(shell, []string{"-c", slow + superviseScript(), "supervise", "/nosuch", "", "", "", "sh", "-c", client})...)
+			script := command(t, slices.Concat(shell, []string{"-c", slow + Supervise(), "supervise", "/nosuch", "", "", "", "sh", "-c", client})...)
 			if got := exitCodeAfterTERMs(t, script); got != want {
 				t.Errorf("%s: exit code %d, want %d", client, got, want)
 			}
@@ -312,7 +312,7 @@ func exitCodeAfterTERMs(t *testing.T, script *exec.Cmd) int {
 func TestSuperviseScriptHearsTERMBeforeTheClientRuns(t *testing.T) {
 	withShells(t, func(t *testing.T, shell ...string) {
 		// The script's first command here stands for an umount that takes long.
-		slow := "umount() { echo ready; sleep 0.3; return 1; }; " + superviseScript()
+		slow := "umount() { echo ready; sleep 0.3; return 1; }; " + Supervise()
 		script := command(t, slices.Concat(shell, []string{"-c", slow, "supervise", "/proc", "", "", "", "sleep", "20"})...)
 		output, err := script.StdoutPipe()
 		if err != nil {
@@ -351,7 +351,7 @@ mount -t tmpfs other "$at-other"; mount -t tmpfs stale1 "$at"; mount -t tmpfs st
 grep -o "$at[^ ]*" /proc/self/mountinfo`
 		const client = `grep -c " $1 " /proc/self/mountinfo; mount -t tmpfs client "$1"; grep -c " $1 " /proc/self/mountinfo; exit 4`
 		words := slices.Concat([]string{"unshare", "-m", "--propagation", "private", "sh", "-c", outside, "outside", at},
-			shell, []string{"-c", superviseScript(), "supervise", at, "", "", "", "sh", "-c", client, "client", at})
+			shell, []string{"-c", Supervise(), "supervise", at, "", "", "", "sh", "-c", client, "client", at})
 		script := command(t, words...)
 		var errors bytes.Buffer
 		script.Stderr = &errors
@@ -403,40 +403,4 @@ func TestSuperviseScriptRemovesThePodsDirectory(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestKubeletLeavesTheScriptsAndTheirWordsAlone(t *testing.T) {
-	for _, word := range []string{superviseScript(), sharedScript()} {
-		if got := expand(word); got != word {
-			t.Errorf("kubelet would run %q", got)
-		}
-	}
-	for _, word := range []string{"/data", "$(HOME)", "$$(HOME)", "$$$(HOME)", "$", "$$", "a$b", "$(", "日志"} {
-		if got := expand(escapeVariables(word)); got != word {
-			t.Errorf("kubelet would make %q of %q", got, word)
-		}
-	}
-}
-
-// expand does to a word of a command what kubelet does, with every variable empty: k8s.io/kubernetes,
-// third_party/forked/golang/expansion.
-func expand(word string) string {
-	var expanded strings.Builder
-	for i := 0; i < len(word); i++ {
-		if word[i] != '$' || i+1 == len(word) {
-			expanded.WriteByte(word[i])
-			continue
-		}
-		i++
-		end := strings.IndexByte(word[i:], ')')
-		switch {
-		case word[i] == '$':
-			expanded.WriteByte('$')
-		case word[i] == '(' && end >= 0:
-			i += end
-		default:
-			expanded.WriteString(word[i-1 : i+1])
-		}
-	}
-	return expanded.String()
 }
