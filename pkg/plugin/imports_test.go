@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -52,11 +51,8 @@ func layers() [][]string {
 	}
 }
 
-// maxLines is how large a package may be, in lines of its files that aren't tests.
-const maxLines = 3600
-
-// TestPackagesKeepTheirLayers: no package of the commands imports one of the same layer or of a higher one, none is too
-// large, and each is in a layer.
+// TestPackagesKeepTheirLayers: no package of the commands imports one of the same layer or of a higher one, and each is in a
+// layer.
 func TestPackagesKeepTheirLayers(t *testing.T) {
 	const root = "github.com/kubectl-fluid/kubectl-fluid/pkg/plugin"
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
@@ -82,9 +78,6 @@ func TestPackagesKeepTheirLayers(t *testing.T) {
 				t.Errorf("%s imports %s, which isn't below it", path, imported)
 			}
 		}
-		if lines := linesOf(t, filepath.Join(".", strings.TrimPrefix(path, root))); lines > maxLines {
-			t.Errorf("%s has %d lines, more than %d", path, lines, maxLines)
-		}
 	}
 	for path := range layerOf {
 		t.Errorf("%s doesn't exist", path)
@@ -94,20 +87,6 @@ func TestPackagesKeepTheirLayers(t *testing.T) {
 // layerNumber returns the layer of a package of the commands; the highest for pkg/plugin itself.
 func layerNumber(path string) int {
 	return slices.IndexFunc(append(layers(), []string{"plugin"}), func(names []string) bool { return slices.Contains(names, filepath.Base(path)) })
-}
-
-// linesOf counts the lines of a package's files that aren't tests.
-func linesOf(t *testing.T, directory string) int {
-	t.Helper()
-	lines := 0
-	for _, name := range filesOf(t, directory) {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines += strings.Count(string(text), "\n")
-	}
-	return lines
 }
 
 // filesOf returns the files of a package that aren't tests.
