@@ -32,6 +32,7 @@ import (
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/inject"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/alluxio"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/alluxio/engine"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/caches"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/thinruntime"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
@@ -234,7 +235,7 @@ func setupAlluxio(mgr manager.Manager, o options, writer client.Client, recorder
 		return fmt.Errorf("looking for the CustomResourceDefinition of AlluxioRuntimes, which --alluxio-runtimes=%s needs: %w", serve, err)
 	}
 	runtimes := &alluxio.Reconciler{Client: writer, Recorder: recorder, Serve: serve, Sharing: reference.Sharing(o.sharing), Now: time.Now,
-		Settings: alluxio.Settings{Image: o.alluxioImage, MountRoot: o.mountRoot, Controller: o.namespace}}
+		Settings: engine.Settings{Image: o.alluxioImage, MountRoot: o.mountRoot, Controller: o.namespace}}
 	if err := runtimes.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting up the controller of AlluxioRuntimes: %w", err)
 	}

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/alluxio/engine"
 )
 
 // Serve says which AlluxioRuntimes this engine serves.
@@ -77,11 +77,9 @@ func (r *Reconciler) servedElsewhere(ctx context.Context, p pair) (string, time.
 	return fmt.Sprintf("Deployment %s/%s exists", seen.namespace, fluidsDeployment), fluidInterval, nil
 }
 
-// sayServedElsewhere says in the runtime's status that Fluid serves it. (Conditions are what Fluid's CRD keeps of it.)
+// sayServedElsewhere says in the runtime's status that Fluid serves it.
 func (r *Reconciler) sayServedElsewhere(ctx context.Context, p pair, other string) error {
-	now := metav1.NewTime(r.Now())
 	return r.writeRuntime(ctx, p.runtime, func(runtime *datav1alpha1.AlluxioRuntime) {
-		setRuntimeCondition(&runtime.Status, datav1alpha1.RuntimeCondition{Type: ConditionServed, Status: corev1.ConditionFalse, Reason: "ServedByFluid",
-			Message: "Fluid's alluxioruntime-controller serves the runtime, since " + other + "; kubectl-fluid's controller leaves it alone (--alluxio-runtimes=auto)."}, now)
+		engine.SetServedElsewhere(runtime, other, r.Now())
 	})
 }

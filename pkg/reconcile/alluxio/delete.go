@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/alluxio/engine"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/owned"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/sidecars"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
@@ -27,7 +28,7 @@ func (p pair) deleting() bool { return p.datasetDeleting() || p.runtimeDeleting(
 // in Fluid v1.0.8 a Dataset stays while references or pods need it, and a runtime that is deleted alone goes at once.
 func (r *Reconciler) takeDown(ctx context.Context, p pair) error {
 	if p.datasetDeleting() {
-		if BoundElsewhere(p.dataset) && !p.runtimeDeleting() {
+		if engine.BoundElsewhere(p.dataset) && !p.runtimeDeleting() {
 			return nil // whoever serves it takes it down
 		}
 		held, err := r.holders(ctx, p)
@@ -46,7 +47,7 @@ func (r *Reconciler) takeDown(ctx context.Context, p pair) error {
 	if err := r.releaseRuntime(ctx, p); err != nil {
 		return err
 	}
-	if !p.datasetDeleting() || BoundElsewhere(p.dataset) {
+	if !p.datasetDeleting() || engine.BoundElsewhere(p.dataset) {
 		return nil
 	}
 	released := p.dataset.DeepCopy()
@@ -65,14 +66,14 @@ func (r *Reconciler) releaseRuntime(ctx context.Context, p pair) error {
 		}
 	}
 	released := p.runtime.DeepCopy()
-	controllerutil.RemoveFinalizer(released, Finalizer)
+	controllerutil.RemoveFinalizer(released, engine.Finalizer)
 	return client.IgnoreNotFound(r.patchMetadata(ctx, datav1alpha1.AlluxioRuntimeKind, p.runtime, released))
 }
 
 // forgetRuntime resets a Dataset whose runtime has vanished without its finalizer, by force.
 func (r *Reconciler) forgetRuntime(ctx context.Context, p pair) error {
 	r.forget(p.key)
-	if !HasRuntime(p.dataset) {
+	if !engine.HasRuntime(p.dataset) {
 		return nil
 	}
 	// The caches of Datasets and runtimes aren't of the same moment.
@@ -88,8 +89,8 @@ func (r *Reconciler) forgetRuntime(ctx context.Context, p pair) error {
 
 func (r *Reconciler) unbind(ctx context.Context, dataset *datav1alpha1.Dataset) error {
 	return r.writeDataset(ctx, dataset, func(dataset *datav1alpha1.Dataset) {
-		if !BoundElsewhere(dataset) {
-			SetUnbound(dataset)
+		if !engine.BoundElsewhere(dataset) {
+			engine.SetUnbound(dataset)
 		}
 	})
 }

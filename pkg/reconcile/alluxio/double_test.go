@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/alluxio/engine"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 )
 
@@ -24,7 +25,7 @@ import (
 type double struct {
 	mutex sync.Mutex
 	// tables are the mount tables by the master's address.
-	tables map[string]map[string]MountPoint
+	tables map[string]map[string]engine.MountPoint
 	// fail says why mounting a path fails.
 	fail map[string]string
 	// silent masters don't answer.
@@ -38,7 +39,7 @@ type double struct {
 
 func startDouble(t *testing.T, namespace string) *double {
 	t.Helper()
-	d := &double{tables: map[string]map[string]MountPoint{}, fail: map[string]string{}}
+	d := &double{tables: map[string]map[string]engine.MountPoint{}, fail: map[string]string{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -66,7 +67,7 @@ func (d *double) run(ctx context.Context, namespace string) {
 			zero := int64(0)
 			_ = livetest.Client().Delete(ctx, pod, &client.DeleteOptions{GracePeriodSeconds: &zero})
 			continue
-		case pod.Labels["role"] == roleJob:
+		case pod.Labels[engine.LabelJob] != "":
 			d.runJob(pod)
 		default:
 			d.runServer(pod)
@@ -82,8 +83,8 @@ func (d *double) runServer(pod *corev1.Pod) {
 		d.next++
 		pod.Status.PodIP = fmt.Sprintf("10.1.%d.%d", d.next/250, d.next%250+1)
 		pod.Status.PodIPs = []corev1.PodIP{{IP: pod.Status.PodIP}}
-		if pod.Labels["role"] == roleMaster {
-			d.tables[pod.Status.PodIP] = map[string]MountPoint{"/": {}}
+		if pod.Labels["role"] == engine.RoleMaster {
+			d.tables[pod.Status.PodIP] = map[string]engine.MountPoint{"/": {}}
 		}
 	}
 	started := true
@@ -124,7 +125,7 @@ func (d *double) runJob(pod *corev1.Pod) {
 			code = 1
 			continue
 		}
-		point := MountPoint{Properties: map[string]string{}}
+		point := engine.MountPoint{Properties: map[string]string{}}
 		for i, word := range words {
 			if word == "--option" {
 				name, value, _ := strings.Cut(words[i+1], "=")
@@ -152,12 +153,12 @@ func (d *double) runJob(pod *corev1.Pod) {
 	if code != 0 {
 		pod.Status.Phase = corev1.PodFailed
 	}
-	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: containerJob, State: corev1.ContainerState{
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: pod.Spec.Containers[0].Name, State: corev1.ContainerState{
 		Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Message: message.String(), FinishedAt: metav1.Now()}}}}
 }
 
 // ask answers as a master does.
-func (d *double) ask(_ context.Context, masters []string) (*MasterInfo, error) {
+func (d *double) ask(_ context.Context, masters []string) (*engine.MasterInfo, error) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	d.asked++
@@ -168,11 +169,11 @@ func (d *double) ask(_ context.Context, masters []string) (*MasterInfo, error) {
 	if !ok {
 		return nil, fmt.Errorf("no master at %s", masters[0])
 	}
-	info := &MasterInfo{MountPoints: maps.Clone(table), Capacity: Space{Total: 1 << 30, Used: 1 << 29},
+	info := &engine.MasterInfo{MountPoints: maps.Clone(table), Capacity: engine.Space{Total: 1 << 30, Used: 1 << 29},
 		Metrics: map[string]int64{"Cluster.BytesReadRemote": 300, "Cluster.BytesReadUfsAll": 100}}
-	worker := WorkerInfo{State: "LIVE", CapacityBytes: 1 << 30}
+	worker := engine.WorkerInfo{State: "LIVE", CapacityBytes: 1 << 30}
 	worker.Address.Host = "phy-worker-0"
-	info.Workers = []WorkerInfo{worker}
+	info.Workers = []engine.WorkerInfo{worker}
 	return info, nil
 }
 
@@ -183,6 +184,16 @@ func (d *double) ran() []string {
 	jobs := d.jobs
 	d.jobs = nil
 	return jobs
+}
+
+// podCondition returns the status of a pod's condition.
+func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) corev1.ConditionStatus {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == kind {
+			return c.Status
+		}
+	}
+	return corev1.ConditionUnknown
 }
 
 func (d *double) set(change func()) {

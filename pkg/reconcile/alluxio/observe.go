@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/alluxio/engine"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -26,14 +27,14 @@ func deploymentList() schema.GroupVersionKind {
 }
 
 // observe reads what there is, and asks the masters if it's time.
-func (r *Reconciler) observe(ctx context.Context, p pair, e *engine) (*Observed, error) {
-	o := &Observed{Jobs: map[JobKind]ObservedJob{}, Attempts: map[JobKind]Attempt{}, Refused: map[string]string{}, Now: r.Now()}
+func (r *Reconciler) observe(ctx context.Context, p pair, e *engine.Engine) (*engine.Observed, error) {
+	o := &engine.Observed{Jobs: map[engine.JobKind]engine.ObservedJob{}, Attempts: map[engine.JobKind]engine.Attempt{}, Refused: map[string]string{}, Now: r.Now()}
 	known, _ := r.attempts.Get(p.key)
 	for kind, attempt := range known {
 		o.Attempts[kind] = attempt
 	}
 	o.MasterSet, o.WorkerSet, o.Fuse = &appsv1.StatefulSet{}, &appsv1.StatefulSet{}, &appsv1.DaemonSet{}
-	for name, object := range map[string]client.Object{MasterName(p.key.Name): o.MasterSet, WorkerName(p.key.Name): o.WorkerSet, FuseName(p.key.Name): o.Fuse} {
+	for name, object := range map[string]client.Object{engine.MasterName(p.key.Name): o.MasterSet, engine.WorkerName(p.key.Name): o.WorkerSet, engine.FuseName(p.key.Name): o.Fuse} {
 		if err := r.parts.Get(ctx, types.NamespacedName{Namespace: p.key.Namespace, Name: name}, object); client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("reading %s: %w", name, err)
 		}
@@ -49,7 +50,7 @@ func (r *Reconciler) observe(ctx context.Context, p pair, e *engine) (*Observed,
 }
 
 // observePods reads pods and Jobs of the runtime.
-func (r *Reconciler) observePods(ctx context.Context, p pair, o *Observed) error {
+func (r *Reconciler) observePods(ctx context.Context, p pair, o *engine.Observed) error {
 	pods, jobs := &corev1.PodList{}, &batchv1.JobList{}
 	own := client.MatchingLabels{"release": p.key.Name, reference.LabelDatasetUID: string(p.dataset.UID)}
 	if err := r.parts.List(ctx, pods, client.InNamespace(p.key.Namespace), own); err != nil {
@@ -60,23 +61,23 @@ func (r *Reconciler) observePods(ctx context.Context, p pair, o *Observed) error
 	}
 	for i := range jobs.Items {
 		job := &jobs.Items[i]
-		observed := ObservedJob{Job: job}
+		observed := engine.ObservedJob{Job: job}
 		for j := range pods.Items {
 			if metav1.IsControlledBy(&pods.Items[j], job) {
 				observed.Pods = append(observed.Pods, pods.Items[j])
 			}
 		}
 		if metav1.IsControlledBy(job, p.runtime) {
-			o.Jobs[JobKind(job.Labels[LabelJob])] = observed
+			o.Jobs[engine.JobKind(job.Labels[engine.LabelJob])] = observed
 		}
 	}
 	for i := range pods.Items {
 		pod := pods.Items[i]
 		switch role := pod.Labels["role"]; {
 		case pod.DeletionTimestamp != nil:
-		case role == roleMaster && metav1.IsControlledBy(&pod, o.MasterSet):
+		case role == engine.RoleMaster && metav1.IsControlledBy(&pod, o.MasterSet):
 			o.Masters = append(o.Masters, pod)
-		case role == roleWorker && metav1.IsControlledBy(&pod, o.WorkerSet):
+		case role == engine.RoleWorker && metav1.IsControlledBy(&pod, o.WorkerSet):
 			o.Workers = append(o.Workers, pod)
 		}
 	}
@@ -90,16 +91,16 @@ func (r *Reconciler) observePods(ctx context.Context, p pair, o *Observed) error
 const refusalDelay = 2 * time.Second
 
 // observeRefusals reads from events why pods that should be there aren't: a quota, for example. No status has it.
-func (r *Reconciler) observeRefusals(ctx context.Context, p pair, e *engine, o *Observed) error {
+func (r *Reconciler) observeRefusals(ctx context.Context, p pair, e *engine.Engine, o *engine.Observed) error {
 	type owner struct {
 		kind, name string
 		since      time.Time
 	}
 	var owners []owner
-	if len(o.Masters) < e.masters() && o.MasterSet.Name != "" {
+	if len(o.Masters) < e.Masters() && o.MasterSet.Name != "" {
 		owners = append(owners, owner{"StatefulSet", o.MasterSet.Name, o.MasterSet.CreationTimestamp.Time})
 	}
-	if len(o.Workers) < int(e.runtime.Spec.Replicas) && o.WorkerSet.Name != "" {
+	if len(o.Workers) < int(p.runtime.Spec.Replicas) && o.WorkerSet.Name != "" {
 		owners = append(owners, owner{"StatefulSet", o.WorkerSet.Name, o.WorkerSet.CreationTimestamp.Time})
 	}
 	for _, observed := range o.Jobs {
@@ -152,9 +153,9 @@ func (r *Reconciler) refusal(ctx context.Context, namespace, kind, name string, 
 const answerAge = time.Minute
 
 // ask asks the masters unless they were asked a short while ago: a moment if their mounts aren't as they should be, else
-// settledInterval.
-func (r *Reconciler) ask(ctx context.Context, p pair, e *engine, o *Observed) {
-	masters, identity := addresses(o.Masters), identityOf(o.Masters)
+// engine.SettledInterval.
+func (r *Reconciler) ask(ctx context.Context, p pair, e *engine.Engine, o *engine.Observed) {
+	masters, identity := o.Addresses(), o.Identity()
 	if len(masters) == 0 {
 		r.answers.Forget(p.key)
 		return
@@ -163,11 +164,7 @@ func (r *Reconciler) ask(ctx context.Context, p pair, e *engine, o *Observed) {
 	if last.identity != identity {
 		last = answer{identity: identity}
 	}
-	interval := settledInterval
-	if last.info == nil || len(operationsFor(e.mounts, last.info.MountPoints)) > 0 {
-		interval = unsettledInterval
-	}
-	if o.Now.Sub(last.asked) >= interval {
+	if o.Now.Sub(last.asked) >= e.AskInterval(last.info) {
 		last.asked = o.Now
 		info, err := r.Ask(ctx, masters)
 		switch {
@@ -199,20 +196,10 @@ func (r *Reconciler) notHonoured(ctx context.Context, p pair) ([]string, error) 
 		return nil, fmt.Errorf("reading AlluxioRuntime %s: %w", p.key, err)
 	}
 	spec, _ := live.Object["spec"].(map[string]any)
-	fields, err := Unsupported(spec)
+	fields, err := engine.Unsupported(spec)
 	if err != nil {
 		return nil, err
 	}
 	r.lacking.Put(p.key, lacking{version, fields})
 	return fields, nil
-}
-
-// setHonoured names the fields that aren't honoured in the runtime's status.
-func setHonoured(runtime *datav1alpha1.AlluxioRuntime, fields []string, now metav1.Time) {
-	if len(fields) == 0 {
-		removeRuntimeCondition(&runtime.Status, ConditionHonoured)
-		return
-	}
-	setRuntimeCondition(&runtime.Status, datav1alpha1.RuntimeCondition{Type: ConditionHonoured, Status: corev1.ConditionFalse, Reason: "FieldsIgnored",
-		Message: "This controller doesn't honour these fields of the spec: " + strings.Join(fields, ", ") + "."}, now)
 }

@@ -11,6 +11,7 @@ import (
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/finding"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/alluxio/engine"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/owned"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -31,7 +32,7 @@ const (
 
 // readParts reads what there is of the wanted objects. Those that somebody else has are troubles; wait means that something
 // of the names is about to vanish.
-func (r *Reconciler) readParts(ctx context.Context, p pair, objects *Objects) (parts []part, troubles []Trouble, wait bool, err error) {
+func (r *Reconciler) readParts(ctx context.Context, p pair, objects *engine.Objects) (parts []part, troubles []engine.Trouble, wait bool, err error) {
 	wanted := append(objects.Workloads(), objects.Volume, objects.Claim)
 	for _, object := range wanted {
 		if err := setAppliedHash(object); err != nil {
@@ -50,8 +51,8 @@ func (r *Reconciler) readParts(ctx context.Context, p pair, objects *Objects) (p
 			return nil, nil, true, err
 		case partForeign:
 			kind := object.GetObjectKind().GroupVersionKind().Kind
-			troubles = append(troubles, Trouble{TroubleName, finding.Object{Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName()}.String(),
-				"it exists already, " + reference.Holder(live) + ", and isn't touched"})
+			troubles = append(troubles, engine.Trouble{Kind: engine.TroubleName, Object: finding.Object{Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName()}.String(),
+				Text: "it exists already, " + reference.Holder(live) + ", and isn't touched"})
 		}
 	}
 	return parts, troubles, wait, nil

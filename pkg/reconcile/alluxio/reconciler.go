@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/alluxio/engine"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/memory"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/queue"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/statuspatch"
@@ -45,13 +46,13 @@ type Reconciler struct {
 	// Live reads from the API server; the manager's if it is nil.
 	Live     client.Reader
 	Recorder events.EventRecorder
-	Settings Settings
+	Settings engine.Settings
 	// Serve says which AlluxioRuntimes are served.
 	Serve Serve
 	// Sharing is the cluster's policy of consent, which decides who reaches masters and workers.
 	Sharing reference.Sharing
 	// Ask asks masters; the network if it is nil.
-	Ask func(ctx context.Context, masters []string) (*MasterInfo, error)
+	Ask func(ctx context.Context, masters []string) (*engine.MasterInfo, error)
 	Now func() time.Time
 
 	// parts reads what this engine and Kubernetes made for runtimes: its cache has nothing else.
@@ -59,7 +60,7 @@ type Reconciler struct {
 
 	told     tell.Last
 	answers  memory.Of[types.NamespacedName, answer]
-	attempts memory.Of[types.NamespacedName, map[JobKind]Attempt]
+	attempts memory.Of[types.NamespacedName, map[engine.JobKind]engine.Attempt]
 	// lacking are the fields of a runtime that aren't honoured, by its UID and generation.
 	lacking memory.Of[types.NamespacedName, lacking]
 	fluid   memory.Of[string, fluidSeen]
@@ -71,7 +72,7 @@ type answer struct {
 	identity string
 	asked    time.Time
 	// info is what they answered when they last did.
-	info     *MasterInfo
+	info     *engine.MasterInfo
 	answered time.Time
 	// problem says why they didn't when they were asked last.
 	problem string
@@ -130,7 +131,7 @@ func (r *Reconciler) reconcile(ctx context.Context, p pair) (time.Duration, erro
 		return 0, r.removeOrphans(ctx, p)
 	case p.dataset != nil && reference.IsReference(p.dataset):
 		return 0, nil
-	case p.runtime == nil && p.datasetDeleting() && HasRuntime(p.dataset):
+	case p.runtime == nil && p.datasetDeleting() && engine.HasRuntime(p.dataset):
 		return 0, r.takeDown(ctx, p)
 	case p.runtime == nil:
 		return 0, r.forgetRuntime(ctx, p)
@@ -146,7 +147,7 @@ func (r *Reconciler) reconcile(ctx context.Context, p pair) (time.Duration, erro
 		return 0, r.takeDown(ctx, p)
 	case p.dataset == nil:
 		return 0, nil // it waits for its Dataset
-	case BoundElsewhere(p.dataset):
+	case engine.BoundElsewhere(p.dataset):
 		r.tell(p.key, p.runtime, tell.ReasonErrorProcessRuntime, "Dataset "+p.key.String()+" is bound to another runtime already: "+
 			"delete that one or this AlluxioRuntime")
 		return 0, nil
@@ -163,19 +164,19 @@ func (r *Reconciler) forget(key types.NamespacedName) {
 
 // setUp makes everything that the runtime needs, and does the next step, or says in the Dataset's status why it can't.
 func (r *Reconciler) setUp(ctx context.Context, p pair) (time.Duration, error) {
-	in := Input{Dataset: p.dataset, Runtime: p.runtime, Consumers: r.consumers(p.dataset)}
-	e, problems := newEngine(in, r.Settings)
+	in := engine.Input{Dataset: p.dataset, Runtime: p.runtime, Consumers: r.consumers(p.dataset)}
+	e, problems := engine.New(in, r.Settings)
 	if err := reference.ValidateName(p.key.Name); err != nil {
-		problems = append(problems, Problem{"Dataset " + p.key.String(), err.Error()})
+		problems = append(problems, engine.Problem{Object: "Dataset " + p.key.String(), Text: err.Error()})
 	}
 	if len(problems) > 0 {
-		troubles := make([]Trouble, len(problems))
+		troubles := make([]engine.Trouble, len(problems))
 		for i, problem := range problems {
-			troubles[i] = Trouble{TroubleInput, problem.Object, problem.Text}
+			troubles[i] = engine.Trouble{Kind: engine.TroubleInput, Object: problem.Object, Text: problem.Text}
 		}
 		return 0, r.fail(ctx, p, troubles)
 	}
-	objects, _ := Desired(in, r.Settings)
+	objects, _ := engine.Desired(in, r.Settings)
 	parts, troubles, wait, err := r.readParts(ctx, p, objects)
 	switch {
 	case err != nil, wait:
@@ -193,7 +194,7 @@ func (r *Reconciler) setUp(ctx context.Context, p pair) (time.Duration, error) {
 }
 
 // step observes, decides, does and tells.
-func (r *Reconciler) step(ctx context.Context, p pair, e *engine) (time.Duration, error) {
+func (r *Reconciler) step(ctx context.Context, p pair, e *engine.Engine) (time.Duration, error) {
 	o, err := r.observe(ctx, p, e)
 	if err != nil {
 		return 0, err
@@ -202,39 +203,34 @@ func (r *Reconciler) step(ctx context.Context, p pair, e *engine) (time.Duration
 	if err = r.do(ctx, p, o, step); err != nil {
 		return 0, r.refused(ctx, p, err)
 	}
-	figures := Figures{Info: o.Info}
-	if attempt, ok := o.Attempts[JobCount]; ok {
-		if counts, unread := attempt.counts(); unread == nil {
-			figures.Counts = &counts
-		}
-	}
+	figures := o.Figures()
 	lacking, err := r.notHonoured(ctx, p)
 	if err != nil {
 		return 0, err
 	}
 	err = r.writeRuntime(ctx, p.runtime, func(runtime *datav1alpha1.AlluxioRuntime) {
 		e.SetRuntimeStatus(runtime, o, step, figures)
-		setHonoured(runtime, lacking, metav1.NewTime(o.Now))
+		engine.SetHonoured(runtime, lacking, o.Now)
 	})
 	if err != nil {
 		return 0, err
 	}
-	message := messageOf(step.Troubles)
+	message := engine.MessageOf(step.Troubles)
 	if message != "" {
 		r.tell(p.key, p.dataset, tell.ReasonErrorProcessRuntime, message)
 	}
 	err = r.writeDataset(ctx, p.dataset, func(dataset *datav1alpha1.Dataset) { e.SetDatasetStatus(dataset, o, step, figures, message) })
 	if step.Again == 0 {
-		step.Again = settledInterval
+		step.Again = engine.SettledInterval
 	}
 	return step.Again, err
 }
 
 // do does what was decided.
-func (r *Reconciler) do(ctx context.Context, p pair, o *Observed, step *Step) error {
+func (r *Reconciler) do(ctx context.Context, p pair, o *engine.Observed, step *engine.Step) error {
 	for kind, attempt := range step.Read {
-		r.attempts.Update(p.key, func(known map[JobKind]Attempt, _ bool) (map[JobKind]Attempt, bool) {
-			next := map[JobKind]Attempt{kind: attempt}
+		r.attempts.Update(p.key, func(known map[engine.JobKind]engine.Attempt, _ bool) (map[engine.JobKind]engine.Attempt, bool) {
+			next := map[engine.JobKind]engine.Attempt{kind: attempt}
 			for other, before := range known {
 				if other != kind {
 					next[other] = before
@@ -273,12 +269,12 @@ func (r *Reconciler) writeGate(ctx context.Context, pod *corev1.Pod, mounted boo
 		status, reason = corev1.ConditionTrue, "Mounted"
 	}
 	changed := pod.DeepCopy()
-	changed.Status.Conditions = slices.DeleteFunc(changed.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == ConditionMounted })
-	changed.Status.Conditions = append(changed.Status.Conditions, corev1.PodCondition{Type: ConditionMounted, Status: status, Reason: reason,
+	changed.Status.Conditions = slices.DeleteFunc(changed.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == engine.ConditionMounted })
+	changed.Status.Conditions = append(changed.Status.Conditions, corev1.PodCondition{Type: engine.ConditionMounted, Status: status, Reason: reason,
 		LastTransitionTime: metav1.NewTime(r.Now())})
 	err := r.Client.Status().Patch(ctx, changed, client.StrategicMergeFrom(pod))
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("writing the condition %s of pod %s: %w", ConditionMounted, client.ObjectKeyFromObject(pod), err)
+		return fmt.Errorf("writing the condition %s of pod %s: %w", engine.ConditionMounted, client.ObjectKeyFromObject(pod), err)
 	}
 	return nil
 }
@@ -304,7 +300,7 @@ func (r *Reconciler) refused(ctx context.Context, p pair, err error) error {
 	if !apierrors.IsInvalid(err) && !forbidden {
 		return err
 	}
-	failed := r.fail(ctx, p, []Trouble{{TroubleRefused, "AlluxioRuntime " + p.key.String(), err.Error()}})
+	failed := r.fail(ctx, p, []engine.Trouble{{Kind: engine.TroubleRefused, Object: "AlluxioRuntime " + p.key.String(), Text: err.Error()}})
 	if failed != nil || !forbidden {
 		return failed
 	}
@@ -312,11 +308,11 @@ func (r *Reconciler) refused(ctx context.Context, p pair, err error) error {
 }
 
 // fail says why the Dataset can't be set up: in its status, in that of its runtime, and once in an event.
-func (r *Reconciler) fail(ctx context.Context, p pair, troubles []Trouble) error {
-	message := messageOf(troubles)
+func (r *Reconciler) fail(ctx context.Context, p pair, troubles []engine.Trouble) error {
+	message := engine.MessageOf(troubles)
 	r.tell(p.key, p.dataset, tell.ReasonErrorProcessRuntime, message)
 	now := r.Now()
-	return r.writeDataset(ctx, p.dataset, func(dataset *datav1alpha1.Dataset) { SetFailed(dataset, message, now) })
+	return r.writeDataset(ctx, p.dataset, func(dataset *datav1alpha1.Dataset) { engine.SetFailed(dataset, message, now) })
 }
 
 // tell makes an event unless it is the same as the last for this Dataset.
@@ -346,8 +342,8 @@ func (r *Reconciler) adopt(ctx context.Context, p pair) error {
 	id := reference.DatasetID(p.dataset)
 	runtime := p.runtime.DeepCopy()
 	metav1.SetMetaDataLabel(&runtime.ObjectMeta, datav1alpha1.LabelDatasetID, id)
-	metav1.SetMetaDataAnnotation(&runtime.ObjectMeta, AnnotationServedBy, ServedBy)
-	controllerutil.AddFinalizer(runtime, Finalizer)
+	metav1.SetMetaDataAnnotation(&runtime.ObjectMeta, engine.AnnotationServedBy, engine.ServedBy)
+	controllerutil.AddFinalizer(runtime, engine.Finalizer)
 	owned := slices.ContainsFunc(runtime.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == p.dataset.UID })
 	if !owned {
 		runtime.OwnerReferences = append(runtime.OwnerReferences, reference.OwnerReference(p.dataset))

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/alluxio/engine"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/livetest"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
@@ -36,7 +37,7 @@ func start(t *testing.T, change func(*Reconciler)) (string, *double) {
 	d := startDouble(t, namespace)
 	livetest.StartManager(t, func(manager ctrl.Manager) error {
 		r := &Reconciler{Client: client.WithFieldOwner(manager.GetClient(), reference.FieldManager), Recorder: manager.GetEventRecorder(reference.FieldManager),
-			Settings: settings, Serve: ServeAll, Sharing: reference.SharingRBAC, Ask: d.ask}
+			Settings: engine.Settings{Image: "kubectl-fluid/alluxio:2.9.6", Controller: "kubectl-fluid-system"}, Serve: ServeAll, Sharing: reference.SharingRBAC, Ask: d.ask}
 		if change != nil {
 			change(r)
 		}
@@ -92,13 +93,13 @@ func TestTheDocumentedExampleIsServed(t *testing.T) {
 			return err.Error()
 		}
 		if s.MasterPhase != "Ready" || s.WorkerPhase != "Ready" || s.FusePhase != "Ready" || s.MasterNumberReady != 1 || s.WorkerNumberReady != 1 ||
-			s.SetupDuration == "" || conditionOf(runtime, ConditionMountedRuntime).Status != corev1.ConditionTrue || len(jobs.Items) > 0 {
+			s.SetupDuration == "" || conditionOf(runtime, engine.ConditionMountedRuntime).Status != corev1.ConditionTrue || len(jobs.Items) > 0 {
 			return fmt.Sprintf("%d Jobs, %+v", len(jobs.Items), s)
 		}
 		return ""
 	})
-	if !strings.Contains(conditionOf(runtime, conditionWorkersReady).Message, "phy-worker-0 LIVE 1.00GiB") {
-		t.Error(conditionOf(runtime, conditionWorkersReady))
+	if !strings.Contains(conditionOf(runtime, "WorkersReady").Message, "phy-worker-0 LIVE 1.00GiB") {
+		t.Error(conditionOf(runtime, "WorkersReady"))
 	}
 	for _, object := range []client.Object{&corev1.ConfigMap{ObjectMeta: named(namespace, "phy-config")}, &corev1.Service{ObjectMeta: named(namespace, "phy-master-0")},
 		&appsv1.DaemonSet{ObjectMeta: named(namespace, "phy-fuse")}, &networkingv1.NetworkPolicy{ObjectMeta: named(namespace, "phy-alluxio")},
@@ -257,7 +258,7 @@ func TestChangesArriveAndLifeEnds(t *testing.T) {
 	livetest.Create(t, dataset, runtime)
 	awaitBound(t, dataset)
 	worker, master := &appsv1.StatefulSet{ObjectMeta: named(namespace, "phy-worker")}, &appsv1.StatefulSet{ObjectMeta: named(namespace, "phy-master")}
-	hash := livetest.Refresh(t, master).Spec.Template.Annotations[annotationConfigHash]
+	hash := livetest.Refresh(t, master).Spec.Template.Annotations[engine.AnnotationConfigHash]
 	livetest.Alter(t, runtime, func(runtime *datav1alpha1.AlluxioRuntime) {
 		runtime.Spec.Replicas = 3
 		runtime.Spec.Worker.Properties = map[string]string{"alluxio.worker.tieredstore.free.ahead.bytes": "1MB"}
@@ -271,7 +272,7 @@ func TestChangesArriveAndLifeEnds(t *testing.T) {
 		}
 		return ""
 	})
-	if livetest.Refresh(t, master).Spec.Template.Annotations[annotationConfigHash] != hash {
+	if livetest.Refresh(t, master).Spec.Template.Annotations[engine.AnnotationConfigHash] != hash {
 		t.Error("the master is restarted for a worker's property")
 	}
 	livetest.Alter(t, runtime, func(runtime *datav1alpha1.AlluxioRuntime) {
@@ -355,13 +356,13 @@ func TestFluidsRuntimesAreLeftAlone(t *testing.T) {
 	runtime.Finalizers = []string{datav1alpha1.FinalizerFluidAlluxioRuntime}
 	livetest.Create(t, dataset, runtime)
 	livetest.Eventually(t, "the condition", func() string {
-		c := conditionOf(livetest.Refresh(t, runtime), ConditionServed)
+		c := conditionOf(livetest.Refresh(t, runtime), engine.ConditionServed)
 		if c.Status != corev1.ConditionFalse || !strings.Contains(c.Message, datav1alpha1.FinalizerFluidAlluxioRuntime) {
 			return fmt.Sprint(c)
 		}
 		return ""
 	})
-	if livetest.Exists(t, &appsv1.StatefulSet{ObjectMeta: named(namespace, "phy-master")}) || slices.Contains(runtime.Finalizers, Finalizer) {
+	if livetest.Exists(t, &appsv1.StatefulSet{ObjectMeta: named(namespace, "phy-master")}) || slices.Contains(runtime.Finalizers, engine.Finalizer) {
 		t.Error("it was touched")
 	}
 	livetest.Alter(t, runtime, func(runtime *datav1alpha1.AlluxioRuntime) { runtime.Finalizers = nil })

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
+
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/alluxio/engine"
 )
 
 // Limits of questions to a master.
@@ -21,41 +21,6 @@ const (
 	mostAnswer = 8 << 20
 )
 
-// MasterInfo is what a master says of itself and its workers (GET /api/v1/master/info, Alluxio 2.9). It says more.
-type MasterInfo struct {
-	Capacity     Space                 `json:"capacity"`
-	TierCapacity map[string]Space      `json:"tierCapacity"`
-	Metrics      map[string]int64      `json:"metrics"`
-	MountPoints  map[string]MountPoint `json:"mountPoints"`
-	Workers      []WorkerInfo          `json:"workers"`
-	LostWorkers  []WorkerInfo          `json:"lostWorkers"`
-	StartTimeMs  int64                 `json:"startTimeMs"`
-	Version      string                `json:"version"`
-}
-
-// Space is in bytes.
-type Space struct {
-	Total int64 `json:"total"`
-	Used  int64 `json:"used"`
-}
-
-// MountPoint is one mount as a master has it. Values of options that are credentials are masked by Alluxio.
-type MountPoint struct {
-	UfsURI     string            `json:"ufsUri"`
-	ReadOnly   bool              `json:"readOnly"`
-	Properties map[string]string `json:"properties"`
-}
-
-// WorkerInfo is one worker as a master knows it.
-type WorkerInfo struct {
-	Address struct {
-		Host string `json:"host"`
-	} `json:"address"`
-	State         string `json:"state"`
-	CapacityBytes int64  `json:"capacityBytes"`
-	UsedBytes     int64  `json:"usedBytes"`
-}
-
 // Asker asks masters. It is safe for concurrent use.
 type Asker struct {
 	client *http.Client
@@ -65,7 +30,7 @@ type Asker struct {
 // NewAsker returns an Asker for masters in a container network, or on another port in tests.
 func NewAsker(port int) *Asker {
 	if port == 0 {
-		port = portMasterWeb
+		port = engine.PortMasterWeb
 	}
 	return &Asker{port: port, client: &http.Client{
 		Timeout:       askTimeout,
@@ -77,12 +42,12 @@ func NewAsker(port int) *Asker {
 
 // Ask asks the masters at some addresses, one after the other, and returns the first answer: of several only the leader gives
 // one.
-func (a *Asker) Ask(ctx context.Context, masters []string) (*MasterInfo, error) {
+func (a *Asker) Ask(ctx context.Context, masters []string) (*engine.MasterInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	err := fmt.Errorf("there is no master to ask")
 	for _, master := range masters {
-		var info *MasterInfo
+		var info *engine.MasterInfo
 		if info, err = a.ask(ctx, master); err == nil {
 			return info, nil
 		}
@@ -90,7 +55,7 @@ func (a *Asker) Ask(ctx context.Context, masters []string) (*MasterInfo, error) 
 	return nil, err
 }
 
-func (a *Asker) ask(ctx context.Context, master string) (*MasterInfo, error) {
+func (a *Asker) ask(ctx context.Context, master string) (*engine.MasterInfo, error) {
 	url := "http://" + net.JoinHostPort(master, strconv.Itoa(a.port)) + "/api/v1/master/info"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -104,7 +69,7 @@ func (a *Asker) ask(ctx context.Context, master string) (*MasterInfo, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("asking the master at %s: it answered %s", master, response.Status)
 	}
-	info := &MasterInfo{}
+	info := &engine.MasterInfo{}
 	if err := json.NewDecoder(io.LimitReader(response.Body, mostAnswer)).Decode(info); err != nil {
 		return nil, fmt.Errorf("reading the answer of the master at %s: %w", master, err)
 	}
@@ -112,11 +77,4 @@ func (a *Asker) ask(ctx context.Context, master string) (*MasterInfo, error) {
 		return nil, fmt.Errorf("the answer of the master at %s has no mountPoints", master)
 	}
 	return info, nil
-}
-
-// reverseSorted returns the paths of a mount table, the innermost before what they are within.
-func reverseSorted(table map[string]MountPoint) []string {
-	paths := slices.Sorted(maps.Keys(table))
-	slices.Reverse(paths)
-	return paths
 }

@@ -1,6 +1,24 @@
-package alluxio
+package engine
 
 import "fmt"
+
+// Figures are what a status says of data and cache.
+type Figures struct {
+	// Counts of the origins' files and bytes; nil while they aren't known.
+	Counts *Counts
+	Info   *MasterInfo
+}
+
+// Figures are those that are known by now.
+func (o *Observed) Figures() Figures {
+	figures := Figures{Info: o.Info}
+	if attempt, ok := o.Attempts[JobCount]; ok {
+		if counts, unread := attempt.counts(); unread == nil {
+			figures.Counts = &counts
+		}
+	}
+	return figures
+}
 
 // cacheStates are the figures of the cache under Fluid's names, in Fluid's form.
 func cacheStates(figures Figures) map[string]string {

@@ -1,4 +1,4 @@
-package alluxio
+package engine
 
 import (
 	"crypto/sha256"
@@ -12,8 +12,8 @@ import (
 
 // Bounds of what is repeated. Nothing else waits by the clock.
 const (
-	// settledInterval is how often masters are asked whose mounts are as they should be.
-	settledInterval = 15 * time.Second
+	// SettledInterval is how often masters are asked whose mounts are as they should be.
+	SettledInterval = 15 * time.Second
 	// unsettledInterval is how often masters are asked that don't answer yet, or whose mounts aren't.
 	unsettledInterval = time.Second
 	// mountRetry is how soon mounts are tried again that failed.
@@ -57,7 +57,7 @@ type Step struct {
 	// Waiting says what is waited for, if nothing is wrong.
 	Waiting  string
 	Troubles []Trouble
-	// Again is when to look again without an event; zero for settledInterval.
+	// Again is when to look again without an event; zero for SettledInterval.
 	Again time.Duration
 }
 
@@ -73,10 +73,10 @@ func (s *Step) again(within time.Duration) {
 }
 
 // Decide says what to do next, from what there is.
-func (e *engine) Decide(o *Observed) *Step {
+func (e *Engine) Decide(o *Observed) *Step {
 	step := &Step{Gates: map[string]bool{}, Read: map[JobKind]Attempt{}}
 	e.checkPods(step, o)
-	masters := addresses(o.Masters)
+	masters := o.Addresses()
 	switch {
 	case len(masters) == 0:
 		step.Waiting = "no master runs yet"
@@ -95,13 +95,21 @@ func (e *engine) Decide(o *Observed) *Step {
 	return step
 }
 
+// AskInterval is how long to wait between two questions to the masters, given their last answer; nil if there is none.
+func (e *Engine) AskInterval(answer *MasterInfo) time.Duration {
+	if answer == nil || len(operationsFor(e.mounts, answer.MountPoints)) > 0 {
+		return unsettledInterval
+	}
+	return SettledInterval
+}
+
 // checkPods says which pods don't run, and why.
-func (e *engine) checkPods(step *Step, o *Observed) {
+func (e *Engine) checkPods(step *Step, o *Observed) {
 	for _, set := range []struct {
 		name string
 		pods []corev1.Pod
 		want int32
-	}{{MasterName(e.runtime.Name), o.Masters, int32(e.masters())}, {WorkerName(e.runtime.Name), o.Workers, e.runtime.Spec.Replicas}} {
+	}{{MasterName(e.runtime.Name), o.Masters, int32(e.Masters())}, {WorkerName(e.runtime.Name), o.Workers, e.runtime.Spec.Replicas}} {
 		for i := range set.pods {
 			if text := podTrouble(&set.pods[i]); text != "" {
 				step.trouble(TroublePods, "StatefulSet "+e.runtime.Namespace+"/"+set.name, "%s", text)
@@ -116,9 +124,9 @@ func (e *engine) checkPods(step *Step, o *Observed) {
 }
 
 // decideMounts makes, reads and deletes the Job that makes the mount table what it should be.
-func (e *engine) decideMounts(step *Step, o *Observed, masters []string) {
+func (e *Engine) decideMounts(step *Step, o *Observed, masters []string) {
 	operations := operationsFor(e.mounts, o.Info.MountPoints)
-	hash := hashOf(operations, identityOf(o.Masters))
+	hash := hashOf(operations, o.Identity())
 	if staleRoot(e.mounts, o.Info.MountPoints) {
 		step.trouble(TroubleMount, "Dataset "+e.key().String(), "the mount at / is another than what the masters' journal has: delete the pods of StatefulSet %s, all at once",
 			MasterName(e.runtime.Name))
@@ -139,7 +147,7 @@ func (e *engine) decideMounts(step *Step, o *Observed, masters []string) {
 		case tried && attempt.Hash == hash && o.Now.Sub(attempt.At) < mountRetry:
 			step.again(mountRetry - o.Now.Sub(attempt.At))
 		default:
-			step.Create = append(step.Create, e.Job(JobMount, masters, operations, hash))
+			step.Create = append(step.Create, e.job(JobMount, masters, operations, hash))
 			step.Waiting = "the mounts are being made"
 		}
 	}
@@ -149,7 +157,7 @@ func (e *engine) decideMounts(step *Step, o *Observed, masters []string) {
 }
 
 // sayFailures names the mounts that failed, and why.
-func (e *engine) sayFailures(step *Step, attempt *Attempt) {
+func (e *Engine) sayFailures(step *Step, attempt *Attempt) {
 	object := "Dataset " + e.key().String()
 	for _, result := range attempt.Results {
 		if !result.OK {
@@ -163,10 +171,10 @@ func (e *engine) sayFailures(step *Step, attempt *Attempt) {
 
 // readJob looks at a Job that exists, and returns its outcome when it has ended. One that was made for something else is
 // deleted.
-func (e *engine) readJob(step *Step, o *Observed, kind JobKind, observed ObservedJob, hash string) *Attempt {
+func (e *Engine) readJob(step *Step, o *Observed, kind JobKind, observed ObservedJob, hash string) *Attempt {
 	job := observed.Job
 	outcome := OutcomeOf(job, observed.Pods)
-	made := job.Annotations[annotationConfigHash]
+	made := job.Annotations[AnnotationConfigHash]
 	switch {
 	case job.DeletionTimestamp != nil:
 	case !outcome.Finished.IsZero():
@@ -194,7 +202,7 @@ func (e *engine) readJob(step *Step, o *Observed, kind JobKind, observed Observe
 
 // decideGates says which masters may be found by clients. One that has been found stays so while a mount is added or fails,
 // but not when its journal is lost.
-func (e *engine) decideGates(step *Step, o *Observed) {
+func (e *Engine) decideGates(step *Step, o *Observed) {
 	lost := len(e.mounts) > 0
 	for i := range e.mounts {
 		if _, there := o.Info.MountPoints[e.mounts[i].Path]; there {
@@ -212,7 +220,7 @@ func (e *engine) decideGates(step *Step, o *Observed) {
 }
 
 // decideCount counts what the origins have when the mounts have changed, and now and then.
-func (e *engine) decideCount(step *Step, o *Observed, masters []string) {
+func (e *Engine) decideCount(step *Step, o *Observed, masters []string) {
 	hash := e.mountsHash()
 	if observed, exists := o.Jobs[JobCount]; exists {
 		e.readJob(step, o, JobCount, observed, hash)
@@ -229,7 +237,7 @@ func (e *engine) decideCount(step *Step, o *Observed, masters []string) {
 	if counted && last.Hash == hash && o.Now.Sub(last.At) < wait {
 		return
 	}
-	step.Create = append(step.Create, e.Job(JobCount, masters, []Operation{{Verb: "count", Path: "/"}}, hash))
+	step.Create = append(step.Create, e.job(JobCount, masters, []Operation{{Verb: "count", Path: "/"}}, hash))
 }
 
 // counts reads the result of counting.
@@ -243,7 +251,7 @@ func (a *Attempt) counts() (Counts, error) {
 }
 
 // mountsHash identifies all mounts.
-func (e *engine) mountsHash() string {
+func (e *Engine) mountsHash() string {
 	hash := sha256.New()
 	for i := range e.mounts {
 		fmt.Fprintln(hash, e.mounts[i].Hash())

@@ -1,4 +1,4 @@
-package alluxio
+package engine
 
 import (
 	"strings"
@@ -14,7 +14,7 @@ func TestEveryTroubleIsAFinding(t *testing.T) {
 		TroublePods: finding.CodeRuntimePods, TroubleMount: finding.CodeMountFailed,
 	} {
 		entry, ok := finding.Explain(code)
-		message := messageOf([]Trouble{{kind, "Dataset a/b", "it is so"}, {kind, "Dataset a/b", "and so"}})
+		message := MessageOf([]Trouble{{kind, "Dataset a/b", "it is so"}, {kind, "Dataset a/b", "and so"}})
 		one := string(code) + ": Dataset a/b: it is so (" + entry.Remedy + "); "
 		if !ok || entry.Severity != finding.Error || !strings.HasPrefix(message, one+string(code)) {
 			t.Errorf("%s: %q", code, message)

@@ -1,4 +1,4 @@
-package alluxio
+package engine
 
 import (
 	"bytes"
@@ -56,9 +56,9 @@ func TestDesiredObjects(t *testing.T) {
 			if len(problems) > 0 {
 				t.Fatal(problems)
 			}
-			e, _ := newEngine(in.input(), settings)
+			e, _ := New(in.input(), settings)
 			operations := operationsFor(objects.Mounts, map[string]MountPoint{"/": {}})
-			job := e.Job(JobMount, []string{"10.0.0.1"}, operations, "hash")
+			job := e.job(JobMount, []string{"10.0.0.1"}, operations, "hash")
 			job.Spec.Template.Spec.Containers[0].Command[2] = "(job.sh)"
 			for i := range objects.Master.Spec.Template.Spec.InitContainers {
 				objects.Master.Spec.Template.Spec.InitContainers[i].Command[2] = "(site.sh)"

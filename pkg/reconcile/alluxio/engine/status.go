@@ -1,4 +1,4 @@
-package alluxio
+package engine
 
 import (
 	"fmt"
@@ -31,17 +31,10 @@ const (
 // calculating is what Fluid shows of figures that aren't known yet.
 const calculating = "[Calculating]"
 
-// Figures are what a status says of data and cache.
-type Figures struct {
-	// Counts of the origins' files and bytes; nil while they aren't known.
-	Counts *Counts
-	Info   *MasterInfo
-}
-
 // SetRuntimeStatus writes what there is into an AlluxioRuntime's status. Only what changes gets a new time.
-func (e *engine) SetRuntimeStatus(runtime *datav1alpha1.AlluxioRuntime, o *Observed, step *Step, figures Figures) {
+func (e *Engine) SetRuntimeStatus(runtime *datav1alpha1.AlluxioRuntime, o *Observed, step *Step, figures Figures) {
 	status, now := &runtime.Status, metav1.NewTime(o.Now)
-	wantMasters := int32(e.masters())
+	wantMasters := int32(e.Masters())
 	status.DesiredMasterNumberScheduled, status.DesiredWorkerNumberScheduled = wantMasters, e.runtime.Spec.Replicas
 	status.CurrentMasterNumberScheduled, status.CurrentWorkerNumberScheduled = int32(len(o.Masters)), int32(len(o.Workers))
 	status.MasterNumberReady, status.WorkerNumberReady = ready(o.Masters), ready(o.Workers)
@@ -49,7 +42,7 @@ func (e *engine) SetRuntimeStatus(runtime *datav1alpha1.AlluxioRuntime, o *Obser
 	status.WorkerNumberUnavailable = max(0, e.runtime.Spec.Replicas-status.WorkerNumberReady)
 	status.MasterPhase = phaseOf(status.MasterNumberReady, wantMasters)
 	status.WorkerPhase = phaseOf(status.WorkerNumberReady, e.runtime.Spec.Replicas)
-	status.Selector = labels.SelectorFromSet(e.selector(roleWorker)).String()
+	status.Selector = labels.SelectorFromSet(e.selector(RoleWorker)).String()
 	e.setFuseStatus(status, o, now)
 
 	set := func(kind string, good bool, reason, message string) {
@@ -94,7 +87,7 @@ func (e *engine) SetRuntimeStatus(runtime *datav1alpha1.AlluxioRuntime, o *Obser
 	}
 }
 
-func (e *engine) setFuseStatus(status *datav1alpha1.RuntimeStatus, o *Observed, now metav1.Time) {
+func (e *Engine) setFuseStatus(status *datav1alpha1.RuntimeStatus, o *Observed, now metav1.Time) {
 	if o.Fuse != nil {
 		fuses := &o.Fuse.Status
 		status.DesiredFuseNumberScheduled, status.CurrentFuseNumberScheduled = fuses.DesiredNumberScheduled, fuses.CurrentNumberScheduled
@@ -150,13 +143,13 @@ func workersText(info *MasterInfo) string {
 }
 
 // usable reports whether sidecars find what they need: a master with its mounts, and a worker.
-func (e *engine) usable(o *Observed, step *Step) bool {
+func (e *Engine) usable(o *Observed, step *Step) bool {
 	return ready(o.Masters) > 0 && (ready(o.Workers) > 0 || e.runtime.Spec.Replicas == 0)
 }
 
 // SetDatasetStatus writes what there is into a Dataset's status. One that was bound stays so, since its references and pods
 // do, while its conditions say what is the matter. status.datasetRef belongs to the references.
-func (e *engine) SetDatasetStatus(dataset *datav1alpha1.Dataset, o *Observed, step *Step, figures Figures, message string) {
+func (e *Engine) SetDatasetStatus(dataset *datav1alpha1.Dataset, o *Observed, step *Step, figures Figures, message string) {
 	status, now := &dataset.Status, metav1.NewTime(o.Now)
 	usable := e.usable(o, step)
 	bound := status.Phase == datav1alpha1.BoundPhase && HasRuntime(dataset)
@@ -164,7 +157,7 @@ func (e *engine) SetDatasetStatus(dataset *datav1alpha1.Dataset, o *Observed, st
 	case usable:
 		status.Phase = datav1alpha1.BoundPhase
 		if !HasRuntime(dataset) {
-			status.Runtimes = append(status.Runtimes, runtimeEntry(dataset, e.masters()))
+			status.Runtimes = append(status.Runtimes, runtimeEntry(dataset, e.Masters()))
 		}
 		setCondition(status, datav1alpha1.DatasetCondition{Type: datav1alpha1.DatasetReady, Status: corev1.ConditionTrue,
 			Reason: datav1alpha1.DatasetReadyReason, Message: "The ddc runtime is ready."}, now)
@@ -188,7 +181,7 @@ func (e *engine) SetDatasetStatus(dataset *datav1alpha1.Dataset, o *Observed, st
 	e.setFigures(status, figures)
 }
 
-func (e *engine) setFigures(status *datav1alpha1.DatasetStatus, figures Figures) {
+func (e *Engine) setFigures(status *datav1alpha1.DatasetStatus, figures Figures) {
 	if figures.Counts != nil {
 		status.UfsTotal, status.FileNum = humanBytes(figures.Counts.Bytes), fmt.Sprint(figures.Counts.Files)
 	} else if status.UfsTotal == "" {
@@ -197,6 +190,22 @@ func (e *engine) setFigures(status *datav1alpha1.DatasetStatus, figures Figures)
 	if figures.Info != nil {
 		status.CacheStates = cacheStates(figures)
 	}
+}
+
+// SetServedElsewhere says in a runtime's status that Fluid serves it, and why. (Conditions are what Fluid's CRD keeps of it.)
+func SetServedElsewhere(runtime *datav1alpha1.AlluxioRuntime, other string, now time.Time) {
+	setRuntimeCondition(&runtime.Status, datav1alpha1.RuntimeCondition{Type: ConditionServed, Status: corev1.ConditionFalse, Reason: "ServedByFluid",
+		Message: "Fluid's alluxioruntime-controller serves the runtime, since " + other + "; kubectl-fluid's controller leaves it alone (--alluxio-runtimes=auto)."}, metav1.NewTime(now))
+}
+
+// SetHonoured names the fields that aren't honoured in the runtime's status.
+func SetHonoured(runtime *datav1alpha1.AlluxioRuntime, unsupported []string, now time.Time) {
+	if len(unsupported) == 0 {
+		removeRuntimeCondition(&runtime.Status, ConditionHonoured)
+		return
+	}
+	setRuntimeCondition(&runtime.Status, datav1alpha1.RuntimeCondition{Type: ConditionHonoured, Status: corev1.ConditionFalse, Reason: "FieldsIgnored",
+		Message: "This controller doesn't honour these fields of the spec: " + strings.Join(unsupported, ", ") + "."}, metav1.NewTime(now))
 }
 
 // SetFailed says in a Dataset's status why nothing can be made for it. One that is set up already stays usable.

@@ -1,4 +1,4 @@
-package alluxio
+package engine
 
 import (
 	"fmt"
@@ -45,12 +45,12 @@ type Attempt struct {
 	Outcome
 }
 
-// addresses returns where masters can be asked: those that run.
-func addresses(masters []corev1.Pod) []string {
+// Addresses returns where masters can be asked: those that run.
+func (o *Observed) Addresses() []string {
 	var list []string
-	for i := range masters {
-		if masters[i].Status.PodIP != "" && running(&masters[i], containerMaster) {
-			list = append(list, masters[i].Status.PodIP)
+	for i := range o.Masters {
+		if pod := &o.Masters[i]; pod.Status.PodIP != "" && running(pod, containerMaster) {
+			list = append(list, pod.Status.PodIP)
 		}
 	}
 	return list
@@ -66,11 +66,11 @@ func running(pod *corev1.Pod, container string) bool {
 	return false
 }
 
-// identityOf changes when one of the masters is another process: what was answered before isn't about it.
-func identityOf(masters []corev1.Pod) string {
+// Identity is that of the masters. It changes when one of them is another process: what was answered before isn't about it.
+func (o *Observed) Identity() string {
 	var text strings.Builder
-	for i := range masters {
-		pod := &masters[i]
+	for i := range o.Masters {
+		pod := &o.Masters[i]
 		fmt.Fprint(&text, pod.UID, " ", pod.Status.PodIP)
 		for _, status := range pod.Status.ContainerStatuses {
 			if status.Name == containerMaster {

@@ -1,4 +1,4 @@
-package alluxio
+package engine
 
 import (
 	"strings"
@@ -21,8 +21,8 @@ func (k Kind) code() finding.Code {
 	return finding.CodeRuntimeInvalid
 }
 
-// messageOf says what is wrong, each with its code and what to do.
-func messageOf(troubles []Trouble) string {
+// MessageOf says what is wrong, each with its code and what to do.
+func MessageOf(troubles []Trouble) string {
 	var texts []string
 	for _, trouble := range troubles {
 		text := string(trouble.Kind.code()) + ": " + trouble.Object + ": " + trouble.Text

@@ -1,4 +1,4 @@
-package alluxio
+package engine
 
 import (
 	"fmt"
@@ -65,8 +65,8 @@ type Problem struct {
 	Text string
 }
 
-// engine holds what all the objects are made from.
-type engine struct {
+// Engine decides for one Dataset and its AlluxioRuntime: it holds what all their objects are made from.
+type Engine struct {
 	Input
 	settings Settings
 	dataset  *datav1alpha1.Dataset
@@ -76,9 +76,9 @@ type engine struct {
 	config   map[string]string
 }
 
-// newEngine reads the input, or says everything that is wrong with it.
-func newEngine(in Input, settings Settings) (*engine, []Problem) {
-	e := &engine{Input: in, settings: settings, dataset: in.Dataset, runtime: in.Runtime}
+// New reads the input, or says everything that is wrong with it.
+func New(in Input, settings Settings) (*Engine, []Problem) {
+	e := &Engine{Input: in, settings: settings, dataset: in.Dataset, runtime: in.Runtime}
 	if e.settings.MountRoot == "" {
 		e.settings.MountRoot = DefaultMountRoot
 	}
@@ -105,7 +105,7 @@ func newEngine(in Input, settings Settings) (*engine, []Problem) {
 }
 
 // checkSpec says what of the runtime's spec can't be served.
-func (e *engine) checkSpec() []string {
+func (e *Engine) checkSpec() []string {
 	spec := &e.runtime.Spec
 	problems := checkProperties("spec.properties", spec.Properties)
 	problems = append(problems, checkOptions("spec.jvmOptions", spec.JvmOptions)...)
@@ -152,7 +152,7 @@ type component struct {
 	taken int64
 }
 
-func (e *engine) components() []component {
+func (e *Engine) components() []component {
 	spec := &e.runtime.Spec
 	var list []component
 	for _, c := range []struct {
@@ -170,7 +170,7 @@ func (e *engine) components() []component {
 
 // Desired returns the objects that should exist for a runtime, or everything that has to be changed first.
 func Desired(in Input, settings Settings) (*Objects, []Problem) {
-	e, problems := newEngine(in, settings)
+	e, problems := New(in, settings)
 	if len(problems) > 0 {
 		return nil, problems
 	}
@@ -182,16 +182,16 @@ func Desired(in Input, settings Settings) (*Objects, []Problem) {
 	}, nil
 }
 
-// masters is how many there are.
-func (e *engine) masters() int { return int(max(e.runtime.Spec.Master.Replicas, 1)) }
+// Masters is how many masters there should be.
+func (e *Engine) Masters() int { return int(max(e.runtime.Spec.Master.Replicas, 1)) }
 
 // image is that of masters, workers and Jobs.
-func (e *engine) image() string {
+func (e *Engine) image() string {
 	return imageOf(e.settings.Image, e.runtime.Spec.AlluxioVersion.Image, e.runtime.Spec.AlluxioVersion.ImageTag)
 }
 
 // fuseImage is the FUSE client's; Alluxio's own image has the client too.
-func (e *engine) fuseImage() string {
+func (e *Engine) fuseImage() string {
 	return imageOf(e.image(), e.runtime.Spec.Fuse.Image, e.runtime.Spec.Fuse.ImageTag)
 }
 

@@ -1,4 +1,4 @@
-package alluxio
+package engine
 
 import (
 	"maps"
@@ -27,22 +27,25 @@ const (
 	ServedBy = "kubectl-fluid"
 	// ConditionMounted is the readiness gate of a master: whether it has every mount of its Dataset.
 	ConditionMounted = "kubectl-fluid.dev/mounted"
-	// annotationConfigHash on a pod template restarts its pods when what they read at their start changes.
-	annotationConfigHash = "kubectl-fluid.dev/config-hash"
+	// AnnotationConfigHash on a pod template restarts its pods when what they read at their start changes.
+	AnnotationConfigHash = "kubectl-fluid.dev/config-hash"
 )
 
-// Roles of the pods, as Fluid v1.0.8 labels them; roleJob is this project's.
+// Roles of the pods, which their label role has, as Fluid v1.0.8 labels them; roleJob is this project's.
 const (
-	roleMaster = "alluxio-master"
-	roleWorker = "alluxio-worker"
+	// RoleMaster is that of masters.
+	RoleMaster = "alluxio-master"
+	// RoleWorker is that of workers.
+	RoleWorker = "alluxio-worker"
 	roleFuse   = "alluxio-fuse"
 	roleJob    = "alluxio-job"
 )
 
 // Ports of Alluxio in a container network (Fluid v1.0.8 draws others only for the node's network).
 const (
-	portMasterRPC              = 19998
-	portMasterWeb              = 19999
+	portMasterRPC = 19998
+	// PortMasterWeb is where a master says of itself what MasterInfo has.
+	PortMasterWeb              = 19999
 	portJobMasterRPC           = 20001
 	portJobMasterWeb           = 20002
 	portMasterJournal          = 19200
@@ -86,14 +89,14 @@ func FuseName(runtime string) string { return runtime + "-fuse" }
 func PolicyName(runtime string) string { return runtime + "-alluxio" }
 
 // fuseDirectory is the runtime's directory on the nodes; the mount is within it.
-func (e *engine) fuseDirectory() string {
+func (e *Engine) fuseDirectory() string {
 	return path.Join(e.settings.MountRoot, RuntimeType, e.runtime.Namespace, e.runtime.Name)
 }
 
-func (e *engine) fuseMount() string { return path.Join(e.fuseDirectory(), "alluxio-fuse") }
+func (e *Engine) fuseMount() string { return path.Join(e.fuseDirectory(), "alluxio-fuse") }
 
 // labels returns Fluid's labels of a component's objects; those that say that Helm made them say who did.
-func (e *engine) labels(role string) map[string]string {
+func (e *Engine) labels(role string) map[string]string {
 	labels := map[string]string{
 		"app":                        "alluxio",
 		"release":                    e.runtime.Name,
@@ -112,12 +115,12 @@ func (e *engine) labels(role string) map[string]string {
 }
 
 // selector returns the labels by which a component's pods are known; they never change.
-func (e *engine) selector(role string) map[string]string {
+func (e *Engine) selector(role string) map[string]string {
 	return map[string]string{"app": "alluxio", "release": e.runtime.Name, "role": role}
 }
 
 // meta is the metadata of an object that Kubernetes deletes with the AlluxioRuntime.
-func (e *engine) meta(name, role string, more map[string]string) metav1.ObjectMeta {
+func (e *Engine) meta(name, role string, more map[string]string) metav1.ObjectMeta {
 	labels := e.labels(role)
 	maps.Copy(labels, more)
 	controller, block := true, false
@@ -126,6 +129,6 @@ func (e *engine) meta(name, role string, more map[string]string) metav1.ObjectMe
 			Name: e.runtime.Name, UID: e.runtime.UID, Controller: &controller, BlockOwnerDeletion: &block}}}
 }
 
-func (e *engine) key() types.NamespacedName {
+func (e *Engine) key() types.NamespacedName {
 	return types.NamespacedName{Namespace: e.dataset.Namespace, Name: e.dataset.Name}
 }

@@ -1,4 +1,4 @@
-package alluxio
+package engine
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 
 // fuse is the template that sidecars are made from. Its own pods run on nodes that are labelled for it: none, until a CSI
 // driver labels one.
-func (e *engine) fuse() *appsv1.DaemonSet {
+func (e *Engine) fuse() *appsv1.DaemonSet {
 	labels := e.labels(roleFuse)
 	labels[istioLabel] = "false"
 	return &appsv1.DaemonSet{
@@ -25,14 +25,14 @@ func (e *engine) fuse() *appsv1.DaemonSet {
 			UpdateStrategy: appsv1.DaemonSetUpdateStrategy{Type: appsv1.OnDeleteDaemonSetStrategyType},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: map[string]string{istioLabel: "false",
-					annotationConfigHash: e.configHash(keyJava, keyFuse)}},
+					AnnotationConfigHash: e.configHash(keyJava, keyFuse)}},
 				Spec: e.fusePod(),
 			},
 		},
 	}
 }
 
-func (e *engine) fusePod() corev1.PodSpec {
+func (e *Engine) fusePod() corev1.PodSpec {
 	links := false
 	device, create := corev1.HostPathCharDev, corev1.HostPathDirectoryOrCreate
 	selector := map[string]string{reference.FuseLabel(e.dataset): "true"}
@@ -47,7 +47,7 @@ func (e *engine) fusePod() corev1.PodSpec {
 	}
 }
 
-func (e *engine) fuseContainer() corev1.Container {
+func (e *Engine) fuseContainer() corev1.Container {
 	spec := &e.runtime.Spec.Fuse
 	privileged, root := true, int64(0)
 	bidirectional := corev1.MountPropagationBidirectional
@@ -70,7 +70,7 @@ func (e *engine) fuseContainer() corev1.Container {
 // fuseOptions let the kernel read in order (else its read-ahead makes a client seek all the time: 1,245 requests to the origin
 // for what takes 5), let every user read, and forget soon what may have changed at the origin. kernel_cache, which Fluid
 // sets, would show a replaced file's old content for ever.
-func (e *engine) fuseOptions() string {
+func (e *Engine) fuseOptions() string {
 	mode := "ro"
 	if writable(e.dataset) {
 		mode = "rw"

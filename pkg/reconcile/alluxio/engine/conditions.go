@@ -1,4 +1,4 @@
-package alluxio
+package engine
 
 import (
 	"slices"

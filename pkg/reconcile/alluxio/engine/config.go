@@ -1,4 +1,4 @@
-package alluxio
+package engine
 
 import (
 	"crypto/sha256"
@@ -34,7 +34,7 @@ const (
 	kernelMetadataTime = 10 // seconds that the kernel keeps what a client said
 )
 
-func (e *engine) configMap() *corev1.ConfigMap {
+func (e *Engine) configMap() *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
 		ObjectMeta: e.meta(ConfigName(e.runtime.Name), "", map[string]string{"name": ConfigName(e.runtime.Name)}),
@@ -42,7 +42,7 @@ func (e *engine) configMap() *corev1.ConfigMap {
 	}
 }
 
-func (e *engine) mountConfigMap() *corev1.ConfigMap {
+func (e *Engine) mountConfigMap() *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
 		ObjectMeta: e.meta(MountConfigName(e.runtime.Name), "", map[string]string{"name": MountConfigName(e.runtime.Name)}),
@@ -51,7 +51,7 @@ func (e *engine) mountConfigMap() *corev1.ConfigMap {
 }
 
 // options of all components and of each.
-func (e *engine) options() map[string]string {
+func (e *Engine) options() map[string]string {
 	spec := &e.runtime.Spec
 	masterName := []string{property("alluxio.master.hostname", "${ALLUXIO_MASTER_HOSTNAME}")}
 	workerName := []string{property("alluxio.worker.hostname", "${ALLUXIO_WORKER_HOSTNAME}")}
@@ -78,13 +78,13 @@ func (e *engine) options() map[string]string {
 
 // identity says where the masters are. One master goes by the name of its Service. Three have a name each for clients, which
 // exists while they are ready, and another for each other, which exists from the start: they wouldn't become ready without.
-func (e *engine) identity() []string {
+func (e *Engine) identity() []string {
 	journal := []string{property("alluxio.master.journal.type", "EMBEDDED"), property("alluxio.master.journal.folder", journalDirectory)}
-	if e.masters() == 1 {
+	if e.Masters() == 1 {
 		return append([]string{property("alluxio.master.hostname", e.masterAddress(0))}, journal...)
 	}
 	var rpc, jobRPC, peers, jobPeers []string
-	for i := range e.masters() {
+	for i := range e.Masters() {
 		rpc = append(rpc, fmt.Sprintf("%s:%d", e.masterAddress(i), portMasterRPC))
 		jobRPC = append(jobRPC, fmt.Sprintf("%s:%d", e.masterAddress(i), portJobMasterRPC))
 		peer := MasterPod(e.runtime.Name, i) + "." + MasterName(e.runtime.Name) + "." + e.runtime.Namespace
@@ -99,12 +99,12 @@ func (e *engine) identity() []string {
 }
 
 // masterAddress is the name by which clients of every namespace find a master.
-func (e *engine) masterAddress(ordinal int) string {
+func (e *Engine) masterAddress(ordinal int) string {
 	return MasterPod(e.runtime.Name, ordinal) + "." + e.runtime.Namespace
 }
 
 // properties are those of all components: what this engine sets, then the root's, then the user's.
-func (e *engine) properties() map[string]string {
+func (e *Engine) properties() map[string]string {
 	set := map[string]string{
 		"alluxio.fuse.jnifuse.enabled":                         "true",
 		"alluxio.fuse.jnifuse.libfuse.version":                 "2", // the one that has the mount option sync_read
@@ -136,12 +136,12 @@ func (e *engine) properties() map[string]string {
 		"alluxio.master.embedded.journal.election.timeout.min": "1sec",
 		"alluxio.master.embedded.journal.election.timeout.max": "2sec",
 	}
-	if e.masters() > 1 {
+	if e.Masters() > 1 {
 		set["alluxio.master.embedded.journal.election.timeout.min"] = "4sec"
 		set["alluxio.master.embedded.journal.election.timeout.max"] = "8sec"
 	}
 	for name, port := range map[string]int{
-		"alluxio.master.rpc.port": portMasterRPC, "alluxio.master.web.port": portMasterWeb,
+		"alluxio.master.rpc.port": portMasterRPC, "alluxio.master.web.port": PortMasterWeb,
 		"alluxio.job.master.rpc.port": portJobMasterRPC, "alluxio.job.master.web.port": portJobMasterWeb,
 		"alluxio.worker.rpc.port": portWorkerRPC, "alluxio.worker.web.port": portWorkerWeb,
 		"alluxio.job.worker.rpc.port": portJobWorkerRPC, "alluxio.job.worker.data.port": portJobWorkerData,
@@ -173,7 +173,7 @@ func rootProperties(root *Mount) map[string]string {
 }
 
 // configHash changes when what a component reads at its start does.
-func (e *engine) configHash(keys ...string) string {
+func (e *Engine) configHash(keys ...string) string {
 	hash := sha256.New()
 	for _, key := range keys {
 		fmt.Fprintf(hash, "%s=%s\n", key, e.config[key])

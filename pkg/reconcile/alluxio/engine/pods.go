@@ -1,4 +1,4 @@
-package alluxio
+package engine
 
 import (
 	"maps"
@@ -28,9 +28,9 @@ const entrypoint = "/entrypoint.sh"
 const istioLabel = "sidecar.istio.io/inject"
 
 // master runs the masters and, beside each, a job master.
-func (e *engine) master() *appsv1.StatefulSet {
-	name, replicas := MasterName(e.runtime.Name), int32(e.masters())
-	set := e.statefulSet(name, roleMaster, replicas)
+func (e *Engine) master() *appsv1.StatefulSet {
+	name, replicas := MasterName(e.runtime.Name), int32(e.Masters())
+	set := e.statefulSet(name, RoleMaster, replicas)
 	pod := &set.Spec.Template.Spec
 	pod.Containers = []corev1.Container{e.masterContainer(), e.jobMasterContainer()}
 	pod.Volumes = []corev1.Volume{emptyDir("alluxio-journal", "30Gi"), emptyDir("alluxio-ufs", "")}
@@ -39,18 +39,18 @@ func (e *engine) master() *appsv1.StatefulSet {
 	if root := rootMount(e.mounts); root != nil && len(root.Secrets) > 0 {
 		e.addSite(pod, root)
 	}
-	set.Spec.Template.Annotations[annotationConfigHash] = e.configHash(keyJava, keyMaster, keyJobMaster)
+	set.Spec.Template.Annotations[AnnotationConfigHash] = e.configHash(keyJava, keyMaster, keyJobMaster)
 	return set
 }
 
-func (e *engine) masterContainer() corev1.Container {
-	ports := []corev1.ContainerPort{port("rpc", portMasterRPC), port("web", portMasterWeb)}
-	if e.masters() > 1 {
+func (e *Engine) masterContainer() corev1.Container {
+	ports := []corev1.ContainerPort{port("rpc", portMasterRPC), port("web", PortMasterWeb)}
+	if e.Masters() > 1 {
 		ports = append(ports, port("embedded", portMasterJournal))
 	}
 	c := e.container(containerMaster, e.runtime.Spec.Master.Resources, e.runtime.Spec.Master.Env, e.masterEnv(), ports, "master-only", "--no-format")
 	c.VolumeMounts = []corev1.VolumeMount{{Name: "alluxio-journal", MountPath: journalDirectory}, {Name: "alluxio-ufs", MountPath: rootUFS}}
-	if e.masters() == 1 {
+	if e.Masters() == 1 {
 		// Of several masters only the leader answers here.
 		c.StartupProbe = &corev1.Probe{PeriodSeconds: 1, FailureThreshold: 180, TimeoutSeconds: 3,
 			ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromString("web")}}}
@@ -58,9 +58,9 @@ func (e *engine) masterContainer() corev1.Container {
 	return c
 }
 
-func (e *engine) jobMasterContainer() corev1.Container {
+func (e *Engine) jobMasterContainer() corev1.Container {
 	ports := []corev1.ContainerPort{port("job-rpc", portJobMasterRPC), port("job-web", portJobMasterWeb)}
-	if e.masters() > 1 {
+	if e.Masters() > 1 {
 		ports = append(ports, port("job-embedded", portJobMasterJournal))
 	}
 	c := e.container(containerJobMaster, e.runtime.Spec.JobMaster.Resources, e.runtime.Spec.JobMaster.Env, e.masterEnv(), ports, "job-master")
@@ -69,8 +69,8 @@ func (e *engine) jobMasterContainer() corev1.Container {
 }
 
 // masterEnv says a master's own address: its pod's, or among several the name by which the others know it.
-func (e *engine) masterEnv() []corev1.EnvVar {
-	if e.masters() == 1 {
+func (e *Engine) masterEnv() []corev1.EnvVar {
+	if e.Masters() == 1 {
 		return []corev1.EnvVar{fieldEnv("ALLUXIO_MASTER_HOSTNAME", "status.podIP")}
 	}
 	return []corev1.EnvVar{fieldEnv("POD_NAME", "metadata.name"),
@@ -79,7 +79,7 @@ func (e *engine) masterEnv() []corev1.EnvVar {
 
 // addSite lets masters read the root's secret options from a file that is made of Secrets before they start: they stand in
 // no object but those Secrets.
-func (e *engine) addSite(pod *corev1.PodSpec, root *Mount) {
+func (e *Engine) addSite(pod *corev1.PodSpec, root *Mount) {
 	volumes, mounts := optionalSecrets(secretNames([]Mount{*root}))
 	site := corev1.VolumeMount{Name: "alluxio-site", MountPath: siteDirectory}
 	script := corev1.Container{Name: "alluxio-site", Image: e.image(), ImagePullPolicy: pullPolicy(e.runtime.Spec.AlluxioVersion.ImagePullPolicy),
@@ -97,8 +97,8 @@ func (e *engine) addSite(pod *corev1.PodSpec, root *Mount) {
 }
 
 // worker runs the workers and, beside each, a job worker.
-func (e *engine) worker() *appsv1.StatefulSet {
-	set := e.statefulSet(WorkerName(e.runtime.Name), roleWorker, e.runtime.Spec.Replicas)
+func (e *Engine) worker() *appsv1.StatefulSet {
+	set := e.statefulSet(WorkerName(e.runtime.Name), RoleWorker, e.runtime.Spec.Replicas)
 	spec, pod := &e.runtime.Spec, &set.Spec.Template.Spec
 	volumes, mounts := tierVolumes(e.tiers)
 	resources := *spec.Worker.Resources.DeepCopy()
@@ -124,13 +124,13 @@ func (e *engine) worker() *appsv1.StatefulSet {
 		}
 	}
 	set.Spec.Template.Labels["fluid.io/dataset"] = e.runtime.Namespace + "-" + e.runtime.Name
-	set.Spec.Template.Annotations[annotationConfigHash] = e.configHash(keyJava, keyWorker, keyJobWorker)
+	set.Spec.Template.Annotations[AnnotationConfigHash] = e.configHash(keyJava, keyWorker, keyJobWorker)
 	return set
 }
 
 // requestMemory asks for what the memory tier takes, as Fluid v1.0.8 does, so that a node that hasn't got it isn't chosen. A
 // limit below that is the request then.
-func (e *engine) requestMemory(resources *corev1.ResourceRequirements) {
+func (e *Engine) requestMemory(resources *corev1.ResourceRequirements) {
 	bytes := memoryOf(e.tiers)
 	if limit, limited := resources.Limits[corev1.ResourceMemory]; bytes == 0 || (limited && limit.Value() < bytes) {
 		return
@@ -142,13 +142,13 @@ func (e *engine) requestMemory(resources *corev1.ResourceRequirements) {
 }
 
 // workerEnv says a worker's own address: a name that stays when its pod is replaced.
-func (e *engine) workerEnv() []corev1.EnvVar {
+func (e *Engine) workerEnv() []corev1.EnvVar {
 	return []corev1.EnvVar{fieldEnv("POD_NAME", "metadata.name"),
 		{Name: "ALLUXIO_WORKER_HOSTNAME", Value: "$(POD_NAME)." + WorkerName(e.runtime.Name) + "." + e.runtime.Namespace}}
 }
 
 // statefulSet is what masters' and workers' have in common.
-func (e *engine) statefulSet(name, role string, replicas int32) *appsv1.StatefulSet {
+func (e *Engine) statefulSet(name, role string, replicas int32) *appsv1.StatefulSet {
 	meta := e.meta(name, role, nil)
 	labels := e.labels(role)
 	labels[istioLabel] = "false"
@@ -167,13 +167,13 @@ func (e *engine) statefulSet(name, role string, replicas int32) *appsv1.Stateful
 }
 
 // podSpec is what the pods of masters, workers and Jobs have in common. It meets Pod Security's level restricted.
-func (e *engine) podSpec() corev1.PodSpec {
+func (e *Engine) podSpec() corev1.PodSpec {
 	links, token := false, false
 	return corev1.PodSpec{EnableServiceLinks: &links, AutomountServiceAccountToken: &token, SecurityContext: e.podSecurity(),
 		ImagePullSecrets: e.runtime.Spec.ImagePullSecrets, Tolerations: e.dataset.Spec.Tolerations}
 }
 
-func (e *engine) podSecurity() *corev1.PodSecurityContext {
+func (e *Engine) podSecurity() *corev1.PodSecurityContext {
 	user, group := defaultUser, defaultUser
 	if runAs := e.runtime.Spec.RunAs; runAs != nil {
 		user, group = *runAs.UID, *runAs.GID
@@ -189,7 +189,7 @@ func restrictedContainer() *corev1.SecurityContext {
 }
 
 // container is one of Alluxio's processes, started by the image's entrypoint from the ConfigMap's options.
-func (e *engine) container(name string, resources corev1.ResourceRequirements, user map[string]string, own []corev1.EnvVar,
+func (e *Engine) container(name string, resources corev1.ResourceRequirements, user map[string]string, own []corev1.EnvVar,
 	ports []corev1.ContainerPort, args ...string) corev1.Container {
 	return corev1.Container{
 		Name: name, Image: e.image(), ImagePullPolicy: pullPolicy(e.runtime.Spec.AlluxioVersion.ImagePullPolicy),
@@ -198,7 +198,7 @@ func (e *engine) container(name string, resources corev1.ResourceRequirements, u
 	}
 }
 
-func (e *engine) envFrom() []corev1.EnvFromSource {
+func (e *Engine) envFrom() []corev1.EnvFromSource {
 	return []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: ConfigName(e.runtime.Name)}}}}
 }
 

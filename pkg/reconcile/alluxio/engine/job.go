@@ -1,8 +1,10 @@
-package alluxio
+package engine
 
 import (
 	_ "embed"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,8 +68,8 @@ func JobName(runtime string, kind JobKind) string {
 	return runtime + "-" + string(kind)
 }
 
-// Job returns the Job that runs operations on the masters at some addresses. The hash identifies what it was made for.
-func (e *engine) Job(kind JobKind, masters []string, operations []Operation, hash string) *batchv1.Job {
+// job returns the Job that runs operations on the masters at some addresses. The hash identifies what it was made for.
+func (e *Engine) job(kind JobKind, masters []string, operations []Operation, hash string) *batchv1.Job {
 	limit := mountLimit
 	if kind == JobCount {
 		limit = countLimit
@@ -76,7 +78,7 @@ func (e *engine) Job(kind JobKind, masters []string, operations []Operation, has
 	kept := int32(jobKept.Seconds())
 	deadline := int64((limit*time.Duration(len(operations)) + startLimit).Seconds())
 	meta := e.meta(JobName(e.runtime.Name, kind), roleJob, map[string]string{LabelJob: string(kind)})
-	meta.Annotations = map[string]string{annotationConfigHash: hash}
+	meta.Annotations = map[string]string{AnnotationConfigHash: hash}
 	labels := e.labels(roleJob)
 	labels[LabelJob], labels[istioLabel] = string(kind), "false"
 	pod := e.podSpec()
@@ -95,7 +97,7 @@ func (e *engine) Job(kind JobKind, masters []string, operations []Operation, has
 	}
 }
 
-func (e *engine) jobContainer(masters []string, operations []Operation, limit time.Duration) corev1.Container {
+func (e *Engine) jobContainer(masters []string, operations []Operation, limit time.Duration) corev1.Container {
 	args := []string{strconv.Itoa(int(limit.Seconds())), strings.Join(shellOptions(masters), " ")}
 	for i, operation := range operations {
 		if i > 0 {
@@ -280,4 +282,11 @@ func nameOf(mounts []Mount, path string) string {
 		}
 	}
 	return path
+}
+
+// reverseSorted returns the paths of a mount table, the innermost before what they are within.
+func reverseSorted(table map[string]MountPoint) []string {
+	paths := slices.Sorted(maps.Keys(table))
+	slices.Reverse(paths)
+	return paths
 }

@@ -1,4 +1,4 @@
-package alluxio
+package engine
 
 import (
 	corev1 "k8s.io/api/core/v1"
@@ -13,14 +13,14 @@ import (
 const mountType = "fuse.alluxio-fuse"
 
 // volumeMeta is the metadata of volume and claim. They have no owner: this engine deletes them.
-func (e *engine) volumeMeta(name, namespace string) metav1.ObjectMeta {
+func (e *Engine) volumeMeta(name, namespace string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: name, Namespace: namespace,
 		Annotations: map[string]string{datav1alpha1.AnnotationCreatedBy: datav1alpha1.CreatedByFluid},
 		Labels: map[string]string{reference.StorageLabel(e.dataset): "true", datav1alpha1.LabelDatasetID: reference.DatasetID(e.dataset),
 			reference.LabelDatasetUID: string(e.dataset.UID)}}
 }
 
-func (e *engine) volume(capacity resource.Quantity) *corev1.PersistentVolume {
+func (e *Engine) volume(capacity resource.Quantity) *corev1.PersistentVolume {
 	name := reference.VolumeName(e.key())
 	return &corev1.PersistentVolume{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolume"}, ObjectMeta: e.volumeMeta(name, ""),
@@ -45,7 +45,7 @@ func (e *engine) volume(capacity resource.Quantity) *corev1.PersistentVolume {
 }
 
 // volumeAffinity binds the volume to the nodes that the FUSE client is told to run on (Fluid v1.0.8).
-func (e *engine) volumeAffinity() *corev1.VolumeNodeAffinity {
+func (e *Engine) volumeAffinity() *corev1.VolumeNodeAffinity {
 	selector := e.runtime.Spec.Fuse.NodeSelector
 	if len(selector) == 0 {
 		return nil
@@ -57,7 +57,7 @@ func (e *engine) volumeAffinity() *corev1.VolumeNodeAffinity {
 	return &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{term}}}
 }
 
-func (e *engine) claim(capacity resource.Quantity) *corev1.PersistentVolumeClaim {
+func (e *Engine) claim(capacity resource.Quantity) *corev1.PersistentVolumeClaim {
 	class := datav1alpha1.StorageClassName
 	return &corev1.PersistentVolumeClaim{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"}, ObjectMeta: e.volumeMeta(e.dataset.Name, e.dataset.Namespace),
