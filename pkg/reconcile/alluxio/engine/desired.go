@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
@@ -235,9 +234,4 @@ func capacityOf(dataset *datav1alpha1.Dataset) (resource.Quantity, error) {
 		return capacity, fmt.Errorf("its annotation %s is %q: it has to be a quantity of more than zero", AnnotationCapacity, text)
 	}
 	return capacity, nil
-}
-
-// NamesOf returns the names of the objects in a runtime's namespace that other controllers could have taken.
-func NamesOf(runtime types.NamespacedName) []string {
-	return []string{ConfigName(runtime.Name), MountConfigName(runtime.Name), MasterName(runtime.Name), WorkerName(runtime.Name), FuseName(runtime.Name)}
 }
