@@ -3,11 +3,8 @@ package alluxio
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -31,7 +28,7 @@ func (r *Reconciler) takeDown(ctx context.Context, p pair) error {
 		if engine.BoundElsewhere(p.dataset) && !p.runtimeDeleting() {
 			return nil // whoever serves it takes it down
 		}
-		held, err := r.holders(ctx, p)
+		held, err := sidecars.Holders(ctx, r.Client, p.dataset)
 		if err != nil {
 			return err
 		}
@@ -93,37 +90,6 @@ func (r *Reconciler) unbind(ctx context.Context, dataset *datav1alpha1.Dataset) 
 			engine.SetUnbound(dataset)
 		}
 	})
-}
-
-// holders says what keeps a Dataset from going: references to it, and pods that have its sidecar.
-func (r *Reconciler) holders(ctx context.Context, p pair) (string, error) {
-	var references []string
-	for _, entry := range p.dataset.Status.DatasetRef {
-		namespace, name, _ := strings.Cut(entry, "/")
-		err := r.Client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &datav1alpha1.Dataset{})
-		if client.IgnoreNotFound(err) != nil {
-			return "", fmt.Errorf("reading Dataset %s/%s, a reference to %s: %w", namespace, name, p.key, err)
-		}
-		if err == nil {
-			references = append(references, namespace+"/"+name)
-		}
-	}
-	pods, err := sidecars.Pods(ctx, r.Client, p.key)
-	if err != nil {
-		return "", err
-	}
-	var held []string
-	if len(references) > 0 {
-		held = append(held, "references to it exist: delete the Datasets "+tell.Names(references))
-	}
-	if len(pods) > 0 {
-		slices.Sort(pods)
-		held = append(held, "pods have its sidecar: delete "+tell.Names(pods))
-	}
-	if len(held) == 0 {
-		return "", nil
-	}
-	return "Dataset " + p.key.String() + " can't be deleted yet; " + strings.Join(held, "; "), nil
 }
 
 // volume is how the Dataset's volume and claim are deleted.

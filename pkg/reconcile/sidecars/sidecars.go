@@ -1,4 +1,5 @@
-// Package sidecars knows which pods have the sidecar of a Dataset, from the labels of pods (Fluid v1.0.8).
+// Package sidecars knows who holds a Dataset: which pods have its sidecar, from their labels (Fluid v1.0.8), and which
+// references it has.
 package sidecars
 
 import (
@@ -13,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/tell"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -47,4 +49,36 @@ func Pods(ctx context.Context, reader client.Reader, dataset types.NamespacedNam
 		}
 	}
 	return names, nil
+}
+
+// Holders says what keeps a Dataset from going: references to it, and pods that have its sidecar. It is empty if nothing does.
+func Holders(ctx context.Context, reader client.Reader, dataset *datav1alpha1.Dataset) (string, error) {
+	key := client.ObjectKeyFromObject(dataset)
+	var references []string
+	for _, entry := range dataset.Status.DatasetRef {
+		namespace, name, _ := strings.Cut(entry, "/")
+		err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &datav1alpha1.Dataset{})
+		if client.IgnoreNotFound(err) != nil {
+			return "", fmt.Errorf("reading Dataset %s/%s, a reference to %s: %w", namespace, name, key, err)
+		}
+		if err == nil {
+			references = append(references, namespace+"/"+name)
+		}
+	}
+	pods, err := Pods(ctx, reader, key)
+	if err != nil {
+		return "", err
+	}
+	var held []string
+	if len(references) > 0 {
+		held = append(held, "references to it exist: delete the Datasets "+tell.Names(references))
+	}
+	if len(pods) > 0 {
+		slices.Sort(pods)
+		held = append(held, "pods have its sidecar: delete "+tell.Names(pods))
+	}
+	if len(held) == 0 {
+		return "", nil
+	}
+	return "Dataset " + key.String() + " can't be deleted yet; " + strings.Join(held, "; "), nil
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/condition"
 )
 
 // Conditions of an AlluxioRuntime: Fluid's (v1.0.8), and three of this project's.
@@ -46,11 +47,11 @@ func (e *Engine) SetRuntimeStatus(runtime *datav1alpha1.AlluxioRuntime, o *Obser
 	e.setFuseStatus(status, o, now)
 
 	set := func(kind string, good bool, reason, message string) {
-		condition := datav1alpha1.RuntimeCondition{Type: kind, Status: corev1.ConditionFalse, Reason: reason, Message: message}
+		c := datav1alpha1.RuntimeCondition{Type: kind, Status: corev1.ConditionFalse, Reason: reason, Message: message}
 		if good {
-			condition.Status = corev1.ConditionTrue
+			c.Status = corev1.ConditionTrue
 		}
-		setRuntimeCondition(status, condition, now)
+		condition.SetRuntime(status, c, now)
 	}
 	set(ConditionServed, true, "ServedHere", "This cluster's kubectl-fluid controller serves the runtime.")
 	set(conditionMastersInitialized, true, "Master is initialized", "The master is initialized.")
@@ -96,12 +97,12 @@ func (e *Engine) setFuseStatus(status *datav1alpha1.RuntimeStatus, o *Observed, 
 	}
 	status.FusePhase = phaseOf(status.FuseNumberReady, status.DesiredFuseNumberScheduled)
 	status.FuseReason = "Fuses are ready"
-	condition := datav1alpha1.RuntimeCondition{Type: conditionFusesReady, Status: corev1.ConditionTrue, Reason: "Fuses are ready", Message: "The fuses are ready."}
+	ready := datav1alpha1.RuntimeCondition{Type: conditionFusesReady, Status: corev1.ConditionTrue, Reason: "Fuses are ready", Message: "The fuses are ready."}
 	if status.FusePhase != datav1alpha1.RuntimePhaseReady {
 		status.FuseReason = "Fuses are not ready"
-		condition.Status, condition.Reason, condition.Message = corev1.ConditionFalse, "Fuses are not ready", "The fuses are not ready."
+		ready.Status, ready.Reason, ready.Message = corev1.ConditionFalse, "Fuses are not ready", "The fuses are not ready."
 	}
-	setRuntimeCondition(status, condition, now)
+	condition.SetRuntime(status, ready, now)
 }
 
 func phaseOf(ready, want int32) datav1alpha1.RuntimePhase {
@@ -159,19 +160,19 @@ func (e *Engine) SetDatasetStatus(dataset *datav1alpha1.Dataset, o *Observed, st
 		if !HasRuntime(dataset) {
 			status.Runtimes = append(status.Runtimes, runtimeEntry(dataset, e.Masters()))
 		}
-		setCondition(status, datav1alpha1.DatasetCondition{Type: datav1alpha1.DatasetReady, Status: corev1.ConditionTrue,
+		condition.SetDataset(status, datav1alpha1.DatasetCondition{Type: datav1alpha1.DatasetReady, Status: corev1.ConditionTrue,
 			Reason: datav1alpha1.DatasetReadyReason, Message: "The ddc runtime is ready."}, now)
 	case bound:
-		setCondition(status, datav1alpha1.DatasetCondition{Type: datav1alpha1.DatasetReady, Status: corev1.ConditionFalse,
+		condition.SetDataset(status, datav1alpha1.DatasetCondition{Type: datav1alpha1.DatasetReady, Status: corev1.ConditionFalse,
 			Reason: datav1alpha1.DatasetFailedToSetupReason, Message: withTrouble("The ddc runtime is not ready.", step)}, now)
 	default:
 		status.Phase = datav1alpha1.NotBoundPhase
-		removeCondition(status, datav1alpha1.DatasetReady)
+		condition.RemoveDataset(status, datav1alpha1.DatasetReady)
 	}
 	if message == "" {
-		removeCondition(status, datav1alpha1.DatasetNotReady)
+		condition.RemoveDataset(status, datav1alpha1.DatasetNotReady)
 	} else {
-		setCondition(status, datav1alpha1.DatasetCondition{Type: datav1alpha1.DatasetNotReady, Status: corev1.ConditionTrue,
+		condition.SetDataset(status, datav1alpha1.DatasetCondition{Type: datav1alpha1.DatasetNotReady, Status: corev1.ConditionTrue,
 			Reason: datav1alpha1.DatasetFailedToSetupReason, Message: message}, now)
 	}
 	if usable && step.Mounted {
@@ -194,17 +195,17 @@ func (e *Engine) setFigures(status *datav1alpha1.DatasetStatus, figures Figures)
 
 // SetServedElsewhere says in a runtime's status that Fluid serves it, and why. (Conditions are what Fluid's CRD keeps of it.)
 func SetServedElsewhere(runtime *datav1alpha1.AlluxioRuntime, other string, now time.Time) {
-	setRuntimeCondition(&runtime.Status, datav1alpha1.RuntimeCondition{Type: ConditionServed, Status: corev1.ConditionFalse, Reason: "ServedByFluid",
+	condition.SetRuntime(&runtime.Status, datav1alpha1.RuntimeCondition{Type: ConditionServed, Status: corev1.ConditionFalse, Reason: "ServedByFluid",
 		Message: "Fluid's alluxioruntime-controller serves the runtime, since " + other + "; kubectl-fluid's controller leaves it alone (--alluxio-runtimes=auto)."}, metav1.NewTime(now))
 }
 
 // SetHonoured names the fields that aren't honoured in the runtime's status.
 func SetHonoured(runtime *datav1alpha1.AlluxioRuntime, unsupported []string, now time.Time) {
 	if len(unsupported) == 0 {
-		removeRuntimeCondition(&runtime.Status, ConditionHonoured)
+		condition.RemoveRuntime(&runtime.Status, ConditionHonoured)
 		return
 	}
-	setRuntimeCondition(&runtime.Status, datav1alpha1.RuntimeCondition{Type: ConditionHonoured, Status: corev1.ConditionFalse, Reason: "FieldsIgnored",
+	condition.SetRuntime(&runtime.Status, datav1alpha1.RuntimeCondition{Type: ConditionHonoured, Status: corev1.ConditionFalse, Reason: "FieldsIgnored",
 		Message: "This controller doesn't honour these fields of the spec: " + strings.Join(unsupported, ", ") + "."}, metav1.NewTime(now))
 }
 
@@ -214,7 +215,7 @@ func SetFailed(dataset *datav1alpha1.Dataset, message string, now time.Time) {
 	if status.Phase != datav1alpha1.BoundPhase {
 		status.Phase = datav1alpha1.NotBoundPhase
 	}
-	setCondition(status, datav1alpha1.DatasetCondition{Type: datav1alpha1.DatasetNotReady, Status: corev1.ConditionTrue,
+	condition.SetDataset(status, datav1alpha1.DatasetCondition{Type: datav1alpha1.DatasetNotReady, Status: corev1.ConditionTrue,
 		Reason: datav1alpha1.DatasetFailedToSetupReason, Message: message}, metav1.NewTime(now))
 }
 

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
+	"github.com/kubectl-fluid/kubectl-fluid/pkg/reconcile/condition"
 	"github.com/kubectl-fluid/kubectl-fluid/pkg/reference"
 )
 
@@ -49,21 +50,15 @@ func SetRuntimeReady(runtime *datav1alpha1.ThinRuntime, daemonSet *appsv1.Daemon
 		}
 		ready.Status, ready.Reason, ready.Message = corev1.ConditionFalse, reasonFusesNotReady, "The fuses are not ready."
 	}
-	setRuntimeCondition(status, datav1alpha1.RuntimeCondition{Type: conditionFusesInitialized, Status: corev1.ConditionTrue,
+	condition.SetRuntime(status, datav1alpha1.RuntimeCondition{Type: conditionFusesInitialized, Status: corev1.ConditionTrue,
 		Reason: "Fuses are initialized", Message: "The fuse is initialized."}, now)
-	setRuntimeCondition(status, ready, now)
+	condition.SetRuntime(status, ready, now)
 	if status.CacheStates == nil {
 		status.CacheStates = CacheStates()
 	}
 	if status.SetupDuration == "" {
 		status.SetupDuration = now.Sub(runtime.CreationTimestamp.Time).Round(time.Second).String()
 	}
-}
-
-func setRuntimeCondition(status *datav1alpha1.RuntimeStatus, condition datav1alpha1.RuntimeCondition, now metav1.Time) {
-	status.Conditions = set(status.Conditions, condition, now, func(c *datav1alpha1.RuntimeCondition) fields {
-		return fields{c.Type, string(c.Status), c.Reason, c.Message, &c.LastProbeTime, &c.LastTransitionTime}
-	})
 }
 
 // runtimeEntry is a ThinRuntime's entry in its Dataset's status.runtimes.
@@ -100,8 +95,8 @@ func SetDatasetBound(dataset *datav1alpha1.Dataset, now metav1.Time) {
 	if status.CacheStates == nil {
 		status.CacheStates = CacheStates()
 	}
-	removeCondition(status, datav1alpha1.DatasetNotReady)
-	setCondition(status, datav1alpha1.DatasetCondition{Type: datav1alpha1.DatasetReady, Status: corev1.ConditionTrue,
+	condition.RemoveDataset(status, datav1alpha1.DatasetNotReady)
+	condition.SetDataset(status, datav1alpha1.DatasetCondition{Type: datav1alpha1.DatasetReady, Status: corev1.ConditionTrue,
 		Reason: datav1alpha1.DatasetReadyReason, Message: "The ddc runtime is ready."}, now)
 }
 
@@ -111,9 +106,9 @@ func SetDatasetFailed(dataset *datav1alpha1.Dataset, message string, usable bool
 	status := &dataset.Status
 	if !usable {
 		status.Phase = datav1alpha1.NotBoundPhase
-		removeCondition(status, datav1alpha1.DatasetReady)
+		condition.RemoveDataset(status, datav1alpha1.DatasetReady)
 	}
-	setCondition(status, datav1alpha1.DatasetCondition{Type: datav1alpha1.DatasetNotReady, Status: corev1.ConditionTrue,
+	condition.SetDataset(status, datav1alpha1.DatasetCondition{Type: datav1alpha1.DatasetNotReady, Status: corev1.ConditionTrue,
 		Reason: datav1alpha1.DatasetFailedToSetupReason, Message: message}, now)
 }
 
@@ -125,42 +120,4 @@ func SetDatasetUnbound(dataset *datav1alpha1.Dataset) {
 	status.Conditions = []datav1alpha1.DatasetCondition{}
 	status.UfsTotal, status.FileNum = "", ""
 	status.CacheStates, status.Runtimes, status.HCFSStatus = nil, nil, nil
-}
-
-func removeCondition(status *datav1alpha1.DatasetStatus, conditionType datav1alpha1.DatasetConditionType) {
-	status.Conditions = slices.DeleteFunc(status.Conditions, func(c datav1alpha1.DatasetCondition) bool { return c.Type == conditionType })
-}
-
-func setCondition(status *datav1alpha1.DatasetStatus, condition datav1alpha1.DatasetCondition, now metav1.Time) {
-	status.Conditions = set(status.Conditions, condition, now, func(c *datav1alpha1.DatasetCondition) fields {
-		return fields{string(c.Type), string(c.Status), c.Reason, c.Message, &c.LastUpdateTime, &c.LastTransitionTime}
-	})
-}
-
-// fields are what conditions of Datasets and of runtimes have in common.
-type fields struct {
-	kind, status, reason, message string
-	update, transition            *metav1.Time
-}
-
-// set puts a condition into a list. It gets the present time where something changes, and its transition time where the
-// status does.
-func set[C any](conditions []C, condition C, now metav1.Time, of func(*C) fields) []C {
-	wanted := of(&condition)
-	*wanted.update, *wanted.transition = now, now
-	for i := range conditions {
-		old := of(&conditions[i])
-		if old.kind != wanted.kind {
-			continue
-		}
-		if old.status == wanted.status {
-			*wanted.transition = *old.transition
-			if old.reason == wanted.reason && old.message == wanted.message {
-				return conditions
-			}
-		}
-		conditions[i] = condition
-		return conditions
-	}
-	return append(conditions, condition)
 }

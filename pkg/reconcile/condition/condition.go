@@ -1,4 +1,5 @@
-package engine
+// Package condition puts conditions into the statuses of Datasets and runtimes, as the engines of all runtimes do.
+package condition
 
 import (
 	"slices"
@@ -8,23 +9,27 @@ import (
 	datav1alpha1 "github.com/kubectl-fluid/kubectl-fluid/api/v1alpha1"
 )
 
-func setRuntimeCondition(status *datav1alpha1.RuntimeStatus, condition datav1alpha1.RuntimeCondition, now metav1.Time) {
+// SetRuntime puts a condition into the status of a runtime.
+func SetRuntime(status *datav1alpha1.RuntimeStatus, condition datav1alpha1.RuntimeCondition, now metav1.Time) {
 	status.Conditions = set(status.Conditions, condition, now, func(c *datav1alpha1.RuntimeCondition) fields {
 		return fields{c.Type, string(c.Status), c.Reason, c.Message, &c.LastProbeTime, &c.LastTransitionTime}
 	})
 }
 
-func removeRuntimeCondition(status *datav1alpha1.RuntimeStatus, kind string) {
+// RemoveRuntime takes the condition of a type out of the status of a runtime.
+func RemoveRuntime(status *datav1alpha1.RuntimeStatus, kind string) {
 	status.Conditions = slices.DeleteFunc(status.Conditions, func(c datav1alpha1.RuntimeCondition) bool { return c.Type == kind })
 }
 
-func setCondition(status *datav1alpha1.DatasetStatus, condition datav1alpha1.DatasetCondition, now metav1.Time) {
+// SetDataset puts a condition into the status of a Dataset.
+func SetDataset(status *datav1alpha1.DatasetStatus, condition datav1alpha1.DatasetCondition, now metav1.Time) {
 	status.Conditions = set(status.Conditions, condition, now, func(c *datav1alpha1.DatasetCondition) fields {
 		return fields{string(c.Type), string(c.Status), c.Reason, c.Message, &c.LastUpdateTime, &c.LastTransitionTime}
 	})
 }
 
-func removeCondition(status *datav1alpha1.DatasetStatus, kind datav1alpha1.DatasetConditionType) {
+// RemoveDataset takes the condition of a type out of the status of a Dataset.
+func RemoveDataset(status *datav1alpha1.DatasetStatus, kind datav1alpha1.DatasetConditionType) {
 	status.Conditions = slices.DeleteFunc(status.Conditions, func(c datav1alpha1.DatasetCondition) bool { return c.Type == kind })
 }
 
